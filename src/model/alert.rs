@@ -1,0 +1,155 @@
+//! Alerts: as they are received, as they are stored, and what receiving one did.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Time;
+
+/// Whether the condition behind an alert still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It holds.
+    Firing,
+    /// It is over.
+    Resolved,
+}
+
+impl Status {
+    /// Alertmanager's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// An alert of a webhook's payload that has passed every check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReceivedAlert {
+    /// The payload's, or Prometheus' own over the labels.
+    pub fingerprint: String,
+    /// When it began; where missing, the store joins it to the open alert of this fingerprint.
+    pub starts_at: Option<Time>,
+    /// When it ended, if it has.
+    pub ends_at: Option<Time>,
+    /// Firing or resolved.
+    pub status: Status,
+    /// The label `alertname`, or `unnamed`.
+    pub name: String,
+    /// The label `severity` as sent, or `none`.
+    pub severity: String,
+    /// The sentence for a person: the summary, else the description, else the name.
+    pub message: String,
+    /// All labels.
+    pub labels: BTreeMap<String, String>,
+    /// All annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Where the alert comes from, for a person to click.
+    pub generator_url: Option<String>,
+    /// Alertmanager's receiver that the notification went to.
+    pub receiver: Option<String>,
+    /// When this service received it.
+    pub received_at: Time,
+}
+
+/// What makes two notifications be about one alert instance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlertKey {
+    /// Identity of the label set.
+    pub fingerprint: String,
+    /// When this instance began.
+    pub starts_at: Time,
+}
+
+/// One alert instance as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// Identity of the label set.
+    pub fingerprint: String,
+    /// When it began.
+    pub starts_at: Time,
+    /// The label `alertname`.
+    pub name: String,
+    /// The label `severity` as sent, or `none`.
+    pub severity: String,
+    /// Firing or resolved.
+    pub status: Status,
+    /// The sentence for a person.
+    pub message: String,
+    /// When it was last received; retention and history go by this.
+    pub timestamp: Time,
+    /// When it ended, if resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<Time>,
+    /// `resolved_at - starts_at` in milliseconds, never negative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<i64>,
+    /// All labels.
+    pub labels: BTreeMap<String, String>,
+    /// All annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Where the alert comes from.
+    #[serde(default, rename = "generatorURL", skip_serializing_if = "Option::is_none")]
+    pub generator_url: Option<String>,
+    /// Alertmanager's receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<String>,
+}
+
+impl Alert {
+    /// The instance that this is.
+    pub fn key(&self) -> AlertKey {
+        AlertKey { fingerprint: self.fingerprint.clone(), starts_at: self.starts_at }
+    }
+
+    /// The part of it that learning counts.
+    pub fn state(&self) -> AlertState {
+        AlertState { status: self.status, duration: self.duration }
+    }
+}
+
+/// Where an alert instance stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertState {
+    /// Firing or resolved.
+    pub status: Status,
+    /// How long it fired, in milliseconds, once resolved.
+    pub duration: Option<i64>,
+}
+
+/// What receiving an alert changed in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// An instance that was not known.
+    New,
+    /// A known instance whose status or content changed.
+    Updated,
+    /// A known instance, sent again unchanged.
+    Duplicate,
+}
+
+impl Outcome {
+    /// The name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Updated => "updated",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// What receiving one alert did: the step from `before` (`None` if it was not known) to `after`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// New, updated or duplicate.
+    pub outcome: Outcome,
+    /// The state before, if the instance was known.
+    pub before: Option<AlertState>,
+    /// The state now.
+    pub after: AlertState,
+}

@@ -1,0 +1,18 @@
+//! Plain data that every floor above shares: what an alert, an entry, a sample and a
+//! consolidation are. No I/O, no HTTP, no SQL, no BSON; times are milliseconds on every store.
+
+mod alert;
+mod clock;
+mod collection;
+mod entry;
+mod learning;
+mod lenient;
+mod time;
+
+pub use alert::{Alert, AlertKey, AlertState, Outcome, ReceivedAlert, Recorded, Status};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use collection::Collection;
+pub use entry::{Category, Entry, Provenance, Severity, SourceType};
+pub use learning::{EntryChange, Learning};
+pub use lenient::entry_from_json;
+pub use time::{Time, epoch_ms, epoch_ms_opt};
