@@ -314,3 +314,24 @@ impl Entry {
             (self.resolutions > 0).then(|| (self.resolve_ms / self.resolutions).max(0));
     }
 }
+
+/// An entry with the counters that its rates are computed from, as an export carries it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EntryWithCounters<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    resolutions: i64,
+    resolve_ms: i64,
+}
+
+impl Entry {
+    /// The form that exports carry: all that it takes to restore the entry.
+    pub fn with_counters(&self) -> EntryWithCounters<'_> {
+        EntryWithCounters {
+            entry: self,
+            resolutions: self.resolutions,
+            resolve_ms: self.resolve_ms,
+        }
+    }
+}

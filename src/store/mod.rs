@@ -7,8 +7,8 @@
 
 pub mod error;
 pub mod migrate;
-pub mod mongodb;
-pub mod observed;
+// pub mod mongodb;
+// pub mod observed;
 pub mod recording;
 pub mod sqlite;
 
@@ -18,9 +18,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use self::error::{Result, StoreError};
-use crate::model::{
-    Collection, Entry, EntryChange, Learning, ReceivedAlert, Recorded, Time,
-};
+use crate::model::{Collection, Entry, EntryChange, Learning, ReceivedAlert, Recorded, Time};
 
 /// Which backend a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -141,7 +141,10 @@ fn receive_again(slot: &mut Slot, received: &ReceivedAlert) -> Recorded {
     let before = slot.alert.state();
     let mut now = first_receipt(received, slot.alert.starts_at);
     // A resolved alert sent again without an end keeps the end that it has.
-    if before.status == Status::Resolved && now.status == Status::Resolved && received.ends_at.is_none() {
+    if before.status == Status::Resolved
+        && now.status == Status::Resolved
+        && received.ends_at.is_none()
+    {
         (now.resolved_at, now.duration) = (slot.alert.resolved_at, slot.alert.duration);
     }
     now.timestamp = now.timestamp.max(slot.alert.timestamp);

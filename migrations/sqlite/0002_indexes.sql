@@ -1,0 +1,10 @@
+-- One alert an instance; its identity is what makes a repeated webhook harmless.
+CREATE UNIQUE INDEX alerts_instance ON alerts (fingerprint, startsAt);
+-- What fires now, and which instance a notification without a start joins.
+CREATE INDEX alerts_open ON alerts (fingerprint, startsAt) WHERE status = 'firing';
+-- Retention, and counts by severity without touching the rows.
+CREATE INDEX alerts_receipt ON alerts (timestamp, severity);
+
+CREATE INDEX metrics_series ON metrics (name, timestamp);
+-- Retention, and counts by name without touching the rows.
+CREATE INDEX metrics_time ON metrics (timestamp, name);

@@ -1,0 +1,120 @@
+//! The database file: how it is opened, that it is still the one that was opened, and which of
+//! SQLite's failures mean "try later".
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::store::{Result, StoreError};
+
+/// How long a statement waits for another process' lock on the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// WAL pages (of 4 KiB) between checkpoints: each checkpoint costs two syncs.
+const CHECKPOINT_PAGES: u32 = 4_000;
+/// Page cache of the connection that writes, in KiB.
+const WRITER_CACHE_KIB: i32 = 16_384;
+/// Page cache of a connection that reads, in KiB.
+const READER_CACHE_KIB: i32 = 4_096;
+
+/// The file that was opened, by path and inode.
+pub struct DatabaseFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl DatabaseFile {
+    /// Opens or makes the file, readable by its owner alone, and sets it up for writing.
+    pub fn open(path: &Path) -> Result<(Self, Connection)> {
+        create_private(path).map_err(|error| {
+            StoreError::unavailable(io::Error::new(
+                error.kind(),
+                format!("cannot open or make the database file {}: {error}", path.display()),
+            ))
+        })?;
+        let metadata = fs::metadata(path).map_err(StoreError::unavailable)?;
+        let file = Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() };
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
+            let journal: String =
+                connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+            Ok((connection, journal))
+        });
+        match connection.map_err(store_error)? {
+            (connection, journal) if journal.eq_ignore_ascii_case("wal") => Ok((file, connection)),
+            (_, journal) => Err(StoreError::refused(format!(
+                "the file system does not allow SQLite's WAL (journal mode {journal})"
+            ))),
+        }
+    }
+
+    /// Another connection, for reading.
+    pub fn reader(&self) -> Result<Connection> {
+        self.check()?;
+        let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(|c| {
+            c.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+            Ok(c)
+        });
+        connection.map_err(store_error)
+    }
+
+    /// Is the file still there? What is written into a deleted file is lost, though SQLite
+    /// would go on without a word.
+    pub fn check(&self) -> Result<()> {
+        match fs::metadata(&self.path) {
+            Ok(now) if now.dev() == self.device && now.ino() == self.inode => Ok(()),
+            Ok(_) => Err(StoreError::unavailable("the database file was replaced by another")),
+            Err(error) => Err(StoreError::unavailable(error)),
+        }
+    }
+}
+
+fn create_private(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    Ok(())
+}
+
+fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Reads the header: a file that is no database fails here, not at the first alert.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Which of SQLite's failures mean that the store is away (locked, full, unreadable now) and
+/// which that it refused.
+pub fn store_error(error: rusqlite::Error) -> StoreError {
+    use ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
+        OperationAborted, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    match error.sqlite_error_code() {
+        Some(
+            CannotOpen
+            | DatabaseBusy
+            | DatabaseLocked
+            | DiskFull
+            | FileLockingProtocolFailed
+            | OperationAborted
+            | OutOfMemory
+            | PermissionDenied
+            | ReadOnly
+            | SystemIoFailure,
+        ) => StoreError::unavailable(error),
+        _ => StoreError::refused(error),
+    }
+}

@@ -1,0 +1,155 @@
+//! A snapshot of tables as JSON texts: one read transaction, streamed in pieces of bounded size.
+
+use std::{fmt::Write, sync::Arc};
+
+use futures::StreamExt;
+use rusqlite::{Connection, Row, types::ValueRef};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{
+    connection::{DatabaseFile, store_error},
+    history, knowledge,
+};
+use crate::{
+    model::{Collection, Time},
+    store::{Export, Result, StoreError},
+};
+
+/// Documents in one piece.
+const PIECE: usize = 256;
+/// Pieces that may wait for a slow reader; with the size of a piece, what an export holds.
+const PIECES_WAITING: usize = 4;
+
+type Piece = Result<(Collection, Vec<String>)>;
+type Counts = (Vec<(Collection, u64)>, u64);
+
+/// Opens a snapshot of `collections` on a connection of its own.
+pub async fn export(file: &Arc<DatabaseFile>, collections: Vec<Collection>) -> Result<Export> {
+    let file = Arc::clone(file);
+    let (counted, counts) = oneshot::channel();
+    let (pieces, documents) = mpsc::channel(PIECES_WAITING);
+    tokio::task::spawn_blocking(move || {
+        let connection = file.reader();
+        let begun = connection.and_then(|connection| {
+            let counts = begin(&connection, &collections).map_err(store_error)?;
+            Ok((connection, counts))
+        });
+        let (connection, counts) = match begun {
+            Ok((connection, counts)) => (Some(connection), Ok(counts)),
+            Err(error) => (None, Err(error)),
+        };
+        // A failure to hand the counts over means that whoever asked has gone.
+        if let (Ok(()), Some(connection)) = (counted.send(counts), connection) {
+            stream(&connection, &collections, &pieces);
+        }
+    });
+    let (counts, database_bytes) = counts.await.map_err(StoreError::refused)??;
+    Ok(Export { counts, database_bytes, documents: ReceiverStream::new(documents).boxed() })
+}
+
+fn begin(connection: &Connection, collections: &[Collection]) -> rusqlite::Result<Counts> {
+    connection.execute_batch("BEGIN")?;
+    let counts = collections
+        .iter()
+        .map(|collection| Ok((*collection, history::count(connection, *collection)?)))
+        .collect::<rusqlite::Result<_>>()?;
+    let bytes = connection.query_row(
+        "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok((counts, bytes))
+}
+
+fn stream(connection: &Connection, collections: &[Collection], pieces: &mpsc::Sender<Piece>) {
+    for collection in collections {
+        match stream_one(connection, *collection, pieces) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                // The reader must not take what it has for the whole.
+                let _ = pieces.blocking_send(Err(store_error(error)));
+                return;
+            }
+        }
+    }
+}
+
+/// Streams one table; false if the reader has gone.
+fn stream_one(
+    connection: &Connection,
+    collection: Collection,
+    pieces: &mpsc::Sender<Piece>,
+) -> rusqlite::Result<bool> {
+    let sql = match collection {
+        Collection::SystemState => {
+            "SELECT * FROM system_state WHERE key NOT LIKE 'lease:%' ORDER BY key".to_owned()
+        }
+        other => format!("SELECT * FROM {other} ORDER BY rowid"),
+    };
+    let mut select = connection.prepare(&sql)?;
+    let names: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+    let mut rows = select.query([])?;
+    let mut piece = Vec::with_capacity(PIECE);
+    while let Some(row) = rows.next()? {
+        piece.push(document(collection, &names, row)?);
+        if piece.len() == PIECE {
+            let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE));
+            if pieces.blocking_send(Ok((collection, full))).is_err() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(piece.is_empty() || pieces.blocking_send(Ok((collection, piece))).is_ok())
+}
+
+fn document(collection: Collection, names: &[String], row: &Row<'_>) -> rusqlite::Result<String> {
+    if collection == Collection::KnowledgeBase
+        && let Some(entry) = knowledge::entry(row)?
+    {
+        return super::json::json(&entry.with_counters());
+    }
+    let mut text = String::with_capacity(768);
+    for (index, name) in names.iter().enumerate() {
+        let value = row.get_ref(index)?;
+        if value == ValueRef::Null {
+            continue;
+        }
+        text.push(if text.is_empty() { '{' } else { ',' });
+        let _ = write!(text, "\"{name}\":");
+        append(&mut text, name, value)?;
+    }
+    text.push('}');
+    Ok(text)
+}
+
+fn append(text: &mut String, column: &str, value: ValueRef<'_>) -> rusqlite::Result<()> {
+    match value {
+        ValueRef::Integer(ms) if is_time(column) => {
+            let _ = write!(text, "\"{}\"", Time::from_millis(ms));
+        }
+        ValueRef::Integer(number) => {
+            let _ = write!(text, "{number}");
+        }
+        ValueRef::Text(raw) if is_json(column) => text.push_str(&String::from_utf8_lossy(raw)),
+        ValueRef::Text(plain) => {
+            text.push_str(&super::json::json(String::from_utf8_lossy(plain).as_ref())?);
+        }
+        ValueRef::Real(number) => text.push_str(&super::json::json(&number)?),
+        ValueRef::Null | ValueRef::Blob(_) => text.push_str("null"),
+    }
+    Ok(())
+}
+
+fn is_time(column: &str) -> bool {
+    matches!(column, "startsAt" | "timestamp" | "resolvedAt")
+}
+
+/// Columns that hold JSON texts of this program's own making.
+fn is_json(column: &str) -> bool {
+    matches!(
+        column,
+        "labels" | "annotations" | "alerts" | "metrics" | "insights" | "recommendations" | "value"
+    )
+}

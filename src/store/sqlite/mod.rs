@@ -1,0 +1,128 @@
+//! The embedded store: one SQLite file of this machine.
+//!
+//! WAL with `synchronous=FULL`: a commit is on the disk when it returns. One thread owns the
+//! connection that writes ([`writer`]); reads have connections of their own ([`readers`]) and
+//! see the last commit.
+
+mod alerts;
+mod connection;
+mod export;
+mod history;
+mod json;
+mod knowledge;
+mod readers;
+mod schema;
+mod state;
+mod writer;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use self::{connection::DatabaseFile, readers::Readers, writer::Writer};
+use super::{AlertCounts, Backend, Export, Learn, Recording, Result, Store, migrate};
+use crate::model::{Clock, Collection, Entry, EntryChange, ReceivedAlert, SystemClock, Time};
+
+/// A store in one file.
+pub struct SqliteStore {
+    file: Arc<DatabaseFile>,
+    writer: Writer,
+    readers: Readers,
+    clock: Arc<dyn Clock>,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it with its folder.
+    ///
+    /// A file that is no database, or cannot be read, is an error and stays as it is.
+    pub async fn open(path: &Path) -> Result<Self> {
+        Self::open_with_clock(path, Arc::new(SystemClock)).await
+    }
+
+    /// As [`open`](Self::open); the clock judges leases.
+    pub async fn open_with_clock(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        let path = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || {
+            let (file, connection) = DatabaseFile::open(&path)?;
+            let file = Arc::new(file);
+            let writer = Writer::start(Arc::clone(&file), connection)?;
+            Ok((file, writer))
+        });
+        let (file, writer) = opened.await.map_err(super::StoreError::refused)??;
+        Ok(Self { readers: Readers::new(Arc::clone(&file)), file, writer, clock })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn backend(&self) -> Backend {
+        Backend::Sqlite
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.file.check()?;
+        self.writer.ping().await?;
+        self.readers
+            .read(|c| c.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())))
+            .await
+    }
+
+    async fn schema_version(&self) -> Result<u32> {
+        self.readers.read(|connection| state::schema_version(connection)).await
+    }
+
+    async fn collection_counts(&self) -> Result<Vec<(Collection, u64)>> {
+        self.readers.read(|connection| history::collection_counts(connection)).await
+    }
+
+    async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording> {
+        self.writer.write(move |tx| alerts::record(tx, &group, &learn)).await
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>> {
+        self.readers.read(|connection| knowledge::entries(connection)).await
+    }
+
+    async fn apply(&self, changes: Vec<EntryChange>) -> Result<()> {
+        self.writer.write(move |tx| changes.iter().try_for_each(|c| knowledge::apply(tx, c))).await
+    }
+
+    async fn alert_counts(&self, since: Time) -> Result<AlertCounts> {
+        self.readers.read(move |connection| history::alert_counts(connection, since)).await
+    }
+
+    async fn firing_alerts(&self) -> Result<u64> {
+        self.readers.read(|connection| history::firing_alerts(connection)).await
+    }
+
+    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
+        self.readers.read(move |connection| history::sample_counts(connection, since)).await
+    }
+
+    async fn consolidation_count(&self, since: Time) -> Result<u64> {
+        self.readers.read(move |connection| history::consolidation_count(connection, since)).await
+    }
+
+    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
+        export::export(&self.file, collections).await
+    }
+
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
+        let (name, holder, now) = (name.to_owned(), holder.to_owned(), self.clock.now());
+        self.writer.write(move |tx| state::acquire_lease(tx, &name, &holder, now, ttl)).await
+    }
+
+    async fn release_lease(&self, name: &str, holder: &str) -> Result<()> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.writer.write(move |tx| state::release_lease(tx, &name, &holder)).await
+    }
+
+    fn schema(&self) -> &dyn migrate::Schema {
+        self
+    }
+
+    async fn close(&self) {
+        self.readers.close();
+        self.writer.close().await;
+    }
+}

@@ -1,0 +1,53 @@
+//! Connections for reading: a few, made when wanted, used one task at a time.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::connection::{DatabaseFile, store_error};
+use crate::store::{Result, StoreError};
+
+/// How many reads go on at once.
+const CONNECTIONS: usize = 4;
+
+/// The connections that are free, and the right to make more up to [`CONNECTIONS`].
+pub struct Readers {
+    file: Arc<DatabaseFile>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// None yet; the first read makes the first.
+    pub fn new(file: Arc<DatabaseFile>) -> Self {
+        Self { file, idle: Arc::default(), permits: Arc::new(Semaphore::new(CONNECTIONS)) }
+    }
+
+    /// Runs `work` on a connection of its own, off the async threads.
+    pub async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| StoreError::unavailable("the store is closed"))?;
+        let (file, idle) = (Arc::clone(&self.file), Arc::clone(&self.idle));
+        let reading = tokio::task::spawn_blocking(move || {
+            let free = idle.lock().pop();
+            let connection = free.map_or_else(|| file.reader(), Ok)?;
+            let result = work(&connection).map_err(store_error);
+            idle.lock().push(connection);
+            drop(permit);
+            result
+        });
+        reading.await.map_err(StoreError::refused)?
+    }
+
+    /// No more reads; the free connections are closed.
+    pub fn close(&self) {
+        self.permits.close();
+        self.idle.lock().clear();
+    }
+}

@@ -1,0 +1,74 @@
+//! `system_state` in SQLite: the schema version, the records of migrations, and leases.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use serde::{Deserialize, Serialize};
+
+use super::json::{from_json, json};
+use crate::model::Time;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Lease {
+    holder: String,
+    expires_at: Time,
+}
+
+/// The number of the newest applied migration, 0 where there is none.
+pub fn schema_version(connection: &Connection) -> rusqlite::Result<u32> {
+    let table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'system_state'";
+    if connection.query_row(table, [], |_| Ok(())).optional()?.is_none() {
+        return Ok(0);
+    }
+    Ok(get(connection, "schema_version")?.unwrap_or(0))
+}
+
+/// The value under `key`.
+pub fn get<T: serde::de::DeserializeOwned>(
+    connection: &Connection,
+    key: &str,
+) -> rusqlite::Result<Option<T>> {
+    let mut select = connection.prepare_cached("SELECT value FROM system_state WHERE key = ?1")?;
+    let text: Option<String> = select.query_row([key], |row| row.get(0)).optional()?;
+    text.map(|text| from_json(&text)).transpose()
+}
+
+/// Writes the value under `key`; the caller commits.
+pub fn put<T: Serialize>(tx: &Transaction<'_>, key: &str, value: &T) -> rusqlite::Result<()> {
+    tx.prepare_cached("INSERT OR REPLACE INTO system_state (key, value) VALUES (?1, ?2)")?
+        .execute((key, json(value)?))?;
+    Ok(())
+}
+
+/// Takes or prolongs a lease; false if another holds it.
+pub fn acquire_lease(
+    tx: &Transaction<'_>,
+    name: &str,
+    holder: &str,
+    now: Time,
+    ttl: Duration,
+) -> rusqlite::Result<bool> {
+    let key = lease_key(name);
+    let held: Option<Lease> = get(tx, &key)?;
+    if held.is_some_and(|lease| lease.holder != holder && lease.expires_at > now) {
+        return Ok(false);
+    }
+    let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+    put(tx, &key, &Lease { holder: holder.to_owned(), expires_at: now.plus_millis(ttl) })?;
+    Ok(true)
+}
+
+/// Gives a lease back, if `holder` has it.
+pub fn release_lease(tx: &Transaction<'_>, name: &str, holder: &str) -> rusqlite::Result<()> {
+    let key = lease_key(name);
+    let held: Option<Lease> = get(tx, &key)?;
+    if held.is_some_and(|lease| lease.holder == holder) {
+        tx.execute("DELETE FROM system_state WHERE key = ?1", [key])?;
+    }
+    Ok(())
+}
+
+fn lease_key(name: &str) -> String {
+    format!("lease:{name}")
+}

@@ -1,0 +1,103 @@
+//! The one thread that writes.
+//!
+//! Everything that changes the file goes through it as a job in an immediate transaction, one
+//! after the other; a job that was handed in is finished even if nobody waits for it any more.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
+
+use super::connection::{DatabaseFile, store_error};
+use crate::store::{Result, StoreError};
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The door to the thread.
+pub struct Writer {
+    file: Arc<DatabaseFile>,
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Hands the connection to a new thread.
+    pub fn start(file: Arc<DatabaseFile>, mut connection: Connection) -> Result<Self> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let thread = thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || {
+                for job in inbox {
+                    job(&mut connection);
+                }
+                // Leaves one file behind instead of three; what remains in the WAL is safe too.
+                if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+                    tracing::debug!(%error, "the last checkpoint was left to the next start");
+                }
+            })
+            .map_err(StoreError::unavailable)?;
+        Ok(Self { file, jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Runs `work` in a transaction; when it returns `Ok`, the change is on the disk.
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let file = Arc::clone(&self.file);
+        self.run(move |connection| {
+            file.check()?;
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+            let done = tx.and_then(|tx| {
+                let result = work(&tx)?;
+                tx.commit()?;
+                Ok(result)
+            });
+            done.map_err(store_error)
+        })
+        .await
+    }
+
+    /// Can the file be locked for writing?
+    pub async fn ping(&self) -> Result<()> {
+        self.run(|connection| {
+            connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(store_error)
+        })
+        .await
+    }
+
+    async fn run<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    {
+        let (answer, result) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits: the caller was cancelled, which is its right.
+            let _ = answer.send(job(connection));
+        });
+        let sent = self.jobs.lock().as_ref().map(|jobs| jobs.send(job));
+        match sent {
+            Some(Ok(())) => result.await.unwrap_or_else(|_| Err(gone())),
+            _ => Err(gone()),
+        }
+    }
+
+    /// Finishes all jobs and closes the connection.
+    pub async fn close(&self) {
+        self.jobs.lock().take();
+        let Some(thread) = self.thread.lock().take() else { return };
+        if tokio::task::spawn_blocking(move || thread.join().is_err()).await.unwrap_or(true) {
+            tracing::error!("the thread that writes to SQLite had died");
+        }
+    }
+}
+
+fn gone() -> StoreError {
+    StoreError::unavailable("the store is closed")
+}
