@@ -1,6 +1,25 @@
 //! Who may do what, and who did: keys and roles, webhook signatures, the audit log.
+//!
+//! No HTTP here: each check takes bytes and the time, and says yes or which of its ways to fail
+//! it was. Every comparison with a secret takes the same time whether it matches or not.
+
+pub mod audit;
+pub mod bearer;
+mod canonical;
+mod digest;
+pub mod event;
+pub mod keys;
+pub mod signature;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::{
+    audit::{AuditContext, AuditCounters, AuditLog},
+    bearer::{BearerError, WebhookToken},
+    event::Event,
+    keys::{Key, KeyRefusal, KeyRing},
+    signature::{SignatureRefusal, Verifier, sign},
+};
 
 /// What a caller may do; a higher role may do all that a lower one may.
 #[derive(
@@ -24,4 +43,15 @@ pub enum Role {
     Operator,
     /// Takes everything out.
     Admin,
+}
+
+impl Role {
+    /// The name in settings, answers and the audit log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
 }

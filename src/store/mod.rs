@@ -7,8 +7,8 @@
 
 pub mod error;
 pub mod migrate;
-// pub mod mongodb;
-// pub mod observed;
+pub mod mongodb;
+pub mod observed;
 pub mod recording;
 pub mod sqlite;
 

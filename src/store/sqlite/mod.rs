@@ -42,7 +42,7 @@ impl SqliteStore {
     /// As [`open`](Self::open); the clock judges leases.
     pub async fn open_with_clock(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         let path = path.to_owned();
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = tokio::task::spawn_blocking(move || -> Result<_> {
             let (file, connection) = DatabaseFile::open(&path)?;
             let file = Arc::new(file);
             let writer = Writer::start(Arc::clone(&file), connection)?;

@@ -1,0 +1,110 @@
+//! What a handler gets: the request after the guards, and proofs that only they can make.
+//!
+//! A handler that takes a [`Caller`] or a [`ProvenBody`] cannot be put into the route table
+//! without the guard that makes one: it would not compile.
+
+use std::{marker::PhantomData, net::IpAddr, sync::Arc};
+
+use axum::{body::Body, http::request::Parts};
+use bytes::Bytes;
+
+use super::{Error, guard::request_id::RequestId, state::App};
+use crate::{
+    security::{AuditContext, Event, Key, Role},
+    telemetry::RouteMetrics,
+};
+
+/// A request behind the guards.
+pub struct Call {
+    /// Method, path, headers.
+    pub parts: Parts,
+    /// Not read yet.
+    pub body: Body,
+    /// Who and what it is, for logs.
+    pub about: About,
+}
+
+/// What is known of a request before anything of it is trusted.
+#[derive(Clone)]
+pub struct About {
+    /// Its id.
+    pub request_id: RequestId,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The metrics of its route.
+    pub metrics: Arc<RouteMetrics>,
+}
+
+impl About {
+    /// Writes an audit event about this request.
+    pub fn audit(&self, app: &App, event: Event, details: serde_json::Value) {
+        let request_id = Some(self.request_id.as_str());
+        app.audit.record(event, AuditContext { request_id, client_ip: Some(self.client) }, details);
+    }
+
+    /// Counts and audits what a caller's input had wrong; the error to answer with.
+    pub fn invalid(&self, app: &App, error: impl Into<Error>) -> Error {
+        let error = error.into();
+        self.metrics.validation_failed();
+        let problems: Vec<_> = match &error {
+            Error::Invalid(problems) => problems.iter().take(5).map(|p| p.path.clone()).collect(),
+            _ => Vec::new(),
+        };
+        self.audit(app, Event::ValidationFailure, serde_json::json!({ "problems": problems }));
+        error
+    }
+}
+
+/// A role as a type.
+pub trait RoleLevel: Send + 'static {
+    /// The role.
+    const ROLE: Role;
+}
+
+/// [`Role::Viewer`] as a type.
+pub enum Viewer {}
+/// [`Role::Operator`] as a type.
+pub enum Operator {}
+/// [`Role::Admin`] as a type.
+pub enum Admin {}
+
+impl RoleLevel for Viewer {
+    const ROLE: Role = Role::Viewer;
+}
+
+impl RoleLevel for Operator {
+    const ROLE: Role = Role::Operator;
+}
+
+impl RoleLevel for Admin {
+    const ROLE: Role = Role::Admin;
+}
+
+/// Proof that the caller presented a key whose role is at least `R`.
+pub struct Caller<R> {
+    /// The key, by its label.
+    pub key: Arc<Key>,
+    role: PhantomData<fn() -> R>,
+}
+
+impl<R> Caller<R> {
+    /// Only the guard that checked the key makes one.
+    pub(super) fn proven(key: Arc<Key>) -> Self {
+        Self { key, role: PhantomData }
+    }
+}
+
+/// Proof that a webhook's body comes from who may send it; the bytes as received.
+pub struct ProvenBody(Bytes);
+
+impl ProvenBody {
+    /// Only the guard that checked signature or token makes one.
+    pub(super) fn proven(body: Bytes) -> Self {
+        Self(body)
+    }
+
+    /// The body.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}

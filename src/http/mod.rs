@@ -1,0 +1,123 @@
+//! The outside world: the route table, guards, and wire formats.
+//!
+//! [`ROUTES`](routes) is the one list of what can be called: path → bucket → guard → handler.
+//! The router, the metrics' labels, the OpenAPI document and the test that walks every route as a
+//! stranger all read it.
+
+pub mod error;
+mod export;
+pub mod extract;
+pub mod guard;
+mod parameters;
+pub mod routes;
+pub mod server;
+pub mod state;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Method, StatusCode, header},
+    response::Response,
+    routing::{MethodFilter, on_service},
+};
+use serde::Serialize;
+use tower::ServiceExt;
+
+pub use self::error::Error;
+use self::{
+    extract::{Admin, Operator, Viewer},
+    guard::{Guarded, Handler, rate_limit::Bucket, with_role, with_webhook_proof, without_guard},
+    routes::{auth, health, knowledge, openapi, persistence, webhook},
+    state::App,
+};
+
+/// One line of the table.
+pub struct Route {
+    /// How it is called.
+    pub method: Method,
+    /// Where; also the label of its metrics.
+    pub path: &'static str,
+    /// Which limit it counts against.
+    pub bucket: Bucket,
+    /// Who may call it, and what then happens.
+    pub guarded: Guarded,
+}
+
+/// Every route of the main listener.
+#[rustfmt::skip]
+pub fn routes() -> Vec<Route> {
+    use Bucket::{Api, Export, Health, Public, Webhook};
+    vec![
+        get ("/health",                     Health,  without_guard(health::health)),
+        get ("/ready",                      Health,  without_guard(health::ready)),
+        get ("/api/openapi.json",           Public,  without_guard(openapi::document)),
+        get ("/api/knowledge/summary",      Public,  without_guard(knowledge::summary)),
+        get ("/api/persistence/health",     Health,  without_guard(persistence::health)),
+        post("/webhook/alerts",             Webhook, with_webhook_proof(webhook::alerts)),
+        post("/api/knowledge/query",        Api,     with_role::<Operator, _, _>(knowledge::query)),
+        get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical)),
+        get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export)),
+        get ("/api/auth/me",                Api,     with_role::<Viewer, _, _>(auth::me)),
+    ]
+}
+
+fn get(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
+    Route { method: Method::GET, path, bucket, guarded }
+}
+
+fn post(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
+    Route { method: Method::POST, path, bucket, guarded }
+}
+
+/// The router of the main listener.
+pub fn router(app: &App) -> Router {
+    let mut router = Router::new();
+    for Route { method, path, bucket, guarded } in routes() {
+        let metrics = app.metrics.route(path, &method);
+        let filter = MethodFilter::try_from(method).unwrap_or(MethodFilter::GET);
+        let service = guard::stack(app, Some(bucket), metrics, guarded.handler);
+        router = router.route(path, on_service(filter, service));
+    }
+    let unmatched = |handler: Handler| {
+        guard::stack(app, None, app.metrics.route("unmatched", &Method::GET), handler)
+    };
+    let not_allowed = unmatched(guard::failing(|| Error::MethodNotAllowed));
+    router
+        .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
+        .fallback_service(unmatched(guard::failing(|| Error::NotFound)))
+        .layer(guard::cors::layer(&app.cors))
+}
+
+/// The router of the metrics' own listener.
+pub fn metrics_router(metrics: Arc<crate::telemetry::Metrics>) -> Router {
+    let render = move || {
+        let text = metrics.render();
+        async move {
+            let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+            ([(header::CONTENT_TYPE, kind)], text)
+        }
+    };
+    Router::new().route("/metrics", axum::routing::get(render))
+}
+
+/// An answer of JSON text.
+pub fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// An answer of 200 with `value` as JSON.
+pub fn json<T: Serialize>(value: &T) -> Result<Response, Error> {
+    json_with(StatusCode::OK, value)
+}
+
+/// An answer with `value` as JSON.
+pub fn json_with<T: Serialize>(status: StatusCode, value: &T) -> Result<Response, Error> {
+    let body = serde_json::to_vec(value).map_err(|error| Error::Internal(Arc::new(error)))?;
+    Ok(json_response(status, body))
+}

@@ -1,0 +1,137 @@
+//! Questions and the summary.
+
+use std::time::Instant;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::Serialize;
+
+use crate::{
+    http::{
+        Error,
+        extract::{Call, Caller, Operator},
+        guard::body,
+        json, json_response,
+        state::App,
+    },
+    knowledge::{Freshness, Gap, Question, ScoredEntry},
+};
+
+/// The answer to a question.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct QueryAnswer<'a> {
+    success: bool,
+    results: QueryResults<'a>,
+    /// Ids of the entries.
+    sources: Vec<&'a str>,
+    meta: QueryMeta<'a>,
+    /// The open question that this became, if nothing is known.
+    gap: Option<&'a Gap>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct QueryResults<'a> {
+    query: &'a str,
+    /// The best first.
+    entries: &'a [ScoredEntry],
+    solutions: Vec<&'a str>,
+    concepts: Vec<&'a str>,
+    meta: ResultsMeta,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct ResultsMeta {
+    limit: usize,
+    returned: usize,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct QueryMeta<'a> {
+    matched_entries: usize,
+    took_ms: f64,
+    freshness: &'a Freshness,
+}
+
+/// The body of a query.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)] // why: the form for the document; `Question::parse` reads it
+pub struct QueryRequest {
+    /// 1 to 5000 characters.
+    query: String,
+    /// 1 to 100, 10 if not given.
+    limit: Option<u8>,
+    filter: Option<QueryFilter>,
+}
+
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)] // why: as above
+struct QueryFilter {
+    category: Option<String>,
+    severity: Option<String>,
+    tag: Option<String>,
+}
+
+/// `POST /api/knowledge/query`: what is known; what is not is remembered as an open question.
+#[utoipa::path(post, path = "/api/knowledge/query", request_body = QueryRequest,
+    responses((status = 200, body = QueryAnswer)))]
+pub async fn query(_: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
+    let started = Instant::now();
+    let about = call.about.clone();
+    let body = body::read(&app, call).await?;
+    let question = Question::parse(&body).map_err(|rejection| about.invalid(&app, rejection))?;
+    let answer = app.base.ask(&question).await?;
+    let took_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    json(&QueryAnswer {
+        success: true,
+        results: QueryResults {
+            query: &question.text,
+            entries: &answer.entries,
+            solutions: answer.solutions(),
+            concepts: answer.concepts(),
+            meta: ResultsMeta { limit: question.limit, returned: answer.entries.len() },
+        },
+        sources: answer.entries.iter().map(|scored| scored.entry.id.as_str()).collect(),
+        meta: QueryMeta {
+            matched_entries: answer.entries.len(),
+            took_ms,
+            freshness: &answer.freshness,
+        },
+        gap: answer.gap.as_ref(),
+    })
+}
+
+/// `GET /api/knowledge/summary`: the page that dashboards poll, from memory.
+#[utoipa::path(get, path = "/api/knowledge/summary", responses(
+    (status = 200, description = "The summary, with an ETag"),
+    (status = 304, description = "Unchanged")
+))]
+pub async fn summary(app: App, call: Call) -> Result<Response, Error> {
+    let page = app.base.summary()?;
+    let known = call.parts.headers.get_all(header::IF_NONE_MATCH);
+    let unchanged = known.iter().any(|value| names(value, &page.etag));
+    let mut response = match unchanged {
+        true => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        }
+        false => json_response(StatusCode::OK, page.body),
+    };
+    let headers = response.headers_mut();
+    // Caches may keep it, but must ask whether it is still true.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(etag) = HeaderValue::from_str(&page.etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    Ok(response)
+}
+
+/// Whether an `If-None-Match` value names the tag; a weak form of it counts (RFC 9110, 13.1.2).
+fn names(value: &HeaderValue, etag: &str) -> bool {
+    let Ok(list) = value.to_str() else { return false };
+    list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}

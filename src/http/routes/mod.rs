@@ -1,0 +1,8 @@
+//! The handlers, one file a resource. Who may call them stands in the route table.
+
+pub mod auth;
+pub mod health;
+pub mod knowledge;
+pub mod openapi;
+pub mod persistence;
+pub mod webhook;

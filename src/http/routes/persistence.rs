@@ -1,0 +1,118 @@
+//! What is kept: is it well, what happened, and all of it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use super::super::extract::{Admin, Call, Caller, Viewer};
+use crate::{
+    coordination::CoordinationStatus,
+    history::Historical,
+    http::{Error, export, json, parameters::Parameters, state::App},
+    model::Collection,
+    security::Event,
+};
+
+/// How long a probe's result is told again, whatever the traffic.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// Is what is kept well?
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersistenceHealth {
+    /// `healthy`; `degraded` if only Redis is away; `unhealthy` if the store is.
+    status: &'static str,
+    /// Whether the store answers.
+    database: bool,
+    /// `mongodb` or `sqlite`.
+    backend: &'static str,
+    /// The number of the newest applied migration, 0 if the store is away.
+    schema_version: u32,
+    /// How many collections are kept.
+    collections: usize,
+    /// Where replicas meet.
+    coordination: CoordinationStatus,
+}
+
+/// The last probe.
+#[derive(Default)]
+pub struct ProbeCache(Mutex<Option<(Instant, PersistenceHealth)>>);
+
+/// `GET /api/persistence/health`: probed at most once a second.
+#[utoipa::path(get, path = "/api/persistence/health",
+    responses((status = 200, body = PersistenceHealth)))]
+pub async fn health(app: App, _: Call) -> Result<Response, Error> {
+    let mut cached = app.probe.0.lock().await;
+    if let Some((at, health)) = cached.as_ref()
+        && at.elapsed() < PROBE_EVERY
+    {
+        return json(health);
+    }
+    let health = probe(&app).await;
+    let answer = json(&health);
+    *cached = Some((Instant::now(), health));
+    answer
+}
+
+async fn probe(app: &App) -> PersistenceHealth {
+    let (database, coordination) = tokio::join!(app.store.ping(), app.coordination.probe());
+    let database = database.is_ok();
+    let schema_version = match database {
+        true => app.store.schema_version().await.unwrap_or(0),
+        false => 0,
+    };
+    let status = match (database, coordination.status) {
+        (false, _) => "unhealthy",
+        (true, "healthy") => "healthy",
+        (true, _) => "degraded",
+    };
+    PersistenceHealth {
+        status,
+        database,
+        backend: app.store.backend().as_str(),
+        schema_version,
+        collections: Collection::ALL.len(),
+        coordination,
+    }
+}
+
+/// `GET /api/persistence/historical`: what happened in the last `days` days.
+#[utoipa::path(get, path = "/api/persistence/historical",
+    params(("days" = Option<u32>, Query, description = "1 to 365, 30 if not given"),
+        ("metric" = Option<String>, Query, description = "up to 255 characters"),
+        ("aggregation" = Option<String>, Query, description = "raw, hourly or daily")),
+    responses((status = 200, body = Historical)))]
+pub async fn historical(_: Caller<Viewer>, app: App, call: Call) -> Result<Response, Error> {
+    let mut parameters = Parameters::of(&call.parts.uri);
+    let days = parameters.number("days", 1..=365).unwrap_or(30);
+    parameters.text("metric", 255);
+    parameters.one_of("aggregation", &["raw", "hourly", "daily"]);
+    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
+    json(&app.totals.of_last(days).await?)
+}
+
+/// `GET /api/persistence/export`: the data itself, streamed from one snapshot.
+#[utoipa::path(get, path = "/api/persistence/export",
+    params(("format" = Option<String>, Query, description = "json"),
+        ("collection" = Option<Vec<String>>, Query, description = "may repeat; all if not given")),
+    responses((status = 200, description = "The data")))]
+pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Response, Error> {
+    let mut parameters = Parameters::of(&call.parts.uri);
+    parameters.one_of("format", &["json"]);
+    let collections = parameters.collections("collection");
+    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
+    let schema_version = app.store.schema_version().await?;
+    let snapshot = app.store.export(collections.clone()).await?;
+    let names: Vec<_> = collections.iter().map(|collection| collection.name()).collect();
+    let details = json!({ "key": caller.key.label, "format": "json", "collections": names });
+    call.about.audit(&app, Event::DataExport, details);
+    let head =
+        export::Head { export_date: app.clock.now(), schema_version, backend: app.store.backend() };
+    Ok(export::json(Arc::new(head), snapshot))
+}

@@ -1,0 +1,100 @@
+//! What handlers and guards share: the domain behind the routes, and who may call.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::Deref,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ipnet::IpNet;
+
+use super::guard::rate_limit::Limits;
+use crate::{
+    alerts::Intake,
+    config::CorsSettings,
+    history::Totals,
+    knowledge::Base,
+    model::Clock,
+    security::{AuditLog, KeyRing, Verifier, WebhookToken},
+    shutdown::Phase,
+    store::{Store, observed::StoreHealth},
+    telemetry::Metrics,
+};
+
+/// Everything behind the routes; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<AppParts>);
+
+/// The parts, put together by the composition root.
+pub struct AppParts {
+    /// Takes alerts in.
+    pub intake: Intake,
+    /// Knows and answers.
+    pub base: Arc<Base>,
+    /// Counts over the history.
+    pub totals: Totals,
+    /// For exports and probes.
+    pub store: Arc<dyn Store>,
+    /// Whether the store is there.
+    pub store_health: Arc<StoreHealth>,
+    /// Where replicas meet.
+    pub coordination: crate::coordination::Coordination,
+    /// Bearer keys.
+    pub keys: KeyRing,
+    /// Webhook signatures.
+    pub verifier: Verifier,
+    /// The webhook token.
+    pub webhook_token: WebhookToken,
+    /// Who did what.
+    pub audit: Arc<AuditLog>,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+    /// Requests per client and minute.
+    pub limits: Limits,
+    /// Whose `X-Forwarded-For` is read.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Which other origins' pages may call.
+    pub cors: CorsSettings,
+    /// Largest body in bytes.
+    pub body_limit: usize,
+    /// How long a body may take to arrive, and a handler to answer.
+    pub request_timeout: Duration,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Starting, serving or draining.
+    pub phase: Phase,
+    /// When the process began to serve.
+    pub started: Instant,
+    /// Where the metrics are, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
+    /// Where this listens.
+    pub address: SocketAddr,
+    /// The last probe of `/api/persistence/health`.
+    pub probe: super::routes::persistence::ProbeCache,
+}
+
+impl App {
+    /// Shares the parts.
+    pub fn new(parts: AppParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The address of a listener as others can call it.
+    pub fn reachable(address: SocketAddr) -> SocketAddr {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+            ip => ip,
+        };
+        SocketAddr::new(ip, address.port())
+    }
+}
+
+impl Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
+}

@@ -1,0 +1,275 @@
+//! A question as it is asked, and its answer.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use regex::Regex;
+use serde::{Deserialize, Serialize, de::MapAccess};
+use validator::{Validate, ValidationError, ValidationErrors};
+
+use super::freshness::Freshness;
+use crate::{
+    model::{Category, Entry, Severity},
+    validation::{self, Accept, Field, Rejection, problem},
+};
+
+const MAX_QUERY_CHARS: usize = 5000;
+const DEFAULT_LIMIT: usize = 10;
+const MAX_LIMIT: i64 = 100;
+const MAX_TAG_CHARS: usize = 200;
+
+/// What a query may hold: letters, digits and marks of any script, white space, and the marks
+/// that people and metric names need. No control characters but tab and line ends.
+#[allow(clippy::expect_used)] // why: a constant pattern that every test of a query compiles
+static ALLOWED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"^(?:[\p{L}\p{N}\p{M}\p{Zs}\t\n\r\-.()_:/,'"?!%@#+=&])*$"#)
+        .expect("the pattern is constant")
+});
+
+/// A question that has passed every check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// The text, trimmed.
+    pub text: String,
+    /// How many entries to return at most, 1 to 100.
+    pub limit: usize,
+    /// Which entries to look among.
+    pub filter: QuestionFilter,
+}
+
+/// Which entries to look among; what is `None` does not matter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QuestionFilter {
+    /// Entries of this category.
+    pub category: Option<Category>,
+    /// Entries of this severity.
+    pub severity: Option<Severity>,
+    /// Entries with this tag, whatever its case.
+    pub tag: Option<String>,
+}
+
+impl QuestionFilter {
+    /// Whether an entry is to be looked at.
+    pub fn admits(&self, entry: &Entry) -> bool {
+        self.category.is_none_or(|category| entry.category == category)
+            && self.severity.is_none_or(|severity| entry.severity == severity)
+            && self.tag.as_ref().is_none_or(|wanted| {
+                entry.tags.iter().any(|tag| tag.to_lowercase() == wanted.to_lowercase())
+            })
+    }
+}
+
+impl Question {
+    /// Reads the body of a query.
+    pub fn parse(body: &[u8]) -> Result<Self, Rejection> {
+        let asked: QueryBody = validation::parse(body)?;
+        let filter = asked.filter.given().unwrap_or_default();
+        let limit = asked.limit.given().and_then(|limit| usize::try_from(limit).ok());
+        Ok(Self {
+            text: asked.query.given().unwrap_or_default().trim().to_owned(),
+            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            filter: QuestionFilter {
+                category: filter.category.given().and_then(|name| Category::parse(&name)),
+                severity: filter.severity.given().and_then(|name| Severity::parse(&name)),
+                tag: filter.tag.given(),
+            },
+        })
+    }
+}
+
+#[derive(Deserialize, Default, Validate)]
+#[serde(default)]
+struct QueryBody {
+    #[validate(custom(function = "is_query"))]
+    query: Field<String>,
+    #[validate(custom(function = "is_limit"))]
+    limit: Field<i64>,
+    #[validate(nested)]
+    filter: Field<FilterBody>,
+}
+
+#[derive(Deserialize, Default, Validate, Serialize)]
+#[serde(default)]
+struct FilterBody {
+    #[validate(custom(function = "is_category"))]
+    category: Field<String>,
+    #[validate(custom(function = "is_severity"))]
+    severity: Field<String>,
+    #[validate(custom(function = "is_tag"))]
+    tag: Field<String>,
+}
+
+impl Accept for FilterBody {
+    fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        Self::deserialize(serde::de::value::MapAccessDeserializer::new(object)).map(Some)
+    }
+}
+
+impl Validate for Field<FilterBody> {
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        match self {
+            Self::Missing | Self::Null => Ok(()),
+            Self::Given(filter) => filter.validate(),
+            Self::Mistyped => {
+                let mut errors = ValidationErrors::new();
+                errors.add("", problem("must be an object"));
+                Err(errors)
+            }
+        }
+    }
+}
+
+fn is_query(query: &Field<String>) -> Result<(), ValidationError> {
+    match query {
+        Field::Missing | Field::Null => Err(problem("is required")),
+        Field::Mistyped => Err(problem("must be a string")),
+        Field::Given(text) => match text.trim() {
+            "" => Err(problem("must not be empty")),
+            text if text.chars().count() > MAX_QUERY_CHARS => {
+                Err(problem(format!("must be at most {MAX_QUERY_CHARS} characters long")))
+            }
+            text if !ALLOWED.is_match(text) => Err(problem("Invalid characters")),
+            _ => Ok(()),
+        },
+    }
+}
+
+fn is_limit(limit: &Field<i64>) -> Result<(), ValidationError> {
+    match limit {
+        Field::Missing | Field::Null => Ok(()),
+        Field::Given(limit) if (1..=MAX_LIMIT).contains(limit) => Ok(()),
+        _ => Err(problem(format!("must be a whole number from 1 to {MAX_LIMIT}"))),
+    }
+}
+
+fn is_category(name: &Field<String>) -> Result<(), ValidationError> {
+    let known = || Category::ALL.map(Category::as_str).join(", ");
+    is_one_of(name, |name| Category::parse(name).is_some(), known)
+}
+
+fn is_severity(name: &Field<String>) -> Result<(), ValidationError> {
+    let known = || Severity::ALL.map(Severity::as_str).join(", ");
+    is_one_of(name, |name| Severity::parse(name).is_some(), known)
+}
+
+fn is_one_of(
+    name: &Field<String>,
+    is_known: impl Fn(&str) -> bool,
+    known: impl Fn() -> String,
+) -> Result<(), ValidationError> {
+    match name {
+        Field::Missing | Field::Null => Ok(()),
+        Field::Given(name) if is_known(name) => Ok(()),
+        _ => Err(problem(format!("must be one of {}", known()))),
+    }
+}
+
+fn is_tag(tag: &Field<String>) -> Result<(), ValidationError> {
+    match tag {
+        Field::Missing | Field::Null => Ok(()),
+        Field::Given(tag) if (1..=MAX_TAG_CHARS).contains(&tag.chars().count()) => Ok(()),
+        _ => Err(problem(format!("must be a string of 1 to {MAX_TAG_CHARS} characters"))),
+    }
+}
+
+/// An entry that answers, and how well.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct ScoredEntry {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// Higher is better; comparable within one answer only.
+    pub score: f32,
+}
+
+/// What a question without an answer became.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Gap {
+    /// The open question's entry.
+    pub id: String,
+    /// How often it has been asked.
+    pub occurrences: i64,
+}
+
+/// What is known about a question.
+#[derive(Debug)]
+pub struct Answer {
+    /// The best first.
+    pub entries: Vec<ScoredEntry>,
+    /// The open question, where nothing is known.
+    pub gap: Option<Gap>,
+    /// How fresh the whole base is.
+    pub freshness: Freshness,
+}
+
+impl Answer {
+    /// What helps, from the entries in their order, nothing twice.
+    pub fn solutions(&self) -> Vec<&str> {
+        let mut solutions: Vec<&str> = Vec::new();
+        for scored in &self.entries {
+            let solution = scored.entry.solution.as_str();
+            if !solution.is_empty() && !solutions.contains(&solution) {
+                solutions.push(solution);
+            }
+        }
+        solutions
+    }
+
+    /// The tags of the entries, the commonest first, at most ten.
+    pub fn concepts(&self) -> Vec<&str> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for tag in self.entries.iter().flat_map(|scored| &scored.entry.tags) {
+            *counts.entry(tag).or_default() += 1;
+        }
+        let mut concepts: Vec<_> = counts.into_iter().collect();
+        concepts.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
+        concepts.into_iter().take(10).map(|(tag, _)| tag).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_query_may_hold_what_people_and_metric_names_need() {
+        for text in [
+            "node_filesystem_avail_bytes:rate5m",
+            "Почему диск заполнен? (95%)",
+            "ディスク e\u{301}\tcafé\nO'Brien, \"disk\" +1 = & # @/x.y-z!",
+        ] {
+            let body = serde_json::json!({"query": text}).to_string();
+            assert_eq!(Question::parse(body.as_bytes()).unwrap().text, text);
+        }
+        for mark in "<>;{}$|\\`^~[]*\u{0}\u{7}\u{1b}\u{7f}\u{85}\u{200b}".chars() {
+            let body = serde_json::json!({"query": format!("a{mark}b")}).to_string();
+            let Err(Rejection::Invalid(problems)) = Question::parse(body.as_bytes()) else {
+                panic!("{mark:?} was taken");
+            };
+            assert_eq!(problems[0].message, "Invalid characters");
+        }
+    }
+
+    #[test]
+    fn every_problem_of_a_query_is_listed() {
+        let body = br#"{"query":"  ","limit":0,"filter":{"category":"x","severity":1,"tag":""}}"#;
+        let Err(Rejection::Invalid(problems)) = Question::parse(body) else { panic!("was taken") };
+        let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["filter.category", "filter.severity", "filter.tag", "limit", "query"]);
+    }
+
+    #[test]
+    fn five_thousand_characters_are_taken_and_one_more_is_not() {
+        let body = |n: usize| format!(r#"{{"query":" {} "}}"#, "ж".repeat(n));
+        assert!(Question::parse(body(5000).as_bytes()).is_ok());
+        assert!(Question::parse(body(5001).as_bytes()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in r#"(\{("(query|limit|filter|tag)":("[^"]{0,9}"|-?[0-9]{1,20}|[0-9]e[0-9]|null|\[\]|\{"tag":"x"\}),?){0,4}\}?|.{0,40})"#) {
+            let _ = Question::parse(body.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What the service knows, and how it answers.
+//!
+//! [`Base`] holds all entries in memory for reading; every change goes to the store as well.
+//! [`learning`] turns alerts into changes, [`search`] finds, [`questions`] remembers what had no
+//! answer, [`summary`] renders the page that dashboards poll.
+
+mod answer;
+mod base;
+mod freshness;
+mod learning;
+mod network;
+mod questions;
+mod ranking;
+pub mod search;
+mod stats;
+mod summary;
+mod unpersisted;
+
+pub use answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry};
+pub use base::{Base, BaseError, Counts};
+pub use freshness::Freshness;
+pub use learning::{learn_from_alerts, pattern_id};
+pub use summary::RenderedSummary;

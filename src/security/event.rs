@@ -1,0 +1,74 @@
+//! What the audit log tells of.
+
+/// A thing worth telling those who look after the service's security.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Event {
+    /// A caller presented no key, or none that is good.
+    AuthFailure,
+    /// A webhook did not prove who sent it.
+    WebhookAuthFailure,
+    /// A good key whose role is too low.
+    RoleDenied,
+    /// A client asked more often than it may.
+    RateLimited,
+    /// A body that does not say what it must.
+    ValidationFailure,
+    /// A body over the limit.
+    PayloadTooLarge,
+    /// A page of an origin that may not call.
+    CorsDenied,
+    /// A key within 14 days of its end.
+    ApiKeyExpiring,
+    /// Data was taken out.
+    DataExport,
+    /// An entry was written or deleted by a caller.
+    KnowledgeChanged,
+    /// Old data was deleted.
+    RetentionRun,
+    /// The schema was changed.
+    MigrationApplied,
+    /// The service began.
+    Startup,
+    /// The service ended.
+    Shutdown,
+}
+
+impl Event {
+    /// All events.
+    pub const ALL: [Self; 14] = [
+        Self::AuthFailure,
+        Self::WebhookAuthFailure,
+        Self::RoleDenied,
+        Self::RateLimited,
+        Self::ValidationFailure,
+        Self::PayloadTooLarge,
+        Self::CorsDenied,
+        Self::ApiKeyExpiring,
+        Self::DataExport,
+        Self::KnowledgeChanged,
+        Self::RetentionRun,
+        Self::MigrationApplied,
+        Self::Startup,
+        Self::Shutdown,
+    ];
+
+    /// The name in the audit log and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthFailure => "auth_failure",
+            Self::WebhookAuthFailure => "webhook_auth_failure",
+            Self::RoleDenied => "role_denied",
+            Self::RateLimited => "rate_limited",
+            Self::ValidationFailure => "validation_failure",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::CorsDenied => "cors_denied",
+            Self::ApiKeyExpiring => "api_key_expiring",
+            Self::DataExport => "data_export",
+            Self::KnowledgeChanged => "knowledge_changed",
+            Self::RetentionRun => "retention_run",
+            Self::MigrationApplied => "migration_applied",
+            Self::Startup => "startup",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}

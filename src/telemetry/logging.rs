@@ -1,0 +1,172 @@
+//! Log lines: for a person at a terminal, or one JSON object a line.
+//!
+//! They go to standard error: container runtimes and systemd collect both streams alike, and
+//! standard output stays clean for what a subcommand hands out (an export, a signature). A panic
+//! is a line like any other.
+
+use std::{
+    io::{self, IsTerminal},
+    panic::{self, PanicHookInfo},
+};
+
+use thiserror::Error;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::ParseError,
+    fmt::{MakeWriter, format::FmtSpan},
+    util::{SubscriberInitExt, TryInitError},
+};
+
+use crate::config::{LogFormat, LogSettings};
+
+/// Why logging cannot begin.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The filter is not a level or a list of directives.
+    #[error("LOG_LEVEL is not a level or filter directive: {0}")]
+    Filter(#[from] ParseError),
+    /// Something else of this process logs already.
+    #[error("logging was begun before: {0}")]
+    Begun(#[from] TryInitError),
+}
+
+/// Begins logging, for the whole process and once, panics included.
+pub fn init(settings: &LogSettings) -> Result<(), LogError> {
+    subscriber(settings, io::stderr, io::stderr().is_terminal())?.try_init()?;
+    log_panics();
+    Ok(())
+}
+
+fn subscriber<W>(
+    settings: &LogSettings,
+    writer: W,
+    ansi: bool,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder().parse(&settings.filter)?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_span_events(FmtSpan::NONE);
+    Ok(match settings.format {
+        LogFormat::Pretty => Box::new(lines.with_ansi(ansi).finish()),
+        LogFormat::Json => {
+            Box::new(lines.json().flatten_event(true).with_span_list(false).finish())
+        }
+    })
+}
+
+/// Logs a panic as one line; where nobody listens for errors, as Rust itself would print it.
+fn log_panics() {
+    let printed = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if tracing::enabled!(Level::ERROR) { log_panic(panic) } else { printed(panic) }
+    }));
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    let message = panic.payload_as_str().unwrap_or("not a text");
+    let thread = std::thread::current();
+    // Debug of a text has no line ends in it.
+    tracing::error!(panic = ?message, location, thread = thread.name(), "panicked");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(filter: &str, format: LogFormat, events: impl FnOnce()) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let settings = LogSettings { filter: filter.into(), format };
+        let subscriber = subscriber(&settings, move || writer.clone(), false).unwrap();
+        tracing::subscriber::with_default(subscriber, events);
+        let bytes = written.0.lock().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn json_is_one_object_a_line_whatever_is_logged() {
+        let text = logged("info", LogFormat::Json, || {
+            tracing::info_span!("request", id = "r-1").in_scope(|| {
+                tracing::warn!(value = "a\nb", "first\nmessage");
+            });
+            tracing::info!(count = 2, "second");
+        });
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["level"], "WARN");
+        assert_eq!(
+            (&lines[0]["message"], &lines[0]["value"]),
+            (&"first\nmessage".into(), &"a\nb".into())
+        );
+        assert_eq!(lines[0]["span"]["id"], "r-1");
+        assert_eq!(lines[1]["count"], 2);
+        assert!(lines.iter().all(|line| line["timestamp"].is_string()));
+    }
+
+    #[test]
+    fn a_file_or_pipe_gets_no_colours() {
+        let text = logged("info", LogFormat::Pretty, || tracing::error!(n = 1, "plain"));
+        assert!(text.contains("ERROR") && text.contains("plain") && text.contains("n=1"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn a_level_or_a_directive_filters() {
+        let events = || {
+            tracing::info!(target: "loud", "from loud");
+            tracing::info!(target: "quiet", "from quiet");
+        };
+        assert_eq!(logged("warn", LogFormat::Json, events), "");
+        let text = logged("info,quiet=off", LogFormat::Json, events);
+        assert!(text.contains("from loud") && !text.contains("from quiet"), "{text}");
+    }
+
+    #[test]
+    fn a_filter_that_says_nothing_sensible_is_refused() {
+        let settings = LogSettings { filter: "orchestrator=lots".into(), format: LogFormat::Json };
+        let refused = subscriber(&settings, io::sink, false).err();
+        assert!(matches!(refused, Some(LogError::Filter(_))));
+    }
+
+    #[test]
+    fn a_panic_is_one_line_that_says_where() {
+        let text = logged("info", LogFormat::Json, || {
+            let before = panic::take_hook();
+            log_panics();
+            let result = panic::catch_unwind(|| panic!("two\nlines"));
+            panic::set_hook(before);
+            assert!(result.is_err());
+        });
+        let line: Value = serde_json::from_str(text.trim_end()).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert_eq!(line["level"], "ERROR");
+        assert!(line["panic"].as_str().unwrap().contains("two"), "{text}");
+        assert!(line["location"].as_str().unwrap().contains("logging.rs:"), "{text}");
+    }
+}

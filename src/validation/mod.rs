@@ -1,0 +1,88 @@
+//! How input is judged: every problem with its path, not only the first.
+//!
+//! [`Field`] takes any JSON where a certain kind is expected, so that a value of the wrong kind
+//! is one problem among others and not the end of reading; `validator` does the rest.
+
+mod field;
+
+use serde::Serialize;
+use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
+
+pub use field::{Accept, Field};
+
+/// One thing wrong with the input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// Where, as `alerts.0.status`; empty for the whole.
+    pub path: String,
+    /// What, for a person.
+    pub message: String,
+}
+
+/// Why a body was not taken.
+#[derive(Debug, PartialEq)]
+pub enum Rejection {
+    /// It is no JSON; the text says where it stops being one.
+    Malformed(String),
+    /// It is JSON, with these problems; at least one.
+    Invalid(Vec<Problem>),
+}
+
+/// Reads a JSON body and judges it.
+pub fn parse<T: serde::de::DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Rejection> {
+    let value: T = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    value.validate().map_err(|errors| Rejection::Invalid(problems(&errors)))?;
+    Ok(value)
+}
+
+/// What to say of a body that serde could not read.
+fn unreadable(error: &serde_json::Error) -> Rejection {
+    if error.is_data() {
+        // Types of fields are Field's business; what is left is the whole, or a doubled field.
+        let text = error.to_string();
+        let message = text.split(" at line ").next().unwrap_or_default().to_owned();
+        return Rejection::Invalid(vec![Problem { path: String::new(), message }]);
+    }
+    Rejection::Malformed(error.to_string())
+}
+
+/// A failed check, with the sentence for a person.
+pub fn problem(message: impl Into<std::borrow::Cow<'static, str>>) -> ValidationError {
+    ValidationError::new("invalid").with_message(message.into())
+}
+
+/// All problems in `errors`, by path.
+pub fn problems(errors: &ValidationErrors) -> Vec<Problem> {
+    let mut found = Vec::new();
+    collect("", errors, &mut found);
+    found.sort_by(|a, b| natural(&a.path).cmp(&natural(&b.path)).then(a.message.cmp(&b.message)));
+    found
+}
+
+/// `alerts.10` after `alerts.9`.
+fn natural(path: &str) -> Vec<(u64, &str)> {
+    path.split('.').map(|part| (part.parse().unwrap_or(u64::MAX), part)).collect()
+}
+
+fn collect(prefix: &str, errors: &ValidationErrors, found: &mut Vec<Problem>) {
+    for (name, kind) in errors.errors() {
+        // An empty name is the whole itself.
+        let path = match (prefix, name.as_ref()) {
+            ("", name) => name.to_owned(),
+            (prefix, "") => prefix.to_owned(),
+            (prefix, name) => format!("{prefix}.{name}"),
+        };
+        match kind {
+            ValidationErrorsKind::Struct(inner) => collect(&path, inner, found),
+            ValidationErrorsKind::List(items) => {
+                for (index, inner) in items {
+                    collect(&format!("{path}.{index}"), inner, found);
+                }
+            }
+            ValidationErrorsKind::Field(failures) => found.extend(failures.iter().map(|failure| {
+                let message = failure.message.as_deref().unwrap_or(&failure.code).to_owned();
+                Problem { path: path.clone(), message }
+            })),
+        }
+    }
+}
