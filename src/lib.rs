@@ -4,6 +4,7 @@
 //! `alerts` / `knowledge` / `history`, then `store`, `model`, and the ground of `config`,
 //! `telemetry` and `security`. `ARCHITECTURE.md` walks an alert and a question through them.
 
+pub mod cli;
 pub mod config;
 pub mod model;
 pub mod security;

@@ -28,6 +28,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 
 use self::reader::Reader;
 pub use self::{
@@ -166,6 +167,21 @@ pub fn address(env: &dyn Env, directory: &Path) -> Result<(IpAddr, u16), Problem
     let mut reader = Reader::new(env, directory);
     let (host, port) = (server::host(&mut reader, "HOST"), server::port(&mut reader));
     Ok(reader.finish(host.zip(port))?.0)
+}
+
+/// The secret that webhooks are signed with, for who only wants to sign: `WEBHOOK_SECRET`, else
+/// the one of the service's own credentials.
+pub fn webhook_secret(env: &dyn Env, directory: &Path) -> Result<SecretString, Problems> {
+    let mut reader = Reader::new(env, directory);
+    let secret = reader.secret("WEBHOOK_SECRET");
+    if let Some(secret) = reader.finish(Some(secret))?.0 {
+        return Ok(secret);
+    }
+    let mut settings = Settings::load(env, directory)?;
+    settings.find_credentials()?;
+    settings.webhook.secret.ok_or_else(|| {
+        Problems::one(format!("WEBHOOK_SECRET: is not set, and there is no {DEV_CREDENTIALS}"))
+    })
 }
 
 /// Where this process was started.

@@ -1,5 +1,7 @@
 //! Who may do what, and who did: keys and roles, webhook signatures, the audit log.
 
+pub mod signature;
+
 use serde::{Deserialize, Serialize};
 
 /// What a caller may do; a higher role may do all that a lower one may.
