@@ -7,6 +7,7 @@ mod credentials;
 mod describe;
 mod limits;
 mod log;
+mod misspelt;
 mod mongo;
 mod problems;
 mod reader;
@@ -137,6 +138,7 @@ impl Settings {
         });
         let log = log::read(reader);
         strength::judge(reader, mode, &api_keys, &webhook);
+        misspelt::warn(reader);
         if let Some(server) = &server {
             server::warn(reader, server, mode);
         }

@@ -61,7 +61,7 @@ impl Parts {
     /// The store that they make up.
     pub fn target(self, reader: &mut Reader<'_>, environment: Environment) -> Option<StoreTarget> {
         let uri = self.uri(reader)?;
-        reader.show("DATABASE_URL", format!("made up from MONGO_HOST: {}", redacted_url(&uri)));
+        reader.show_from("DATABASE_URL", redacted_url(&uri), "made up from MONGO_HOST");
         target(reader, "MONGO_HOST", SecretString::from(uri), self.database, environment)
     }
 

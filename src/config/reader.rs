@@ -2,7 +2,7 @@
 //! and what holds. An empty variable counts as unset: compose files pass empty ones.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Display,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -67,6 +67,19 @@ impl<'a> Reader<'a> {
         if let Some(row) = self.effective.get_mut(name) {
             row.value = value.into();
         }
+    }
+
+    /// As [`show`](Self::show), for a value that was made up from another variable's.
+    pub fn show_from(&mut self, name: &str, value: impl Into<String>, source: &str) {
+        self.show(name, value);
+        if let Some(row) = self.effective.get_mut(name) {
+            row.source = source.to_owned();
+        }
+    }
+
+    /// The names of all variables that are set, whoever they are for.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.env.names().into_iter().chain(self.dotenv.keys().cloned()).collect()
     }
 
     /// What came of it: `value` if nothing is wrong.

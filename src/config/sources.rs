@@ -15,6 +15,9 @@ pub trait Env {
     /// The variable, if it is set. [`NotUnicode`] if it is set to something that is no text.
     fn get(&self, name: &str) -> Result<Option<String>, NotUnicode>;
 
+    /// The names of all variables that are set.
+    fn names(&self) -> Vec<String>;
+
     /// Does a person look at what is printed?
     fn terminal(&self) -> bool {
         false
@@ -40,6 +43,10 @@ impl Env for ProcessEnv {
         }
     }
 
+    fn names(&self) -> Vec<String> {
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+    }
+
     fn terminal(&self) -> bool {
         io::stdout().is_terminal()
     }
@@ -48,6 +55,10 @@ impl Env for ProcessEnv {
 impl Env for BTreeMap<String, String> {
     fn get(&self, name: &str) -> Result<Option<String>, NotUnicode> {
         Ok(self.get(name).cloned())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.keys().cloned().collect()
     }
 }
 
