@@ -6,6 +6,7 @@
 //! question through them.
 
 pub mod alerts;
+pub mod cli;
 pub mod config;
 pub mod coordination;
 pub mod history;

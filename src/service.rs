@@ -183,6 +183,11 @@ impl Service {
         self.app.metrics_address
     }
 
+    /// Its audit log, to be opened again when it was rotated.
+    pub fn audit(&self) -> Arc<AuditLog> {
+        Arc::clone(&self.app.audit)
+    }
+
     fn spawn_tasks(&mut self, intake: crate::alerts::intake::IntakeTask) {
         self.tasks.spawn(async move {
             intake.run().await;

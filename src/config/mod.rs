@@ -1,10 +1,53 @@
 //! Settings: the only code that reads the environment. One struct a concern; every failure
 //! names its variable, and all failures are reported together.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+mod api_keys;
+mod cors;
+mod credentials;
+mod describe;
+mod limits;
+mod log;
+mod misspelt;
+mod mongo;
+mod problems;
+mod reader;
+mod redis;
+mod retention;
+mod server;
+mod sources;
+mod store;
+mod strength;
+#[cfg(test)]
+mod tests;
+mod variables;
+mod webhook;
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use secrecy::SecretString;
+
+use self::reader::Reader;
+pub use self::{
+    api_keys::ApiKeySettings,
+    cors::CorsSettings,
+    credentials::{Credentials, DEV_CREDENTIALS, KEY_BYTES, fresh_credentials, fresh_key},
+    describe::Effective,
+    limits::LimitSettings,
+    log::{LogFormat, LogSettings},
+    problems::Problems,
+    redis::RedisSettings,
+    retention::RetentionSettings,
+    server::ServerSettings,
+    sources::{Env, NotUnicode, ProcessEnv},
+    store::{StoreSettings, StoreTarget},
+    variables::{VARIABLES, Variable},
+    webhook::WebhookSettings,
+};
 
 /// Everything that can be set.
 #[derive(Clone, Debug)]
@@ -37,6 +80,11 @@ pub struct Settings {
     pub audit_log_path: PathBuf,
     /// What is logged and how.
     pub log: LogSettings,
+    /// The working directory: where relative paths start.
+    pub directory: PathBuf,
+    /// What is legal but deserves a line in the log.
+    pub warnings: Vec<String>,
+    effective: Vec<Effective>,
 }
 
 /// `ORCHESTRATOR_ENV` (or `NODE_ENV`).
@@ -48,157 +96,106 @@ pub enum Environment {
     Production,
 }
 
-/// Listeners and what they bear.
-#[derive(Clone, Debug)]
-pub struct ServerSettings {
-    /// `HOST`.
-    pub host: IpAddr,
-    /// `PORT`; 0 takes any free one.
-    pub port: u16,
-    /// `METRICS_HOST`.
-    pub metrics_host: IpAddr,
-    /// `METRICS_PORT` (or `PROMETHEUS_PORT`); `None` when set to 0: off.
-    pub metrics_port: Option<u16>,
-    /// `BODY_LIMIT_BYTES`.
-    pub body_limit: usize,
-    /// `REQUEST_TIMEOUT_SECONDS`.
-    pub request_timeout: Duration,
-    /// `MAX_CONNECTIONS`.
-    pub max_connections: usize,
-    /// `SHUTDOWN_TIMEOUT_SECONDS`.
-    pub shutdown_timeout: Duration,
+impl Settings {
+    /// Reads the process environment and the `.env` file of the working directory.
+    pub fn from_process() -> Result<Self, Problems> {
+        Self::load(&ProcessEnv, &working_directory()?)
+    }
+
+    /// Reads `env` and the `.env` file in `directory`; the environment wins.
+    pub fn load(env: &dyn Env, directory: &Path) -> Result<Self, Problems> {
+        let mut reader = Reader::new(env, directory);
+        let settings = Self::read(&mut reader);
+        let (mut settings, notes) = reader.finish(settings)?;
+        settings.warnings = notes.warnings;
+        settings.effective = notes.effective;
+        Ok(settings)
+    }
+
+    /// The effective settings by variable, fit to be shown: secrets by their length only.
+    pub fn describe(&self) -> &[Effective] {
+        &self.effective
+    }
+
+    // Everything is read before anything is given up, so that all problems come together.
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let environment = environment(reader);
+        // What is judged while this is unknown is judged mildly; it is a problem anyway.
+        let mode = environment.unwrap_or(Environment::Development);
+        let server = server::read(reader);
+        let store = store::read(reader, mode);
+        let redis = redis::read(reader, mode);
+        let api_keys = api_keys::read(reader);
+        let webhook = webhook::read(reader);
+        let limits = limits::read(reader);
+        let trusted_proxies = limits::read_trusted_proxies(reader);
+        let cors = cors::read(reader);
+        let retention = retention::read(reader);
+        let sample_interval = server::seconds(reader, "SAMPLE_INTERVAL_SECONDS", 86_400);
+        let max_questions = reader.number("KNOWLEDGE_MAX_QUESTIONS", 1..=1_000_000);
+        let audit_log_path = reader.value("AUDIT_LOG_PATH", "the path of a file", |text| {
+            (!text.ends_with("/")).then(|| PathBuf::from(text))
+        });
+        let log = log::read(reader);
+        strength::judge(reader, mode, &api_keys, &webhook);
+        misspelt::warn(reader);
+        if let Some(server) = &server {
+            server::warn(reader, server, mode);
+        }
+        Some(Self {
+            environment: environment?,
+            server: server?,
+            store: store?,
+            redis,
+            api_keys,
+            webhook,
+            limits: limits?,
+            trusted_proxies,
+            cors,
+            retention: retention?,
+            sample_interval: sample_interval?,
+            max_questions: max_questions?,
+            audit_log_path: reader.directory.join(audit_log_path?),
+            log: log?,
+            directory: reader.directory.to_owned(),
+            warnings: Vec::new(),
+            effective: Vec::new(),
+        })
+    }
 }
 
-/// Where alerts and knowledge are kept.
-#[derive(Clone, Debug)]
-pub struct StoreSettings {
-    /// `DATABASE_URL`, or made up from `MONGO_*`.
-    pub target: StoreTarget,
-    /// `MIGRATE_ON_START`.
-    pub migrate_on_start: bool,
-    /// `STORE_CONNECT_TIMEOUT_SECONDS`: how long to try at start.
-    pub connect_timeout: Duration,
+/// `HOST` and `PORT` alone, for who only wants to call the service.
+pub fn address(env: &dyn Env, directory: &Path) -> Result<(IpAddr, u16), Problems> {
+    let mut reader = Reader::new(env, directory);
+    let (host, port) = (server::host(&mut reader, "HOST"), server::port(&mut reader));
+    Ok(reader.finish(host.zip(port))?.0)
 }
 
-/// Which store.
-#[derive(Clone, Debug)]
-pub enum StoreTarget {
-    /// A file of this machine.
-    Sqlite {
-        /// The file; its folder is made if missing.
-        path: PathBuf,
-    },
-    /// A MongoDB.
-    Mongodb {
-        /// The connection string, credentials percent-encoded.
-        uri: SecretString,
-        /// `DB_NAME`, else the connection string's, else `orchestrator`.
-        database: String,
-    },
+/// The secret that webhooks are signed with, for who only wants to sign: `WEBHOOK_SECRET`, else
+/// the one of the service's own credentials.
+pub fn webhook_secret(env: &dyn Env, directory: &Path) -> Result<SecretString, Problems> {
+    let mut reader = Reader::new(env, directory);
+    let secret = reader.secret("WEBHOOK_SECRET");
+    if let Some(secret) = reader.finish(Some(secret))?.0 {
+        return Ok(secret);
+    }
+    let mut settings = Settings::load(env, directory)?;
+    settings.find_credentials()?;
+    settings.webhook.secret.ok_or_else(|| {
+        Problems::one(format!("WEBHOOK_SECRET: is not set, and there is no {DEV_CREDENTIALS}"))
+    })
 }
 
-/// Redis.
-#[derive(Clone, Debug)]
-pub struct RedisSettings {
-    /// `REDIS_URL`.
-    pub url: SecretString,
-    /// `REDIS_PASSWORD`, where the URL has none.
-    pub password: Option<SecretString>,
+/// Where this process was started.
+pub fn working_directory() -> Result<PathBuf, Problems> {
+    std::env::current_dir()
+        .map_err(|error| Problems::one(format!("the working directory cannot be found: {error}")))
 }
 
-/// One bearer key.
-#[derive(Clone, Debug)]
-pub struct ApiKeySettings {
-    /// The key itself.
-    pub key: SecretString,
-    /// How logs call it.
-    pub label: String,
-    /// The highest of its roles: a higher role may do all that a lower one may.
-    pub role: crate::security::Role,
-    /// Which edition of the key this is.
-    pub version: Option<String>,
-    /// When it was made.
-    pub created_at: Option<crate::model::Time>,
-    /// When it ends.
-    pub expires_at: Option<crate::model::Time>,
-    /// False: refused.
-    pub active: bool,
-}
-
-/// How webhooks prove who sent them.
-#[derive(Clone, Debug, Default)]
-pub struct WebhookSettings {
-    /// `WEBHOOK_SECRET`.
-    pub secret: Option<SecretString>,
-    /// `WEBHOOK_SECRET_PREVIOUS`.
-    pub previous_secret: Option<SecretString>,
-    /// `WEBHOOK_TOKEN`.
-    pub token: Option<SecretString>,
-    /// `WEBHOOK_REQUIRE_TIMESTAMP`.
-    pub require_timestamp: bool,
-    /// `WEBHOOK_SIGNATURE_COMPAT=canonical-json`.
-    pub canonical_json: bool,
-}
-
-/// Requests per client and minute; 0 switches a limit off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitSettings {
-    /// `RATE_LIMIT_WEBHOOK`.
-    pub webhook: u32,
-    /// `RATE_LIMIT_API`.
-    pub api: u32,
-    /// `RATE_LIMIT_EXPORT`.
-    pub export: u32,
-    /// `RATE_LIMIT_PUBLIC`.
-    pub public: u32,
-    /// `RATE_LIMIT_HEALTH`.
-    pub health: u32,
-    /// `AUTH_FAILURE_LIMIT`.
-    pub auth_failure: u32,
-}
-
-/// Which other origins' pages may call; empty: none.
-#[derive(Clone, Debug, Default)]
-pub struct CorsSettings {
-    /// `ORCHESTRATOR_CORS_ALLOWED_ORIGINS`.
-    pub origins: Vec<axum::http::HeaderValue>,
-    /// `ORCHESTRATOR_CORS_ALLOWED_METHODS`.
-    pub methods: Vec<axum::http::Method>,
-    /// `ORCHESTRATOR_CORS_ALLOWED_HEADERS`.
-    pub headers: Vec<axum::http::HeaderName>,
-    /// `ORCHESTRATOR_CORS_EXPOSED_HEADERS`.
-    pub exposed: Vec<axum::http::HeaderName>,
-    /// `ORCHESTRATOR_CORS_ALLOW_CREDENTIALS`.
-    pub credentials: bool,
-    /// `ORCHESTRATOR_CORS_MAX_AGE_SECONDS`.
-    pub max_age: Option<Duration>,
-}
-
-/// What is deleted when.
-#[derive(Clone, Copy, Debug)]
-pub struct RetentionSettings {
-    /// `RETENTION_METRICS_DAYS`.
-    pub metrics_days: u32,
-    /// `RETENTION_ALERTS_HOURS`.
-    pub alerts_hours: u32,
-    /// `RETENTION_AT`, local time.
-    pub at: jiff::civil::Time,
-}
-
-/// What is logged and how.
-#[derive(Clone, Debug)]
-pub struct LogSettings {
-    /// `LOG_LEVEL` (or `RUST_LOG`): a level or an `EnvFilter` directive.
-    pub filter: String,
-    /// `LOG_FORMAT`.
-    pub format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For a person at a terminal.
-    Pretty,
-    /// One JSON object a line.
-    Json,
+fn environment(reader: &mut Reader<'_>) -> Option<Environment> {
+    reader.value("ORCHESTRATOR_ENV", "`development` or `production`", |text| match text {
+        "development" => Some(Environment::Development),
+        "production" => Some(Environment::Production),
+        _ => None,
+    })
 }

@@ -1,3 +1,7 @@
-//! The integration tests, one binary.
+//! The integration tests, one binary: each file one capability, black box first.
 
+// In a test binary everything is a test, not only what bears `#[test]`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cli;
 mod store_contract;

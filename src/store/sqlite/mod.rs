@@ -62,9 +62,7 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<()> {
         self.file.check()?;
         self.writer.ping().await?;
-        self.readers
-            .read(|c| c.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(())))
-            .await
+        self.readers.read(connection::look).await
     }
 
     async fn schema_version(&self) -> Result<u32> {

@@ -1,0 +1,102 @@
+//! `orchestrator healthcheck`: asks the service at `HOST` and `PORT` how it is, as a container's
+//! health check does. One request over a plain socket needs no HTTP client.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use super::{Failure, output::print};
+use crate::config::{self, ProcessEnv};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Ask whether it can take requests now (/ready), not only whether it lives (/health)
+    #[arg(long)]
+    ready: bool,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// No status line is longer.
+const MAX_STATUS_LINE: usize = 256;
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let (host, port) = config::address(&ProcessEnv, &config::working_directory()?)?;
+    if port == 0 {
+        return Err(Failure::Failed("PORT is 0, so nobody knows where the service is".to_owned()));
+    }
+    let address = SocketAddr::new(reachable(host), port);
+    let path = if args.ready { "/ready" } else { "/health" };
+    match status(address, path) {
+        Ok(200) => print(&format!("{path} of {address}: 200\n")),
+        Ok(status) => Err(Failure::Failed(format!("{path} of {address} answers {status}"))),
+        Err(error) => Err(Failure::Failed(format!("{path} of {address}: {error}"))),
+    }
+}
+
+/// Where a listener on every address is reached from this machine.
+fn reachable(host: IpAddr) -> IpAddr {
+    match host {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        _ => host,
+    }
+}
+
+/// The status of the answer, within [`TIMEOUT`] in all.
+fn status(address: SocketAddr, path: &str) -> io::Result<u16> {
+    let deadline = Instant::now() + TIMEOUT;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    while !answer.contains(&b'\n') && answer.len() < MAX_STATUS_LINE {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let mut piece = [0; MAX_STATUS_LINE];
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => answer.extend_from_slice(&piece[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // What Linux calls a read that timed out.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    status_of(&answer).ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "no HTTP answer"))
+}
+
+/// The number in `HTTP/1.1 200 OK`.
+fn status_of(answer: &[u8]) -> Option<u16> {
+    let line = answer.split(|byte| *byte == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    words.next().filter(|version| version.starts_with("HTTP/"))?;
+    words.next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_http_has_a_status() {
+        assert_eq!(status_of(b"HTTP/1.1 503 Service Unavailable\r\nA: b"), Some(503));
+        assert_eq!(status_of(b"SSH-2.0-OpenSSH_9.2 200\r\n"), None);
+        assert_eq!(status_of(b""), None);
+    }
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_on_this_machine() {
+        assert_eq!(reachable("0.0.0.0".parse().unwrap()), Ipv4Addr::LOCALHOST);
+        assert_eq!(reachable("::".parse().unwrap()), Ipv6Addr::LOCALHOST);
+        assert_eq!(reachable("10.1.2.3".parse().unwrap()), Ipv4Addr::new(10, 1, 2, 3));
+    }
+}

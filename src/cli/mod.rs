@@ -1,0 +1,125 @@
+//! The command line: what can be called, and how it ends. One file a subcommand; no logic that
+//! the service itself needs.
+//!
+//! Exit codes are promised: 0 done, 1 failed, 64 usage, 78 configuration (those of `sysexits.h`).
+
+mod check_config;
+mod healthcheck;
+mod keygen;
+mod migrate;
+mod output;
+mod serve;
+mod sign;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Problems;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.
+
+Settings come from the environment and from one .env file in the working directory;
+`orchestrator check-config` shows them all.";
+
+/// Takes in alerts, learns from them, and answers questions about them.
+#[derive(Debug, Parser)]
+#[command(name = "orchestrator", version, after_help = EXIT_CODES)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Default, Subcommand)]
+enum Command {
+    /// Run the service until SIGTERM or SIGINT (what happens without a command)
+    #[default]
+    #[command(after_help = EXIT_CODES)]
+    Serve,
+    /// Bring the schema of the store up to date, or show where it stands
+    #[command(after_help = EXIT_CODES)]
+    Migrate(migrate::Args),
+    /// Make new random keys, as lines for .env
+    #[command(after_help = EXIT_CODES)]
+    Keygen(keygen::Args),
+    /// Sign a webhook's body from standard input, and print the headers to send with it
+    #[command(after_help = sign::HELP)]
+    Sign(sign::Args),
+    /// Ask the running service how it is; for containers
+    #[command(after_help = EXIT_CODES)]
+    Healthcheck(healthcheck::Args),
+    /// Show the effective settings, secrets redacted, or all that is wrong with them
+    #[command(after_help = EXIT_CODES)]
+    CheckConfig,
+}
+
+/// Why a command did not do what it was called for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// Exit code 78.
+    #[error("the configuration is wrong")]
+    Configuration(#[from] Problems),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Failed(_) => ExitCode::FAILURE,
+            Self::Configuration(_) => ExitCode::from(78),
+        }
+    }
+}
+
+const USAGE: u8 = 64;
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(answer) => {
+            // `--help` and `--version` come this way too. A closed output is no concern.
+            let _ = answer.print();
+            return if answer.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(command_line.command.unwrap_or_default()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve => serve::run(),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
+        Command::Sign(args) => sign::run(&args),
+        Command::Healthcheck(args) => healthcheck::run(&args),
+        Command::CheckConfig => check_config::run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        let command_line = CommandLine::try_parse_from(["orchestrator"]).unwrap();
+        assert!(matches!(command_line.command.unwrap_or_default(), Command::Serve));
+    }
+}

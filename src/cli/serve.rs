@@ -1,0 +1,98 @@
+//! `orchestrator serve`: the service, from its settings until a signal.
+
+use std::{io, sync::Arc};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Failure;
+use crate::{
+    config::{Credentials, Settings},
+    model::SystemClock,
+    service::{Service, ServiceError},
+    shutdown::Phase,
+    telemetry::logging,
+};
+
+/// Serves until SIGTERM or SIGINT; a second one ends the process at once.
+pub(super) fn run() -> Result<(), Failure> {
+    let mut settings = Settings::from_process()?;
+    let credentials = settings.ensure_credentials()?;
+    logging::init(&settings.log).map_err(failed)?;
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    tell_of(&credentials);
+    runtime().map_err(failed)?.block_on(serve(&settings)).map_err(|error| {
+        tracing::error!(%error, "stopped");
+        failed(error)
+    })
+}
+
+/// Threads as there are cores.
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+pub(super) fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
+fn tell_of(credentials: &Credentials) {
+    match credentials {
+        Credentials::Configured => {}
+        Credentials::Made(path) => {
+            let path = path.display();
+            tracing::info!(%path, "no keys are set: made some for development; they are in the file");
+        }
+        Credentials::Found(path) => {
+            let path = path.display();
+            tracing::info!(%path, "no keys are set: using those made for development, in the file");
+        }
+    }
+}
+
+async fn serve(settings: &Settings) -> Result<(), ServiceError> {
+    let phase = Phase::default();
+    if let Err(error) = watch_signals(phase.clone()) {
+        tracing::warn!(%error, "signals cannot be watched; only the process' end will stop it");
+    }
+    let service = Service::start(settings, Arc::new(SystemClock), phase).await?;
+    let audit = service.audit();
+    if let Ok(mut hang_up) = signal(SignalKind::hangup()) {
+        tokio::spawn(async move {
+            while hang_up.recv().await.is_some() {
+                match audit.reopen() {
+                    Ok(()) => tracing::info!("the audit log was opened again"),
+                    Err(error) => tracing::error!(%error, "the audit log cannot be opened again"),
+                }
+            }
+        });
+    }
+    let address = service.address();
+    let metrics = service.metrics_address().map(|address| address.to_string());
+    tracing::info!(%address, metrics, version = env!("CARGO_PKG_VERSION"), "serving");
+    let ended = service.run().await;
+    if ended.is_ok() {
+        tracing::info!("stopped: everything under way was finished");
+    }
+    ended
+}
+
+/// The first signal drains, the second ends the process at once.
+fn watch_signals(phase: Phase) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            if phase.is_draining() {
+                tracing::error!(signal = name, "a second signal: stopping at once");
+                std::process::exit(1);
+            }
+            tracing::info!(signal = name, "stopping: requests under way are finished first");
+            phase.drain();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Redis, which shares limits and leases between replicas.
+
+use redis::IntoConnectionInfo;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Environment, describe::redacted_url, reader::Reader, strength};
+
+/// Redis.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// `REDIS_URL`.
+    pub url: SecretString,
+    /// `REDIS_PASSWORD`, where the URL has none.
+    pub password: Option<SecretString>,
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Option<RedisSettings> {
+    let url = reader.secret("REDIS_URL");
+    let password = reader.secret("REDIS_PASSWORD");
+    let Some(url) = url else {
+        if password.is_some() {
+            reader.warn("REDIS_PASSWORD is ignored, because REDIS_URL is not set");
+        }
+        return None;
+    };
+    // The client's own words may quote the URL, so they are not passed on.
+    let Ok(parsed) = url.expose_secret().into_connection_info() else {
+        reader.problem("REDIS_URL", "expected `redis://[user:password@]host[:port][/database]`");
+        return None;
+    };
+    reader.show("REDIS_URL", redacted_url(url.expose_secret()));
+    let password = match parsed.redis_settings().password() {
+        Some(own) => {
+            strength::judge_password(reader, "REDIS_URL", own, environment);
+            if password.is_some() {
+                reader.warn("REDIS_PASSWORD is ignored, because REDIS_URL has one");
+            }
+            None
+        }
+        None => password,
+    };
+    if let Some(password) = &password {
+        strength::judge_password(reader, "REDIS_PASSWORD", password.expose_secret(), environment);
+    }
+    Some(RedisSettings { url, password })
+}

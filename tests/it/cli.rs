@@ -1,0 +1,214 @@
+//! The command line as scripts see it: the built binary, its output and its exit codes.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output, Stdio},
+    thread,
+};
+
+/// The binary in `directory` with these variables and no others.
+fn orchestrator(directory: &Path, variables: &[(&str, &str)], args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrator"));
+    command.current_dir(directory).env_clear().envs(variables.iter().copied()).args(args);
+    command
+}
+
+fn run(variables: &[(&str, &str)], args: &[&str]) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    orchestrator(directory.path(), variables, args).output().unwrap()
+}
+
+fn with_input(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[test]
+fn help_documents_each_command_and_the_exit_codes() {
+    let help = run(&[], &["--help"]);
+    assert_eq!(code(&help), 0);
+    let text = stdout(&help);
+    for word in ["serve", "migrate", "keygen", "sign", "healthcheck", "check-config", "64", "78"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    for command in ["serve", "migrate", "keygen", "sign", "healthcheck", "check-config"] {
+        let help = run(&[], &[command, "--help"]);
+        assert_eq!(code(&help), 0);
+        assert!(stdout(&help).contains("Exit codes: 0"), "{command}");
+    }
+    let version = run(&[], &["--version"]);
+    assert_eq!(
+        (code(&version), stdout(&version)),
+        (0, concat!("orchestrator ", env!("CARGO_PKG_VERSION"), "\n"))
+    );
+}
+
+#[test]
+fn wrong_usage_exits_64() {
+    for args in
+        [&["nonsense"][..], &["--nonsense"], &["keygen", "--bytes", "1"], &["migrate", "down"]]
+    {
+        let output = run(&[], args);
+        assert_eq!((code(&output), stdout(&output)), (64, ""), "{args:?}");
+    }
+}
+
+#[test]
+fn wrong_settings_exit_78_with_every_problem() {
+    let output = run(&[("PORT", "x"), ("LOG_FORMAT", "y"), ("API_KEY", " ")], &["check-config"]);
+    assert_eq!((code(&output), stdout(&output)), (78, ""));
+    for name in ["PORT:", "LOG_FORMAT:", "API_KEY:"] {
+        assert!(stderr(&output).contains(name), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn production_without_keys_exits_78() {
+    let output = run(&[("ORCHESTRATOR_ENV", "production")], &["check-config"]);
+    assert_eq!(code(&output), 78);
+    assert!(stderr(&output).contains("API_KEY") && stderr(&output).contains("WEBHOOK_SECRET"));
+}
+
+#[test]
+fn check_config_shows_settings_and_warnings_but_no_secret_and_makes_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join(".env"), "PORT=3333\n").unwrap();
+    let variables = [("API_KEY", "hunter2hunter2"), ("HOST", "0.0.0.0")];
+    let output = orchestrator(directory.path(), &variables, &["check-config"]).output().unwrap();
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0);
+    assert!(text.lines().any(|l| l.split_whitespace().eq(["PORT", "3333", ".env"])), "{text}");
+    assert!(text.contains("<set, 14 characters>") && text.contains("warning: HOST"), "{text}");
+    assert!(!text.contains("hunter2"));
+    let bare = orchestrator(directory.path(), &[], &["check-config"]).output().unwrap();
+    assert!(stdout(&bare).contains("data/dev-credentials.env"));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn keygen_makes_lines_that_production_accepts() {
+    let keys = run(&[], &["keygen"]);
+    let variables: Vec<_> = stdout(&keys).lines().map(|l| l.split_once('=').unwrap()).collect();
+    let names: Vec<_> = variables.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["API_KEY", "WEBHOOK_SECRET", "WEBHOOK_TOKEN"]);
+    let production = [variables, vec![("ORCHESTRATOR_ENV", "production")]].concat();
+    assert_eq!(code(&run(&production, &["check-config"])), 0);
+}
+
+#[test]
+fn keygen_makes_one_bare_key_of_the_wanted_length_and_never_the_same() {
+    let keys = [(); 2].map(|()| run(&[], &["keygen", "--bare", "--bytes", "20"]));
+    let [one, other] = keys.each_ref().map(|key| stdout(key).trim_end());
+    assert!(one.len() == 40 && one.bytes().all(|b| b.is_ascii_hexdigit()));
+    assert_ne!(one, other);
+}
+
+#[test]
+fn sign_prints_the_headers_to_send() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = [("WEBHOOK_SECRET", "s3cr3t")];
+    let sign =
+        |args: &[&str]| with_input(orchestrator(directory.path(), &secret, args), b"{\"a\":1}");
+    // printf '{"a":1}' | openssl dgst -sha256 -hmac s3cr3t
+    let plain = "sha256=d42927434049e0b8c73ce887062238cc1c6bb6644bfe66e66d8dd0f30b85679e";
+    let output = sign(&["sign", "--no-timestamp"]);
+    assert_eq!(stdout(&output), format!("X-Webhook-Signature: {plain}\n"));
+    let output = sign(&["sign", "--no-timestamp", "--curl"]);
+    assert_eq!(stdout(&output), format!("-H X-Webhook-Signature:{plain}\n"));
+    let output = sign(&["sign"]);
+    let names: Vec<_> = stdout(&output).lines().map(|l| l.split_once(": ").unwrap().0).collect();
+    assert_eq!(names, ["X-Webhook-Timestamp", "X-Webhook-Signature"]);
+    assert!(!stdout(&output).contains(plain));
+}
+
+#[test]
+fn sign_takes_the_secret_of_the_services_own_credentials() {
+    let directory = tempfile::tempdir().unwrap();
+    let sign = || {
+        with_input(orchestrator(directory.path(), &[], &["sign", "--no-timestamp"]), b"{\"a\":1}")
+    };
+    let without = sign();
+    assert_eq!(code(&without), 78);
+    assert!(stderr(&without).contains("WEBHOOK_SECRET"));
+    fs::create_dir(directory.path().join("data")).unwrap();
+    let credentials = "API_KEY=one\nWEBHOOK_SECRET=s3cr3t\nWEBHOOK_TOKEN=three\n";
+    fs::write(directory.path().join("data/dev-credentials.env"), credentials).unwrap();
+    assert_eq!(
+        stdout(&sign()),
+        "X-Webhook-Signature: sha256=d42927434049e0b8c73ce887062238cc1c6bb6644bfe66e66d8dd0f30b85679e\n"
+    );
+}
+
+/// Answers one request with `status` and returns what was asked.
+fn answer_once(listener: TcpListener, status: &'static str) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        stream
+            .write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes())
+            .unwrap();
+        String::from_utf8(request).unwrap()
+    })
+}
+
+#[test]
+fn healthcheck_exits_0_only_for_200() {
+    for (args, status, expected) in [
+        (&["healthcheck"][..], "200 OK", ("GET /health ", 0)),
+        (&["healthcheck", "--ready"], "200 OK", ("GET /ready ", 0)),
+        (&["healthcheck", "--ready"], "503 Service Unavailable", ("GET /ready ", 1)),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let asked = answer_once(listener, status);
+        let output = run(&[("PORT", &port), ("HOST", "0.0.0.0")], args);
+        assert_eq!(code(&output), expected.1, "{}", stderr(&output));
+        assert!(asked.join().unwrap().starts_with(expected.0));
+    }
+}
+
+#[test]
+fn healthcheck_exits_1_where_nobody_answers() {
+    // Bound and dropped: nobody listens there now.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    assert_eq!(code(&run(&[("PORT", &port)], &["healthcheck"])), 1);
+    assert_eq!(code(&run(&[("PORT", "0")], &["healthcheck"])), 1);
+    assert_eq!(code(&run(&[("PORT", "x")], &["healthcheck"])), 78);
+}
+
+#[test]
+fn a_closed_output_is_no_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    for args in [&["check-config"][..], &["keygen"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = orchestrator(directory.path(), &[], args).stdout(writer).output().unwrap();
+        assert_eq!((code(&output), stderr(&output)), (0, ""), "{args:?}");
+    }
+}
