@@ -113,7 +113,7 @@ fn parse_dotenv(text: &str, name: &str, problems: &mut Problems) -> BTreeMap<Str
             },
             Err(dotenvy::Error::LineParse(content, _)) => {
                 problems.push(format!(
-                    "{name}: line {} is not of the form NAME=value",
+                    "{name}: line {} is not of the form NAME=value (put values with blanks in quotes)",
                     line_number(&text, &content)
                 ));
             }
@@ -153,14 +153,20 @@ mod tests {
     #[test]
     fn a_malformed_line_is_named_by_its_number_and_never_shown() {
         let (variables, problems) = parsed("PORT=1\n\nhunter2 hunter2\nHOST=::1\n");
-        assert_eq!(problems, [".env: line 3 is not of the form NAME=value"]);
+        assert_eq!(
+            problems,
+            [".env: line 3 is not of the form NAME=value (put values with blanks in quotes)"]
+        );
         assert_eq!(variables.len(), 2);
     }
 
     #[test]
     fn an_open_quote_is_a_problem() {
         let (_, problems) = parsed("PORT=1\nAPI_KEY='hunter2\nHOST=::1\n");
-        assert_eq!(problems, [".env: line 2 is not of the form NAME=value"]);
+        assert_eq!(
+            problems,
+            [".env: line 2 is not of the form NAME=value (put values with blanks in quotes)"]
+        );
     }
 
     #[test]

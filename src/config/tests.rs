@@ -168,6 +168,15 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
+fn a_rotation_list_in_single_quotes_comes_through_the_file_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = r#"API_KEY_ROTATION='[{"key":"a#b$c-a#b$c","label":"x","roles":["viewer"]}]'"#;
+    fs::write(directory.path().join(".env"), line).unwrap();
+    let settings = load_in(directory.path(), &[]).unwrap();
+    assert_eq!(settings.api_keys[0].key.expose_secret(), "a#b$c-a#b$c");
+}
+
+#[test]
 fn a_secret_may_come_from_a_file_and_loses_one_line_end() {
     let directory = tempfile::tempdir().unwrap();
     for (content, secret) in [
