@@ -7,3 +7,5 @@
 pub mod config;
 pub mod model;
 pub mod security;
+pub mod store;
+pub mod telemetry;

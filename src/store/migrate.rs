@@ -1,9 +1,20 @@
 //! Migrations: what each backend offers ([`Schema`]) and the runner above both.
+//!
+//! The promise: a database is changed by one process at a time, only by scripts that it has not
+//! seen yet, and never by a binary that is older than the database. What is applied is read from
+//! the records of migrations and not from the schema version, because a database of the old
+//! orchestrator has a version of its own and no records.
+
+mod history;
+mod lease;
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 
-use super::Result;
-use crate::model::Time;
+pub use self::history::{Row, State};
+use self::lease::Lease;
+use super::{Result, Store, StoreError};
+use crate::model::{Clock, Time};
 
 /// One numbered change of the schema.
 #[derive(Clone, Debug)]
@@ -14,6 +25,13 @@ pub struct Migration {
     pub name: &'static str,
     /// SQL, or commands in extended JSON.
     pub script: &'static str,
+}
+
+impl Migration {
+    /// SHA-256 of the script, in hex.
+    pub fn checksum(&self) -> String {
+        hex::encode(Sha256::digest(self.script))
+    }
 }
 
 /// The record of an applied migration, `{"key":"migration:0001",…}` in `system_state`.
@@ -40,7 +58,124 @@ pub trait Schema: Send + Sync {
     /// though they may have a schema version.
     async fn applied(&self) -> Result<Vec<Applied>>;
 
-    /// Runs the script, writes its record and raises `{"key":"schema_version","value":n}`; on
+    /// Runs the script, raises `{"key":"schema_version","value":n}` and writes the record; on
     /// SQLite all in one transaction, on MongoDB in this order, so that a crash repeats it.
     async fn apply(&self, migration: &Migration, checksum: &str, at: Time) -> Result<()>;
+}
+
+/// Why the schema was not brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A script was edited after it was applied.
+    #[error("migration {number:04}_{name} was applied with another script (its checksum differs)")]
+    Changed {
+        /// Its number.
+        number: u32,
+        /// Its name.
+        name: String,
+    },
+    /// A number stands for another migration here than in the database.
+    #[error("migration {number:04} is {recorded} in the database, but {known} in this binary")]
+    Renamed {
+        /// Its number.
+        number: u32,
+        /// Its name when it was applied.
+        recorded: String,
+        /// Its name in this binary.
+        known: String,
+    },
+    /// The database has been migrated by a newer version of this program.
+    #[error("the database is newer than this binary: it is at {found}, this knows up to {newest}")]
+    Newer {
+        /// The number in the database.
+        found: u32,
+        /// The newest that this binary knows.
+        newest: u32,
+    },
+    /// A migration was left out, though a later one was applied.
+    #[error("migration {missing:04} is not applied, but the later {applied:04} is")]
+    Gap {
+        /// The one left out.
+        missing: u32,
+        /// The later one.
+        applied: u32,
+    },
+    /// Another process has been migrating for too long.
+    #[error("another process holds the lease of migrations")]
+    Busy,
+    /// Another process took the lease over, because this one was too slow to prolong it.
+    #[error("the lease of migrations was lost to another process")]
+    LeaseLost,
+}
+
+/// What [`up`] did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The schema version before.
+    pub from: u32,
+    /// The schema version after.
+    pub to: u32,
+    /// The migrations applied by this process, as `0001_name`; those to apply, if a dry run.
+    pub applied: Vec<String>,
+    /// Whether nothing was changed on purpose.
+    pub dry_run: bool,
+}
+
+/// Every migration that this binary or the database knows, in order, and where it stands.
+///
+/// # Errors
+/// Only of the store: what is wrong with a migration is told by its [`State`].
+pub async fn status(store: &dyn Store) -> Result<Vec<Row>> {
+    let schema = store.schema();
+    schema.prepare().await?;
+    Ok(history::rows(schema.migrations(), &schema.applied().await?))
+}
+
+/// Applies what is pending, one process at a time; `holder` names this one to the others.
+///
+/// # Errors
+/// [`MigrateError`]; every check comes before the first change.
+pub async fn up(
+    store: &dyn Store,
+    holder: &str,
+    clock: &dyn Clock,
+    dry_run: bool,
+) -> Result<Report, MigrateError> {
+    store.schema().prepare().await?;
+    let (from, pending) = pending(store).await?;
+    if dry_run || pending.is_empty() {
+        let to = pending.last().map_or(from, |last| last.number);
+        let applied = pending.into_iter().map(label).collect();
+        return Ok(Report { from, to, applied, dry_run });
+    }
+    Lease::take(store, holder).await?.hold_while(apply_pending(store, clock)).await
+}
+
+/// Applies what is pending, with the lease held. It looks again first, because another process
+/// may have worked while this one waited.
+async fn apply_pending(store: &dyn Store, clock: &dyn Clock) -> Result<Report, MigrateError> {
+    let (from, pending) = pending(store).await?;
+    let mut report = Report { from, to: from, applied: Vec::new(), dry_run: false };
+    for migration in pending {
+        store.schema().apply(migration, &migration.checksum(), clock.now()).await?;
+        tracing::info!(migration = label(migration), "migration applied");
+        report.to = migration.number;
+        report.applied.push(label(migration));
+    }
+    Ok(report)
+}
+
+/// The schema version, and what is to be applied, in order.
+async fn pending(store: &dyn Store) -> Result<(u32, Vec<&'static Migration>), MigrateError> {
+    let version = store.schema_version().await?;
+    let applied = store.schema().applied().await?;
+    let pending = history::pending(store.schema().migrations(), &applied, version)?;
+    Ok((version, pending))
+}
+
+fn label(migration: &Migration) -> String {
+    format!("{:04}_{}", migration.number, migration.name)
 }
