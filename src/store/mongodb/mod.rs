@@ -1,1 +1,146 @@
-//! placeholder
+//! MongoDB: the production store, and the one that replicas share.
+//!
+//! One file a concern; each speaks in [`fault::Fault`]s, which become [`StoreError`]s here, and
+//! here every operation gets its time limit. Every write waits until it is on disk at a majority.
+//!
+//! On a replica set or a cluster what belongs together is one transaction. On a lone server,
+//! which has none, alerts are durable before what they teach, and two replicas that record the
+//! same change of an alert at the same moment may both learn from it.
+
+mod command;
+mod connect;
+mod export;
+mod fault;
+mod history;
+mod knowledge;
+mod lease;
+mod record;
+mod schema;
+mod transaction;
+mod wire;
+
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use mongodb::{Client, Database, bson::Document, bson::doc};
+use secrecy::SecretString;
+
+use self::fault::Fault;
+use super::{
+    AlertCounts, Backend, Export, Learn, Recording, Result, Store, StoreError, migrate::Schema,
+};
+use crate::model::{Collection, Entry, EntryChange, ReceivedAlert, Time};
+
+/// A driver waits for a server that has stopped answering as long as its socket is open.
+const SHORT: Duration = Duration::from_secs(4);
+const LONG: Duration = Duration::from_secs(10);
+const WHOLE: Duration = Duration::from_secs(60);
+/// How long closing waits for operations under way.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// A MongoDB database.
+#[derive(Clone, Debug)]
+pub struct MongoStore {
+    client: Client,
+    db: Database,
+    transactions: bool,
+}
+
+impl MongoStore {
+    /// Connects to the server and makes sure that it answers and lets us in.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for a connection string that cannot be read, else
+    /// [`StoreError::Unavailable`], after about 3 s.
+    pub async fn open(uri: &SecretString, database: &str) -> Result<Self> {
+        match tokio::time::timeout(2 * SHORT, connect::open(uri, database)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(Fault::Silent(2 * SHORT).into()),
+        }
+    }
+
+    fn documents(&self, collection: Collection) -> mongodb::Collection<Document> {
+        self.db.collection(collection.name())
+    }
+}
+
+/// The operation, or `Unavailable` when its time is over.
+async fn within<T>(
+    limit: Duration,
+    operation: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, StoreError> {
+    let in_time = tokio::time::timeout(limit, operation).await;
+    Ok(in_time.unwrap_or(Err(Fault::Silent(limit)))?)
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    fn backend(&self) -> Backend {
+        Backend::Mongodb
+    }
+
+    async fn ping(&self) -> Result<()> {
+        within(SHORT, async {
+            self.db.run_command(doc! { "ping": 1 }).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn schema_version(&self) -> Result<u32> {
+        within(SHORT, schema::version(self)).await
+    }
+
+    async fn collection_counts(&self) -> Result<Vec<(Collection, u64)>> {
+        within(SHORT, history::collection_counts(self)).await
+    }
+
+    async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording> {
+        within(LONG, record::record(self, record::Group { alerts: group, learn })).await
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>> {
+        within(WHOLE, knowledge::entries(self)).await
+    }
+
+    async fn apply(&self, changes: Vec<EntryChange>) -> Result<()> {
+        within(LONG, knowledge::apply(self, knowledge::Changes(changes))).await
+    }
+
+    async fn alert_counts(&self, since: Time) -> Result<AlertCounts> {
+        within(LONG, history::alert_counts(self, since)).await
+    }
+
+    async fn firing_alerts(&self) -> Result<u64> {
+        within(LONG, history::firing_alerts(self)).await
+    }
+
+    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
+        within(LONG, history::sample_counts(self, since)).await
+    }
+
+    async fn consolidation_count(&self, since: Time) -> Result<u64> {
+        within(LONG, history::consolidation_count(self, since)).await
+    }
+
+    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
+        within(WHOLE, export::export(self, collections)).await
+    }
+
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
+        within(SHORT, lease::acquire(self, name, holder, ttl)).await
+    }
+
+    async fn release_lease(&self, name: &str, holder: &str) -> Result<()> {
+        within(SHORT, lease::release(self, name, holder)).await
+    }
+
+    fn schema(&self) -> &dyn Schema {
+        self
+    }
+
+    async fn close(&self) {
+        let shutdown = self.client.clone().shutdown();
+        drop(tokio::time::timeout(CLOSE, async { shutdown.await }).await);
+    }
+}
