@@ -1,0 +1,45 @@
+//! Leases: one holder at a time.
+
+use std::time::Duration;
+
+use orchestrator::store::Store;
+
+use super::each_backend;
+
+each_backend![
+    a_lease_has_one_holder_who_may_prolong_it,
+    a_lease_given_back_or_run_out_goes_to_the_next,
+    only_the_holder_can_give_a_lease_back,
+    of_many_at_once_one_gets_the_lease,
+];
+
+const LONG: Duration = Duration::from_secs(600);
+
+async fn a_lease_has_one_holder_who_may_prolong_it(store: &dyn Store) {
+    assert!(store.acquire_lease("retention", "a", LONG).await.unwrap());
+    assert!(store.acquire_lease("retention", "a", LONG).await.unwrap());
+    assert!(!store.acquire_lease("retention", "b", LONG).await.unwrap());
+    assert!(store.acquire_lease("consolidation", "b", LONG).await.unwrap());
+}
+
+async fn a_lease_given_back_or_run_out_goes_to_the_next(store: &dyn Store) {
+    assert!(store.acquire_lease("retention", "a", LONG).await.unwrap());
+    store.release_lease("retention", "a").await.unwrap();
+    assert!(store.acquire_lease("retention", "b", Duration::ZERO).await.unwrap());
+    assert!(store.acquire_lease("retention", "c", LONG).await.unwrap());
+    assert!(!store.acquire_lease("retention", "b", LONG).await.unwrap());
+}
+
+async fn only_the_holder_can_give_a_lease_back(store: &dyn Store) {
+    assert!(store.acquire_lease("retention", "a", LONG).await.unwrap());
+    store.release_lease("retention", "b").await.unwrap();
+    assert!(!store.acquire_lease("retention", "b", LONG).await.unwrap());
+    store.release_lease("unheard-of", "b").await.unwrap();
+}
+
+async fn of_many_at_once_one_gets_the_lease(store: &dyn Store) {
+    let holders: Vec<_> = (0..8).map(|n| n.to_string()).collect();
+    let all = holders.iter().map(|holder| store.acquire_lease("retention", holder, LONG));
+    let taken = futures::future::try_join_all(all).await.unwrap();
+    assert_eq!(taken.into_iter().filter(|taken| *taken).count(), 1);
+}

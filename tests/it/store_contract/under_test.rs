@@ -1,0 +1,181 @@
+//! The stores under test: each test gets an empty database of its own.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use mongodb::{Client, Database, options::ClientOptions};
+use orchestrator::{
+    model::SystemClock,
+    store::{Store, migrate, mongodb::MongoStore},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::SecretString;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+/// Runs a promise on a migrated MongoDB, if there is a server.
+pub async fn on_mongodb(promise: impl AsyncFn(&dyn Store)) {
+    on_empty_mongodb(async |store| {
+        migrate::up(store, "test", &SystemClock, false).await.unwrap();
+        promise(store).await;
+    })
+    .await;
+}
+
+/// Runs a promise on an empty MongoDB, if there is a server.
+pub async fn on_empty_mongodb(promise: impl AsyncFn(&dyn Store)) {
+    let Some(server) = Server::from_environment().await else { return };
+    let store = MongoStore::open(&server.uri, &server.database).await.unwrap();
+    promise(&store).await;
+    store.close().await;
+    server.drop_database().await;
+}
+
+/// A MongoDB server and the name of a database that nobody else uses.
+pub struct Server {
+    pub uri: SecretString,
+    pub text: String,
+    pub database: String,
+    client: Client,
+}
+
+impl Server {
+    /// The server of `TEST_MONGODB_URI`.
+    ///
+    /// Without it the test passes unseen, unless `TEST_REQUIRE_SERVICES` says that it must run.
+    #[allow(clippy::disallowed_methods)]
+    pub async fn from_environment() -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let Ok(text) = std::env::var("TEST_MONGODB_URI") else {
+            assert!(
+                std::env::var("TEST_REQUIRE_SERVICES").is_err(),
+                "TEST_REQUIRE_SERVICES is set, but TEST_MONGODB_URI is not"
+            );
+            return None;
+        };
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let database =
+            format!("test_{}_{number}_{:08x}", std::process::id(), rand::random::<u32>());
+        let client = Client::with_uri_str(&text).await.unwrap();
+        Some(Self { uri: SecretString::from(text.clone()), text, database, client })
+    }
+
+    /// The database as another program sees it.
+    pub fn raw(&self) -> Database {
+        self.client.database(&self.database)
+    }
+
+    pub async fn drop_database(self) {
+        self.raw().drop().await.unwrap();
+    }
+}
+
+impl Server {
+    async fn options(&self) -> ClientOptions {
+        ClientOptions::parse(&self.text).await.unwrap()
+    }
+
+    /// Where it listens.
+    pub async fn address(&self) -> String {
+        self.options().await.hosts[0].to_string()
+    }
+
+    /// The connection string by way of another address, and no other.
+    pub async fn through(&self, address: SocketAddr) -> String {
+        let direct = self.text.replace(&self.address().await, &address.to_string());
+        let separator = if direct.contains('?') { '&' } else { '?' };
+        format!("{direct}{separator}directConnection=true")
+    }
+
+    /// A connection string for a user of the test's own database.
+    pub fn with_credentials(&self, user: &str, password: &str) -> String {
+        let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let (_, host) = self.text.rsplit_once('@').expect("credentials in TEST_MONGODB_URI");
+        let host = host.split('/').next().unwrap();
+        let (user, password) = (encode(user), encode(password));
+        format!("mongodb://{user}:{password}@{host}/?authSource={}", self.database)
+    }
+}
+
+/// What stands between the store and its server, to be cut or to fall silent.
+pub struct Proxy {
+    pub address: SocketAddr,
+    mode: watch::Sender<Mode>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Open,
+    Silent,
+    Cut,
+}
+
+impl Proxy {
+    pub async fn start(target: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (mode, seen) = watch::channel(Mode::Open);
+        tokio::spawn(serve(Some(listener), address, target, seen));
+        Self { address, mode }
+    }
+
+    pub fn open(&self) {
+        self.mode.send_replace(Mode::Open);
+    }
+
+    /// Connections stay, nothing passes.
+    pub fn silence(&self) {
+        self.mode.send_replace(Mode::Silent);
+    }
+
+    /// Connections break, new ones are refused.
+    pub fn cut(&self) {
+        self.mode.send_replace(Mode::Cut);
+    }
+}
+
+async fn serve(
+    mut listener: Option<TcpListener>,
+    address: SocketAddr,
+    target: String,
+    mut mode: watch::Receiver<Mode>,
+) {
+    loop {
+        let now = *mode.borrow_and_update();
+        if now == Mode::Cut {
+            listener = None;
+            if mode.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let accepting = match &listener {
+            Some(listener) => listener,
+            None => listener.insert(TcpListener::bind(address).await.unwrap()),
+        };
+        tokio::select! {
+            accepted = accepting.accept() => {
+                let (client, _) = accepted.unwrap();
+                tokio::spawn(pass(client, target.clone(), mode.clone()));
+            }
+            changed = mode.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn pass(mut client: TcpStream, target: String, mut mode: watch::Receiver<Mode>) {
+    if *mode.borrow_and_update() == Mode::Open {
+        let Ok(mut server) = TcpStream::connect(target).await else { return };
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+            _ = mode.changed() => {}
+        }
+    }
+    if *mode.borrow_and_update() == Mode::Silent {
+        drop(mode.changed().await);
+    }
+}
