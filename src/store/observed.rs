@@ -1,1 +1,173 @@
-//! placeholder
+//! Times and counts every operation of a store, and knows whether the store is there.
+//!
+//! An outage is logged once when it begins, with its cause, and once when it is over; in between
+//! `store_errors_total` counts.
+
+mod health;
+
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
+use tokio::time::Instant;
+
+pub use self::health::StoreHealth;
+use super::{
+    AlertCounts, Backend, Export, Learn, Recording, Result, Store, StoreError, migrate::Schema,
+};
+use crate::{
+    model::{Collection, Entry, EntryChange, ReceivedAlert, Time},
+    telemetry::Metrics,
+};
+
+/// A store whose operations are observed.
+pub struct ObservedStore {
+    inner: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    health: Arc<StoreHealth>,
+}
+
+impl ObservedStore {
+    /// Observes `inner`, which is taken to be up: it has just been opened.
+    pub fn new(inner: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
+        metrics.store_up.set(1);
+        Self { inner, metrics, health: Arc::new(StoreHealth::default()) }
+    }
+
+    /// Whether the store is there, as its last operation found it.
+    pub fn health(&self) -> Arc<StoreHealth> {
+        self.health.clone()
+    }
+
+    async fn observe<T>(
+        &self,
+        operation: &str,
+        running: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let started = Instant::now();
+        let result = running.await;
+        let seconds = started.elapsed().as_secs_f64();
+        self.metrics
+            .store_operation_duration_seconds
+            .with_label_values(&[operation])
+            .observe(seconds);
+        note(&self.metrics, &self.health, operation, result.as_ref().err());
+        result
+    }
+}
+
+/// Counts a failure and keeps the health. A store that refuses is there.
+fn note(metrics: &Metrics, health: &StoreHealth, operation: &str, error: Option<&StoreError>) {
+    if error.is_some() {
+        metrics.store_errors_total.with_label_values(&[operation]).inc();
+    }
+    match error.filter(|error| error.is_unavailable()) {
+        Some(error) => health.went_down(error),
+        None => health.came_up(),
+    }
+    metrics.store_up.set(health.is_up().into());
+}
+
+#[async_trait]
+impl Store for ObservedStore {
+    fn backend(&self) -> Backend {
+        self.inner.backend()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.observe("ping", self.inner.ping()).await
+    }
+
+    async fn schema_version(&self) -> Result<u32> {
+        self.observe("schema_version", self.inner.schema_version()).await
+    }
+
+    async fn collection_counts(&self) -> Result<Vec<(Collection, u64)>> {
+        self.observe("collection_counts", self.inner.collection_counts()).await
+    }
+
+    async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording> {
+        self.observe("record", self.inner.record(group, learn)).await
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>> {
+        self.observe("entries", self.inner.entries()).await
+    }
+
+    async fn apply(&self, changes: Vec<EntryChange>) -> Result<()> {
+        self.observe("apply", self.inner.apply(changes)).await
+    }
+
+    async fn alert_counts(&self, since: Time) -> Result<AlertCounts> {
+        self.observe("alert_counts", self.inner.alert_counts(since)).await
+    }
+
+    async fn firing_alerts(&self) -> Result<u64> {
+        self.observe("firing_alerts", self.inner.firing_alerts()).await
+    }
+
+    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
+        self.observe("sample_counts", self.inner.sample_counts(since)).await
+    }
+
+    async fn consolidation_count(&self, since: Time) -> Result<u64> {
+        self.observe("consolidation_count", self.inner.consolidation_count(since)).await
+    }
+
+    /// The time is that to the first document; a failure on the way counts too.
+    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
+        let export = self.observe("export", self.inner.export(collections)).await?;
+        let (metrics, health) = (self.metrics.clone(), self.health.clone());
+        let documents =
+            export.documents.inspect_err(move |e| note(&metrics, &health, "export", Some(e)));
+        Ok(Export { documents: documents.boxed(), ..export })
+    }
+
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
+        self.observe("acquire_lease", self.inner.acquire_lease(name, holder, ttl)).await
+    }
+
+    async fn release_lease(&self, name: &str, holder: &str) -> Result<()> {
+        self.observe("release_lease", self.inner.release_lease(name, holder)).await
+    }
+
+    fn schema(&self) -> &dyn Schema {
+        self.inner.schema()
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observed() -> (Metrics, StoreHealth) {
+        (Metrics::new().unwrap(), StoreHealth::default())
+    }
+
+    fn errors(metrics: &Metrics) -> u64 {
+        metrics.store_errors_total.with_label_values(&["ping"]).get()
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_down_until_it_answers() {
+        let (metrics, health) = observed();
+        let away = StoreError::unavailable("away");
+        note(&metrics, &health, "ping", Some(&away));
+        note(&metrics, &health, "ping", Some(&away));
+        assert_eq!((errors(&metrics), metrics.store_up.get(), health.is_up()), (2, 0, false));
+        note(&metrics, &health, "ping", None);
+        assert_eq!((errors(&metrics), metrics.store_up.get(), health.is_up()), (2, 1, true));
+    }
+
+    #[test]
+    fn a_store_that_refuses_is_counted_and_is_there() {
+        let (metrics, health) = observed();
+        note(&metrics, &health, "ping", Some(&StoreError::refused("no")));
+        assert_eq!((errors(&metrics), metrics.store_up.get()), (1, 1));
+        assert!(health.is_up());
+    }
+}

@@ -1,0 +1,82 @@
+//! Whether the store is there, and since when it is not.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::store::StoreError;
+
+/// Whether the store is there. Starts up.
+#[derive(Debug, Default)]
+pub struct StoreHealth {
+    outage: Mutex<Option<Outage>>,
+}
+
+#[derive(Clone, Debug)]
+struct Outage {
+    since: Instant,
+    /// For the log and never for an answer.
+    cause: String,
+}
+
+impl StoreHealth {
+    /// Whether the last operation found the store there.
+    pub fn is_up(&self) -> bool {
+        self.outage.lock().is_none()
+    }
+
+    /// How long it has been away; `None` while it is there.
+    pub fn down_for(&self) -> Option<Duration> {
+        self.outage.lock().as_ref().map(|outage| outage.since.elapsed())
+    }
+
+    /// Since when it has been away; `None` while it is there.
+    pub fn down_since(&self) -> Option<Instant> {
+        self.outage.lock().as_ref().map(|outage| outage.since)
+    }
+
+    /// What the last failure of the outage said, for the log.
+    pub fn last_error(&self) -> Option<String> {
+        self.outage.lock().as_ref().map(|outage| outage.cause.clone())
+    }
+
+    /// An operation found it away; the first one is logged.
+    pub(super) fn went_down(&self, error: &StoreError) {
+        let mut outage = self.outage.lock();
+        match &mut *outage {
+            Some(outage) => outage.cause = error.to_string(),
+            None => {
+                tracing::error!(%error, "the store is away");
+                *outage = Some(Outage { since: Instant::now(), cause: error.to_string() });
+            }
+        }
+    }
+
+    /// An operation found it there; the end of an outage is logged.
+    pub(super) fn came_up(&self) {
+        if let Some(outage) = self.outage.lock().take() {
+            let seconds = outage.since.elapsed().as_secs_f64();
+            tracing::info!(seconds, last_error = outage.cause, "the store is back");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_lasts_from_its_first_failure_to_the_first_success() {
+        let health = StoreHealth::default();
+        assert_eq!((health.is_up(), health.down_for()), (true, None));
+        health.went_down(&StoreError::unavailable("first"));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        health.went_down(&StoreError::unavailable("second"));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(health.down_for(), Some(Duration::from_secs(6)));
+        assert!(health.last_error().unwrap().contains("second"));
+        health.came_up();
+        assert_eq!((health.is_up(), health.down_for(), health.last_error()), (true, None, None));
+    }
+}
