@@ -48,7 +48,7 @@ impl Env for ProcessEnv {
     }
 
     fn terminal(&self) -> bool {
-        io::stdout().is_terminal()
+        io::stderr().is_terminal()
     }
 }
 

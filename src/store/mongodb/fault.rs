@@ -57,6 +57,11 @@ impl Fault {
         }
     }
 
+    /// The server is there and said no.
+    pub(super) fn is_answered(&self) -> bool {
+        self.code().is_some() || matches!(self, Self::Overtaken | Self::Answer(_))
+    }
+
     /// Two clients made a document of the same `_id` at once.
     pub(super) fn is_duplicate_key(&self) -> bool {
         self.code() == Some(DUPLICATE_KEY)

@@ -49,8 +49,11 @@ async fn attempt<W: Work>(store: &MongoStore, work: &W) -> Result<W::Done, Fault
     match work.run(store, &mut session).await {
         Ok(done) => commit(&mut session).await.map(|()| done),
         Err(fault) => {
-            // A server that is gone forgets the transaction by itself.
-            drop(session.abort_transaction().await);
+            // A server that is gone forgets the transaction by itself, and looking for it to tell
+            // it so would take as long again as it took to find out that it is gone.
+            if fault.is_answered() {
+                drop(session.abort_transaction().await);
+            }
             Err(fault)
         }
     }

@@ -13,7 +13,7 @@ use super::{
     samples::{LEARNED, at, entry, firing, learn, outcomes, record, resolved},
 };
 
-each_backend![
+each_backend![Migrated:
     an_alert_is_new_then_a_duplicate_then_updated,
     a_repeat_only_moves_the_time_of_receipt_on,
     a_resolved_alert_that_fires_again_is_reopened,

@@ -14,7 +14,7 @@ use super::{
     samples::{at, firing, record},
 };
 
-each_backend![
+each_backend![Migrated:
     an_export_has_every_document_once_and_in_small_pieces,
     an_export_is_limited_to_the_collections_asked_for,
     an_entry_can_be_restored_from_its_export,

@@ -12,7 +12,7 @@ use super::{
     samples::{at, entry},
 };
 
-each_backend![
+each_backend![Migrated:
     an_entry_comes_back_as_it_was_put,
     putting_an_entry_again_replaces_all_of_it,
     a_deleted_entry_is_gone_and_deleting_it_again_is_no_error,

@@ -6,7 +6,7 @@ use orchestrator::store::Store;
 
 use super::each_backend;
 
-each_backend![
+each_backend![Migrated:
     a_lease_has_one_holder_who_may_prolong_it,
     a_lease_given_back_or_run_out_goes_to_the_next,
     only_the_holder_can_give_a_lease_back,

@@ -12,24 +12,10 @@ use orchestrator::{
 
 use super::{each_backend, samples::at};
 
-each_backend![migrating_twice_changes_nothing_the_second_time, a_newer_database_is_refused,];
-
-/// On a database that has not been migrated.
-macro_rules! each_empty_backend {
-    ($($promise:ident),* $(,)?) => {
-        mod on_empty_mongodb {
-            $(
-                #[tokio::test]
-                async fn $promise() {
-                    crate::store_contract::under_test::on_empty_mongodb(super::$promise).await;
-                }
-            )*
-        }
-    };
-}
-
-each_empty_backend![
+each_backend![Empty:
+    migrating_twice_changes_nothing_the_second_time,
     a_dry_run_tells_what_it_would_do_and_does_not,
+    a_newer_database_is_refused,
     a_script_that_was_edited_after_it_was_applied_is_refused,
     a_migration_left_out_is_refused,
     a_migration_waits_for_another_process,
@@ -38,6 +24,8 @@ each_empty_backend![
 
 async fn migrating_twice_changes_nothing_the_second_time(store: &dyn Store) {
     let newest = store.schema().migrations().last().unwrap().number;
+    let report = up(store, "test", &SystemClock, false).await.unwrap();
+    assert_eq!((report.from, report.to), (0, newest));
     let before = store.schema().applied().await.unwrap();
     let report = up(store, "again", &SystemClock, false).await.unwrap();
     assert_eq!((report.from, report.to), (newest, newest));
@@ -70,6 +58,7 @@ fn idle(store: &dyn Store) -> &'static str {
 }
 
 async fn a_newer_database_is_refused(store: &dyn Store) {
+    up(store, "test", &SystemClock, false).await.unwrap();
     let future = Migration { number: 99, name: "future", script: idle(store) };
     store.schema().apply(&future, &future.checksum(), at(0)).await.unwrap();
     for dry_run in [true, false] {

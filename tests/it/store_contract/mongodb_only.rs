@@ -27,7 +27,7 @@ async fn migrated(server: &Server) -> MongoStore {
 
 #[tokio::test]
 async fn a_database_of_the_old_orchestrator_opens_and_keeps_its_own_state() {
-    let Some(server) = Server::from_environment().await else { return };
+    let Some(server) = Server::replica_set().await else { return };
     let state = server.raw().collection::<Document>("system_state");
     let version = doc! { "_id": ObjectId::new(), "key": "schema_version", "value": 1 };
     let own = doc! { "key": "last_consolidation", "value": { "date": DateTime::from_millis(5) } };
@@ -55,7 +55,7 @@ async fn a_database_of_the_old_orchestrator_opens_and_keeps_its_own_state() {
 
 #[tokio::test]
 async fn entries_of_the_old_orchestrator_are_read_changed_and_deleted() {
-    let Some(server) = Server::from_environment().await else { return };
+    let Some(server) = Server::replica_set().await else { return };
     let day = DateTime::parse_rfc3339_str("2026-02-01T10:00:00Z").unwrap();
     let later = DateTime::parse_rfc3339_str("2026-02-03T10:00:00Z").unwrap();
     let nameless = ObjectId::new();
@@ -93,7 +93,7 @@ async fn entries_of_the_old_orchestrator_are_read_changed_and_deleted() {
 
 #[tokio::test]
 async fn times_are_bson_dates_to_the_millisecond() {
-    let Some(server) = Server::from_environment().await else { return };
+    let Some(server) = Server::replica_set().await else { return };
     let store = migrated(&server).await;
     record(&store, vec![firing("a")]).await;
     let alert = server.raw().collection::<Document>("alerts").find_one(doc! {}).await.unwrap();
@@ -108,7 +108,7 @@ async fn times_are_bson_dates_to_the_millisecond() {
 
 #[tokio::test]
 async fn credentials_with_reserved_characters_open_the_store_and_wrong_ones_do_not() {
-    let Some(server) = Server::from_environment().await else { return };
+    let Some(server) = Server::replica_set().await else { return };
     let (user, password) = ("us@er:1", "p@ss/w:rd?#%");
     let roles = doc! { "role": "readWrite", "db": &server.database };
     let create = doc! { "createUser": user, "pwd": password, "roles": [roles] };
@@ -160,7 +160,7 @@ async fn all_operations_fail_soon(store: &dyn Store) {
 
 #[tokio::test]
 async fn a_store_that_goes_away_is_unavailable_and_comes_back_by_itself() {
-    let Some(server) = Server::from_environment().await else { return };
+    let Some(server) = Server::replica_set().await else { return };
     let proxy = Proxy::start(server.address().await).await;
     let uri = SecretString::from(server.through(proxy.address).await);
     let store = MongoStore::open(&uri, &server.database).await.unwrap();
@@ -176,7 +176,7 @@ async fn a_store_that_goes_away_is_unavailable_and_comes_back_by_itself() {
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_unavailable_soon() {
-    let Some(server) = Server::from_environment().await else { return };
+    let Some(server) = Server::replica_set().await else { return };
     let proxy = Proxy::start(server.address().await).await;
     let uri = SecretString::from(server.through(proxy.address).await);
     let store = MongoStore::open(&uri, &server.database).await.unwrap();

@@ -8,7 +8,7 @@ use std::{
 use mongodb::{Client, Database, options::ClientOptions};
 use orchestrator::{
     model::SystemClock,
-    store::{Store, migrate, mongodb::MongoStore},
+    store::{Store, migrate, mongodb::MongoStore, sqlite::SqliteStore},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
@@ -17,22 +17,46 @@ use tokio::{
     sync::watch,
 };
 
-/// Runs a promise on a migrated MongoDB, if there is a server.
-pub async fn on_mongodb(promise: impl AsyncFn(&dyn Store)) {
-    on_empty_mongodb(async |store| {
-        migrate::up(store, "test", &SystemClock, false).await.unwrap();
-        promise(store).await;
-    })
-    .await;
+/// What a store has when a promise is made.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Schema {
+    Migrated,
+    Empty,
 }
 
-/// Runs a promise on an empty MongoDB, if there is a server.
-pub async fn on_empty_mongodb(promise: impl AsyncFn(&dyn Store)) {
-    let Some(server) = Server::from_environment().await else { return };
+/// On a file of its own.
+pub async fn on_sqlite(schema: Schema, promise: impl AsyncFn(&dyn Store)) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("test.db")).await.unwrap();
+    keep_promise(&store, schema, promise).await;
+}
+
+/// On the replica set of `TEST_MONGODB_URI`.
+pub async fn on_mongodb(schema: Schema, promise: impl AsyncFn(&dyn Store)) {
+    if let Some(server) = Server::replica_set().await {
+        on_server(server, schema, promise).await;
+    }
+}
+
+/// On the server without transactions of `TEST_MONGODB_STANDALONE_URI`.
+pub async fn on_lone_mongodb(schema: Schema, promise: impl AsyncFn(&dyn Store)) {
+    if let Some(server) = Server::from_environment("TEST_MONGODB_STANDALONE_URI").await {
+        on_server(server, schema, promise).await;
+    }
+}
+
+async fn on_server(server: Server, schema: Schema, promise: impl AsyncFn(&dyn Store)) {
     let store = MongoStore::open(&server.uri, &server.database).await.unwrap();
-    promise(&store).await;
-    store.close().await;
+    keep_promise(&store, schema, promise).await;
     server.drop_database().await;
+}
+
+async fn keep_promise(store: &dyn Store, schema: Schema, promise: impl AsyncFn(&dyn Store)) {
+    if schema == Schema::Migrated {
+        migrate::up(store, "test", &SystemClock, false).await.unwrap();
+    }
+    promise(store).await;
+    store.close().await;
 }
 
 /// A MongoDB server and the name of a database that nobody else uses.
@@ -44,16 +68,21 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server of `TEST_MONGODB_URI`.
+    /// The server that most tests run on.
+    pub async fn replica_set() -> Option<Self> {
+        Self::from_environment("TEST_MONGODB_URI").await
+    }
+
+    /// The server whose connection string is in this variable.
     ///
     /// Without it the test passes unseen, unless `TEST_REQUIRE_SERVICES` says that it must run.
     #[allow(clippy::disallowed_methods)]
-    pub async fn from_environment() -> Option<Self> {
+    pub async fn from_environment(variable: &str) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let Ok(text) = std::env::var("TEST_MONGODB_URI") else {
+        let Ok(text) = std::env::var(variable) else {
             assert!(
                 std::env::var("TEST_REQUIRE_SERVICES").is_err(),
-                "TEST_REQUIRE_SERVICES is set, but TEST_MONGODB_URI is not"
+                "TEST_REQUIRE_SERVICES is set, but {variable} is not"
             );
             return None;
         };

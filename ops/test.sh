@@ -1,0 +1,223 @@
+#!/usr/bin/env bash
+# Sets everything up and runs all tests and checks. Needs nothing but Rust.
+#
+#   ops/test.sh                  everything
+#   ops/test.sh COMMAND ARGS...  only this command, with the services up: ops/test.sh cargo test
+#
+# Takes what is on PATH. What is missing it installs, as root on Debian, and elsewhere names.
+# Redis and MongoDB run on free ports of this machine, with passwords, in a directory of their
+# own that is gone afterwards. Where there is no mongod, SecantusDB speaks its protocol: it knows
+# SCRAM, replica sets and transactions, and is a Python package.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly target="${CARGO_TARGET_DIR:-$PWD/target}"
+readonly tools="$target/tools"
+readonly venv="$target/test-venv"
+readonly secantusdb='SecantusDB==0.7.0b3'
+readonly password='p@ss/w:rd%'        # every character that a connection string must encode
+readonly encoded='p%40ss%2Fw%3Ard%25'
+export PATH="$tools/bin:$PATH"
+
+say() { printf '\n== %s\n' "$*"; }
+die() { printf 'ops/test.sh: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# --- what is needed -------------------------------------------------------------------------
+
+install_packages() {
+  local missing=() pair
+  for pair in redis-server:redis-server redis-cli:redis-tools prometheus:prometheus \
+    promtool:prometheus prometheus-alertmanager:prometheus-alertmanager wrk:wrk \
+    python3:python3 cc:build-essential; do
+    # Other systems call Alertmanager by its own name.
+    [ "${pair%%:*}" = prometheus-alertmanager ] && have alertmanager && continue
+    have "${pair%%:*}" || missing+=("${pair#*:}")
+  done
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" -ne 0 ] || ! have apt-get; then
+    die "please install: ${missing[*]} (Debian's names; as root on Debian this script does it)"
+  fi
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q
+  apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+install_rust_tools() {
+  have cargo || die "please install Rust: https://rustup.rs"
+  cargo clippy --version >/dev/null && cargo fmt --version >/dev/null \
+    || die "please install: rustup component add clippy rustfmt"
+  have cargo-deny || cargo install --locked --root "$tools" cargo-deny@0.20.2
+  have cargo-machete || cargo install --locked --root "$tools" cargo-machete@0.9.2
+}
+
+# The MongoDB of the tests, and the driver that makes its first user.
+install_mongodb() {
+  local packages=(pymongo)
+  have mongod || packages=("$secantusdb")
+  [ -e "$venv/${packages[0]}" ] && return
+  say "installing ${packages[*]} into $venv"
+  python3 -m venv --clear "$venv"
+  "$venv/bin/pip" install --quiet "${packages[@]}"
+  touch "$venv/${packages[0]}"
+}
+
+# --- services -------------------------------------------------------------------------------
+
+work="$(mktemp -d)"
+pids=()
+
+clean_up() {
+  local pid
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# wait_for NAME LOG PID COMMAND...: until the command succeeds, while the process lives.
+wait_for() {
+  local name="$1" log="$2" pid="$3" deadline=$((SECONDS + 60))
+  shift 3
+  until "$@" >"$work/waiting.log" 2>&1; do
+    if ! kill -0 "$pid" 2>/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
+      cat "$log" "$work/waiting.log" >&2
+      die "$name did not start"
+    fi
+    sleep 0.1
+  done
+}
+
+start_redis() {
+  local port dir="$work/redis"
+  port="$(free_port)"
+  mkdir "$dir"
+  printf 'bind 127.0.0.1\nport %s\nrequirepass "%s"\ndir %s\nsave ""\nappendonly no\n' \
+    "$port" "$password" "$dir" >"$dir/redis.conf"
+  redis-server "$dir/redis.conf" >"$dir/log" 2>&1 &
+  pids+=("$!")
+  wait_for Redis "$dir/log" "$!" \
+    env REDISCLI_AUTH="$password" sh -c "redis-cli -h 127.0.0.1 -p $port ping | grep -q PONG"
+  export TEST_REDIS_URL="redis://default:$encoded@127.0.0.1:$port/"
+}
+
+# Runs the server in the background: DIR PORT TOPOLOGY LOCK; its pid is then $!.
+run_mongodb() {
+  local dir="$1" port="$2" topology="$3" lock="$4" flags=()
+  if have mongod; then
+    [ "$topology" = replica-set ] && flags+=(--replSet test)
+    [ "$topology$lock" = replica-setlocked ] && flags+=(--keyFile "$dir/key")
+    [ "$lock" = locked ] && flags+=(--auth)
+    mongod --bind_ip 127.0.0.1 --port "$port" --dbpath "$dir/data" "${flags[@]}" >"$dir/log" 2>&1 &
+  else
+    [ "$topology" = standalone ] && flags+=(--standalone)
+    [ "$lock" = locked ] && flags+=(--auth)
+    "$venv/bin/secantusd-py" --host 127.0.0.1 --port "$port" --storage-path "$dir/data" \
+      --log-level WARNING "${flags[@]}" >"$dir/log" 2>&1 &
+  fi
+}
+
+# mongodb_client URI create-user TOPOLOGY HOST:PORT PASSWORD | mongodb_client URI get-in
+mongodb_client() {
+  "$venv/bin/python" - "$@" <<'PYTHON'
+import sys
+import pymongo
+
+uri, task, *rest = sys.argv[1:]
+client = pymongo.MongoClient(uri, serverSelectionTimeoutMS=1000)
+if task == "create-user":
+    topology, host, password = rest
+    if topology == "replica-set" and "setName" not in client.admin.command("hello"):
+        member = {"_id": 0, "host": host}
+        try:
+            client.admin.command("replSetInitiate", {"_id": "test", "members": [member]})
+        except pymongo.errors.OperationFailure as error:
+            if error.code != 23:  # AlreadyInitialized
+                raise
+    client.admin.command(
+        "createUser", "tester", pwd=password, roles=[{"role": "root", "db": "admin"}]
+    )
+else:
+    client.admin.command("listDatabases")
+    assert client.admin.command("hello")["isWritablePrimary"]
+PYTHON
+}
+
+# Starts a MongoDB with a first user, then again with the lock on; its address is then $mongodb.
+start_mongodb() {
+  local topology="$1" port dir="$work/$1" first
+  port="$(free_port)"
+  mkdir -p "$dir/data"
+  head -c 96 /dev/urandom | base64 -w 0 >"$dir/key"
+  chmod 600 "$dir/key"
+  run_mongodb "$dir" "$port" "$topology" open
+  first="$!"
+  pids+=("$first")
+  wait_for MongoDB "$dir/log" "$first" mongodb_client \
+    "mongodb://127.0.0.1:$port/?directConnection=true" create-user "$topology" "127.0.0.1:$port" "$password"
+  kill "$first"
+  wait "$first" || true
+  unset 'pids[-1]'
+  run_mongodb "$dir" "$port" "$topology" locked
+  pids+=("$!")
+  mongodb="mongodb://tester:$encoded@127.0.0.1:$port/?authSource=admin"
+  wait_for MongoDB "$dir/log" "$!" mongodb_client "$mongodb" get-in
+}
+
+start_services() {
+  start_redis
+  start_mongodb replica-set
+  export TEST_MONGODB_URI="$mongodb"
+  start_mongodb standalone
+  export TEST_MONGODB_STANDALONE_URI="$mongodb"
+  # Now a missing service is a failure and never a skip.
+  export TEST_REQUIRE_SERVICES=1
+}
+
+# --- checks ---------------------------------------------------------------------------------
+
+failed=()
+
+check() {
+  local started="$SECONDS"
+  say "$*"
+  if "$@"; then
+    printf '== ok after %s s\n' "$((SECONDS - started))"
+  else
+    failed+=("$*")
+  fi
+}
+
+run_checks() {
+  check cargo fmt --check
+  check cargo clippy --locked --all-targets -- -D warnings
+  check cargo test --locked
+  check env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
+  check cargo deny --locked check bans licenses sources
+  check cargo machete
+  if [ ${#failed[@]} -gt 0 ]; then
+    say "failed:"
+    printf '   %s\n' "${failed[@]}"
+    return 1
+  fi
+  say "all passed in $SECONDS s"
+}
+
+install_packages
+install_mongodb
+if [ $# -gt 0 ]; then
+  start_services
+  "$@"
+else
+  install_rust_tools
+  start_services
+  run_checks
+fi
