@@ -46,7 +46,8 @@ fn learn(tx: &Transaction<'_>, learning: &Learning) -> rusqlite::Result<()> {
         occurrences = occurrences + :addOccurrences,
         resolutions = resolutions + :addResolutions,
         resolveMs = resolveMs + :addResolveMs,
-        firing = max(0, coalesce(firing, 0) + :addFiring)";
+        firing = CASE category WHEN 'alert_pattern'
+            THEN max(0, coalesce(firing, 0) + :addFiring) ELSE firing END";
     let additions: &[(&str, &dyn ToSql)] = named_params! {
         ":ranks": SEVERITY_RANKS,
         ":addOccurrences": learning.occurrences,
