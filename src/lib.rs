@@ -5,5 +5,6 @@
 //! `telemetry` and `security`. `ARCHITECTURE.md` walks an alert and a question through them.
 
 pub mod config;
+pub mod knowledge;
 pub mod model;
 pub mod security;
