@@ -134,8 +134,8 @@ impl Base {
             let state = self.state.read();
             let admits =
                 |id: &str| state.entries.get(id).is_some_and(|entry| question.filter.admits(entry));
-            let query = Query { text: &question.text, limit: question.limit };
-            let hits = self.index.search(&query, &admits)?;
+            let query = Query { text: &question.text, limit: question.limit, admits: &admits };
+            let hits = self.index.search(&query);
             let scored = hits.into_iter().filter_map(|hit| {
                 let entry = state.entries.get(&hit.id)?;
                 Some(ScoredEntry { entry: Entry::clone(entry), score: hit.score })

@@ -11,10 +11,12 @@ mod learning;
 mod network;
 mod questions;
 mod ranking;
+pub mod runbook;
 pub mod search;
 mod stats;
 mod summary;
 mod unpersisted;
+mod vocabulary;
 
 pub use answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry};
 pub use base::{Base, BaseError, Counts};
