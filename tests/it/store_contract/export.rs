@@ -22,6 +22,13 @@ each_backend![Migrated:
     collections_are_counted,
 ];
 
+/// On MongoDB it takes a server that isolates snapshots: see `mongodb_only`.
+mod snapshot {
+    use super::an_export_shows_one_moment;
+
+    crate::store_contract::on_backend!(on_sqlite, Migrated: an_export_shows_one_moment);
+}
+
 /// All documents of a collection, through an export.
 pub async fn documents(store: &dyn Store, collection: Collection) -> Vec<Value> {
     let export = store.export(vec![collection]).await.unwrap();
