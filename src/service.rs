@@ -371,6 +371,33 @@ pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StoreErro
         .await
 }
 
+/// Knowledge at hand for a command that runs beside the service or without it.
+pub struct Workbench {
+    /// All knowledge.
+    pub base: Arc<Base>,
+    /// Where it is kept; to be closed at the end.
+    pub store: Arc<dyn Store>,
+    /// Who did what.
+    pub audit: Arc<AuditLog>,
+}
+
+impl Workbench {
+    /// Opens the store, brings its schema up to date and loads the knowledge.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let audit = open_audit_log(settings, &clock, &metrics)?;
+        let store = open_store(settings).await?;
+        if settings.store.migrate_on_start {
+            bring_up_to_date(store.as_ref(), clock.as_ref(), &audit).await?;
+        }
+        let base = Base::load(Arc::clone(&store), clock, metrics, settings.max_questions).await?;
+        Ok(Self { base, store, audit })
+    }
+}
+
 async fn bring_up_to_date(
     store: &dyn Store,
     clock: &dyn Clock,
