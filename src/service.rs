@@ -113,12 +113,6 @@ impl Service {
         let audit = open_audit_log(settings, &clock, &metrics)?;
         let coordination =
             Coordination::new(settings.redis.as_ref()).map_err(ServiceError::Redis)?;
-        let listener = listen(SocketAddr::new(settings.server.host, settings.server.port)).await?;
-        let metrics_listener = match settings.server.metrics_port {
-            Some(port) => Some(listen(SocketAddr::new(settings.server.metrics_host, port)).await?),
-            None => None,
-        };
-
         let opened = tokio::select! {
             opened = open_store(settings) => opened?,
             () = phase.draining() => return Err(ServiceError::Interrupted),
@@ -137,6 +131,13 @@ impl Service {
             settings.max_questions,
         );
         let base = base.await?;
+
+        let listener = listen(SocketAddr::new(settings.server.host, settings.server.port)).await?;
+        let metrics_listener = match settings.server.metrics_port {
+            Some(port) => Some(listen(SocketAddr::new(settings.server.metrics_host, port)).await?),
+            None => None,
+        };
+
         let (intake, intake_task) =
             Intake::new(Arc::clone(&store), Arc::clone(&base), Arc::clone(&metrics));
         let totals = Totals::new(Arc::clone(&store), Arc::clone(&base), Arc::clone(&clock));
@@ -370,6 +371,32 @@ pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StoreErro
             tracing::warn!(%error, ?pause, "the store is not there yet; trying again");
         })
         .await
+}
+
+/// Knowledge at hand for a command that runs beside the service or without it.
+pub struct Workbench {
+    /// All knowledge.
+    pub base: Arc<Base>,
+    /// Where it is kept; to be closed at the end.
+    pub store: Arc<dyn Store>,
+    /// Who did what.
+    pub audit: Arc<AuditLog>,
+}
+
+impl Workbench {
+    /// Opens the store, brings its schema up to date and loads the knowledge.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let audit = open_audit_log(settings, &clock, &metrics)?;
+        let store = open_store(settings).await?;
+        let dry_run = !settings.store.migrate_on_start;
+        bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
+        let base = Base::load(Arc::clone(&store), clock, metrics, settings.max_questions).await?;
+        Ok(Self { base, store, audit })
+    }
 }
 
 /// Applies what is missing; on a dry run only makes sure that nothing speaks against this binary.
