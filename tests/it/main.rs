@@ -7,6 +7,7 @@ mod access;
 mod answers;
 mod cli;
 mod crash;
+mod end_to_end;
 mod harness;
 mod intake;
 mod keys;
