@@ -6,6 +6,7 @@
 mod access;
 mod answers;
 mod cli;
+mod cors;
 mod crash;
 mod end_to_end;
 mod harness;
