@@ -71,7 +71,7 @@ pub fn rows(text: &str) -> Vec<Vec<String>> {
 
 fn cells(line: &str) -> Option<Vec<String>> {
     let inner = line.strip_prefix('|')?.strip_suffix('|')?;
-    Some(inner.split(" |").map(|cell| cell.trim().to_owned()).collect())
+    Some(inner.split('|').map(|cell| cell.trim().to_owned()).collect())
 }
 
 /// Where the links of a document lead.
