@@ -6,17 +6,14 @@
 //! `TEST_MONGODB_URI` is set.
 
 use std::{
-    collections::BTreeMap, net::SocketAddr, path::Path, process::Command, sync::Arc,
-    time::Duration,
+    collections::BTreeMap, net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration,
 };
 
 use axum::{
     Router,
     routing::{get, post},
 };
-use orchestrator::{
-    config::Settings, model::SystemClock, service::Service, shutdown::Phase,
-};
+use orchestrator::{config::Settings, model::SystemClock, service::Service, shutdown::Phase};
 
 const TOKEN: &str = "webhook-token-of-the-load-bench-0123456789";
 const KEY: &str = "api-key-of-the-load-bench-0123456789abcdef";

@@ -6,6 +6,7 @@
 mod check_config;
 mod healthcheck;
 mod keygen;
+mod knowledge;
 mod migrate;
 mod output;
 mod serve;
@@ -40,6 +41,9 @@ enum Command {
     /// Bring the schema of the store up to date, or show where it stands
     #[command(after_help = EXIT_CODES)]
     Migrate(migrate::Args),
+    /// Work on the knowledge base
+    #[command(after_help = EXIT_CODES)]
+    Knowledge(knowledge::Args),
     /// Make new random keys, as lines for .env
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::Args),
@@ -99,6 +103,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve => serve::run(),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Knowledge(args) => knowledge::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Healthcheck(args) => healthcheck::run(&args),
