@@ -7,6 +7,7 @@ mod access;
 mod answers;
 mod cli;
 mod crash;
+mod documents;
 mod end_to_end;
 mod harness;
 mod intake;
