@@ -17,8 +17,10 @@ pub(super) struct Fields {
     pub slot: Field,
     /// Stems of title and tags.
     pub name: Field,
-    /// Stems of all other text.
+    /// Stems of what it means and why it happens.
     pub text: Field,
+    /// Stems of what to do.
+    pub how: Field,
     /// All words as written, for prefixes and typing errors.
     pub written: Field,
 }
@@ -31,6 +33,7 @@ impl Fields {
             slot: schema.add_u64_field("slot", FAST | INDEXED),
             name: schema.add_text_field("name", scored()),
             text: schema.add_text_field("text", scored()),
+            how: schema.add_text_field("how", scored()),
             written: schema.add_text_field("written", listed()),
         };
         (schema.build(), fields)
@@ -43,12 +46,15 @@ impl Fields {
         words.add_name(&entry.title);
         entry.tags.iter().for_each(|tag| words.add_name(tag));
         document.add_pre_tokenized_text(self.name, words.take_stems());
-        let parts = [&entry.prerequisites, &entry.steps].into_iter().flatten();
-        let texts = [&entry.description, &entry.solution, &entry.expected_outcome];
-        for text in texts.into_iter().chain(&entry.root_cause).chain(parts) {
+        words.add_text(&entry.description);
+        entry.root_cause.iter().for_each(|cause| words.add_text(cause));
+        document.add_pre_tokenized_text(self.text, words.take_stems());
+        for text in entry.prerequisites.iter().chain(&entry.steps) {
             words.add_text(text);
         }
-        document.add_pre_tokenized_text(self.text, words.take_stems());
+        words.add_text(&entry.solution);
+        words.add_text(&entry.expected_outcome);
+        document.add_pre_tokenized_text(self.how, words.take_stems());
         document.add_pre_tokenized_text(self.written, words.take_written());
         document.add_u64(self.slot, u64::from(slot));
         document

@@ -198,6 +198,7 @@ impl Index {
             vec![
                 self.term(self.fields.name, stem, share * NAME_BOOST),
                 self.term(self.fields.text, stem, share),
+                self.term(self.fields.how, stem, share),
             ]
         };
         match alternative.stems.as_slice() {
