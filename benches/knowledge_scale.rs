@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use orchestrator::knowledge::search::{Index, IndexChange, Query};
 use orchestrator::model::{Category, Entry, Severity, Time};
 
+const ROUNDS: usize = 200;
 const SUBJECTS: [&str; 24] = [
     "KubePod",
     "KubeNode",
@@ -152,7 +153,7 @@ fn ask(index: &Index, when: &str) {
     println!("queries {when}, one client:");
     for (kind, questions) in QUESTIONS {
         let mut times = Vec::new();
-        for round in 0..200 {
+        for round in 0..ROUNDS {
             let question = questions[round % questions.len()].replace("{}", &round.to_string());
             let began = Instant::now();
             let hits = index.search(&Query { text: &question, limit: 10, admits: &|_| true });

@@ -5,11 +5,12 @@
 //! change is found as soon as [`Index::apply`] has returned, that whatever holds the query as a
 //! substring in title, description or tags is found, and that no query is an error.
 
-mod best;
 mod dictionary;
 mod fields;
 mod literal;
 mod plan;
+mod postings;
+mod ranking;
 mod substring;
 mod texts;
 pub(crate) mod words;
@@ -18,24 +19,20 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::query::{BooleanQuery, BoostQuery, DisjunctionMaxQuery, Occur, TermQuery};
-use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
-use self::best::{Best, Found};
 use self::dictionary::Dictionary;
 use self::fields::Fields;
-use self::plan::{Alternative, Concept};
+use self::ranking::Found;
 use self::substring::Needle;
 use self::texts::Texts;
 use crate::model::{Category, Entry};
 
-/// A name says more about an entry than a word of its text.
-const NAME_BOOST: f32 = 2.5;
-/// How much the lesser ways to write a concept add to the best one.
-const TIE_BREAKER: f32 = 0.15;
-/// Documents that are ranked closely, for each one asked for.
-const CANDIDATES: usize = 50;
+/// What the indexing thread may gather before it closes a segment. Taken only as it is needed:
+/// at start-up, when all entries come at once, it saves merging many small segments.
+const BUDGET_BYTES: usize = 64 << 20;
+/// Documents that are ranked closely, however few are asked for.
+const CANDIDATES: usize = 100;
 
 /// The index cannot go on: out of memory, or its writing thread is gone.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +84,10 @@ impl Index {
     pub fn new() -> Result<Self, SearchError> {
         let (schema, fields) = Fields::new();
         let index = tantivy::Index::create_in_ram(schema);
-        let options = IndexWriterOptions::builder().num_worker_threads(1).num_merge_threads(1);
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(BUDGET_BYTES);
         let writer: IndexWriter = index.writer_with_options(options.build())?;
         let mut merging = LogMergePolicy::default();
         merging.set_del_docs_ratio_before_merge(0.3);
@@ -155,7 +155,7 @@ impl Index {
         let admitted = |slot: u32| texts.id(slot).filter(|id| (query.admits)(id));
         let mut found = self.ranked(&searcher, query, &admitted);
         let needle = Needle::new(&typed);
-        let holding = literal::raise(&mut found, &texts, &needle, &admitted);
+        let holding = literal::raise(&mut found, &texts, &needle, query.limit, &admitted);
         found.sort_unstable();
         literal::keep_holding(&mut found, &holding, query.limit);
         found.into_iter().map(hit).collect()
@@ -172,52 +172,8 @@ impl Index {
         if concepts.is_empty() {
             return Vec::new();
         }
-        let best = Best { limit: query.limit.max(CANDIDATES), admitted };
-        let found = searcher.search(&self.any_of(&concepts), &best).unwrap_or_default();
-        let found = found.into_iter();
-        found.filter_map(|(score, slot)| Some(Found { score, slot, id: admitted(slot)? })).collect()
-    }
-
-    fn any_of(&self, concepts: &[Concept]) -> BooleanQuery {
-        BooleanQuery::union(concepts.iter().map(|concept| self.best_of(concept)).collect())
-    }
-
-    fn best_of(&self, concept: &Concept) -> Box<dyn tantivy::query::Query> {
-        let weighed = |alternative| self.all_of(alternative, concept.weight);
-        let disjuncts = concept.alternatives.iter().flat_map(weighed).collect();
-        Box::new(DisjunctionMaxQuery::with_tie_breaker(disjuncts, TIE_BREAKER))
-    }
-
-    fn all_of(
-        &self,
-        alternative: &Alternative,
-        weight: f32,
-    ) -> Vec<Box<dyn tantivy::query::Query>> {
-        let share = alternative.weight * weight / alternative.stems.len().max(1) as f32;
-        let in_fields = |stem: &String| -> Vec<Box<dyn tantivy::query::Query>> {
-            vec![
-                self.term(self.fields.name, stem, share * NAME_BOOST),
-                self.term(self.fields.text, stem, share),
-                self.term(self.fields.how, stem, share),
-            ]
-        };
-        match alternative.stems.as_slice() {
-            [stem] => in_fields(stem),
-            stems => {
-                let each = stems.iter().map(|stem| {
-                    let either =
-                        DisjunctionMaxQuery::with_tie_breaker(in_fields(stem), TIE_BREAKER);
-                    (Occur::Must, Box::new(either) as Box<dyn tantivy::query::Query>)
-                });
-                vec![Box::new(BooleanQuery::new(each.collect()))]
-            }
-        }
-    }
-
-    fn term(&self, field: Field, stem: &str, boost: f32) -> Box<dyn tantivy::query::Query> {
-        let term = Term::from_field_text(field, stem);
-        let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
-        Box::new(BoostQuery::new(Box::new(query), boost))
+        let limit = query.limit.max(CANDIDATES);
+        ranking::best(searcher, self.fields, &concepts, limit, admitted).unwrap_or_default()
     }
 }
 
