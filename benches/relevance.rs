@@ -63,15 +63,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  [{{\"query\": \"...\", \"relevant\": [\"FileStem\"], \"kind\": \"...\"}}]");
         return Ok(());
     }
-    let (index, names) = import(&runbooks)?;
+    let index = import(&runbooks)?;
     let questions: Vec<Question> = serde_json::from_str(&fs::read_to_string(&queries)?)?;
-    report(&names, &index, &questions, misses);
+    report(&index, &questions, misses);
     Ok(())
 }
 
-fn import(folder: &Path) -> Result<(Index, BTreeMap<String, String>), Box<dyn Error>> {
+fn import(folder: &Path) -> Result<Index, Box<dyn Error>> {
     let mut changes = Vec::new();
-    let mut names = BTreeMap::new();
     for file in fs::read_dir(folder)? {
         let path = file?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -81,17 +80,16 @@ fn import(folder: &Path) -> Result<(Index, BTreeMap<String, String>), Box<dyn Er
         let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
         for parsed in runbook::read(name, &text, Time::default()) {
             parsed.warnings.iter().for_each(|warning| println!("warning: {warning}"));
-            names.insert(parsed.entry.id.clone(), name.to_owned());
             changes.push(IndexChange::Upsert(Arc::new(parsed.entry)));
         }
     }
     let index = Index::new()?;
     index.apply(&changes)?;
     println!("{} runbooks from {}", index.len(), folder.display());
-    Ok((index, names))
+    Ok(index)
 }
 
-fn report(names: &BTreeMap<String, String>, index: &Index, questions: &[Question], misses: bool) {
+fn report(index: &Index, questions: &[Question], misses: bool) {
     let mut by_kind: BTreeMap<&str, Figures> = BTreeMap::new();
     let mut overall = Figures::default();
     for question in questions {
@@ -102,13 +100,6 @@ fn report(names: &BTreeMap<String, String>, index: &Index, questions: &[Question
         by_kind.entry(&question.kind).or_default().add(rank);
         overall.add(rank);
         if misses && rank != Some(1) {
-            for hit in hits.iter().take(4) {
-                println!(
-                    "      {:.1} {}",
-                    hit.score,
-                    names.get(&hit.id).map_or("", String::as_str)
-                );
-            }
             println!(
                 "{:?} {} {:?} -> {:?}",
                 rank, question.kind, question.query, question.relevant

@@ -1,6 +1,6 @@
 //! What the service knows and how it is asked.
 
-// export
+pub mod export;
 pub mod runbook;
 pub mod search;
 mod vocabulary;
