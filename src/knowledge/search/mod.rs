@@ -55,7 +55,9 @@ pub struct Query<'a> {
     pub text: &'a str,
     /// At most so many hits.
     pub limit: usize,
-    /// Whether the entry of this id may be an answer.
+    /// Whether the entry of this id may be an answer: category, severity, tag, whatever the
+    /// caller knows. It is called while the index is held for reading, so no lock that it takes
+    /// may be held while calling [`Index::apply`].
     pub admits: &'a (dyn Fn(&str) -> bool + Sync),
 }
 
@@ -311,6 +313,32 @@ mod tests {
         let admits = |id: &str| id == "e299";
         let hits = index.search(&Query { text: "filesystem", limit: 1, admits: &admits });
         assert_eq!(hits.first().map(|hit| hit.id.as_str()), Some("e299"));
+    }
+
+    #[test]
+    fn many_small_changes_leave_few_segments() {
+        let index = index(&[]);
+        for n in 0..80 {
+            let entry = entry(&format!("e{n}"), "DiskFull", "");
+            index.apply(&[IndexChange::Upsert(Arc::new(entry))]).unwrap();
+        }
+        let segments = index.reader.searcher().segment_readers().len();
+        assert!(segments < 24, "{segments}");
+        assert_eq!(ask_for(&index, "disk", 100).len(), 80);
+    }
+
+    #[test]
+    fn words_that_all_entries_have_still_rank() {
+        let index = Index::new().unwrap();
+        let changes: Vec<_> = (0..300)
+            .map(|n| {
+                let title = if n == 7 { "NodeClockSkew" } else { "NodeDown" };
+                IndexChange::Upsert(Arc::new(entry(&format!("e{n}"), title, "node")))
+            })
+            .collect();
+        index.apply(&changes).unwrap();
+        assert_eq!(ask(&index, "node clock")[0], "e7");
+        assert_eq!(ask(&index, "node").len(), 10);
     }
 
     #[test]
