@@ -18,7 +18,9 @@ pub(crate) mod words;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::{
+    IndexWriterOptions, LogMergePolicy, MergeCandidate, MergePolicy, NoMergePolicy,
+};
 use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
 use self::dictionary::Dictionary;
@@ -31,6 +33,8 @@ use crate::model::{Category, Entry};
 /// What the indexing thread may gather before it closes a segment. Taken only as it is needed:
 /// at start-up, when all entries come at once, it saves merging many small segments.
 const BUDGET_BYTES: usize = 64 << 20;
+/// The share of deleted documents at which a segment is written anew.
+const MOST_DELETED: f32 = 0.3;
 /// Documents that are ranked closely, however few are asked for.
 const CANDIDATES: usize = 100;
 
@@ -91,9 +95,7 @@ impl Index {
             .num_merge_threads(1)
             .memory_budget_per_thread(BUDGET_BYTES);
         let writer: IndexWriter = index.writer_with_options(options.build())?;
-        let mut merging = LogMergePolicy::default();
-        merging.set_del_docs_ratio_before_merge(0.3);
-        writer.set_merge_policy(Box::new(merging));
+        writer.set_merge_policy(Box::new(NoMergePolicy));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self { fields, reader, writer: Mutex::new(writer), texts: RwLock::default() })
     }
@@ -129,6 +131,7 @@ impl Index {
             }
         }
         writer.commit()?;
+        merge(&mut writer)?;
         self.reader.reload()?;
         self.texts.write().free(freed);
         Ok(())
@@ -177,6 +180,24 @@ impl Index {
         let limit = query.limit.max(CANDIDATES);
         ranking::best(searcher, self.fields, &concepts, limit, admitted).unwrap_or_default()
     }
+}
+
+/// Merges segments of like size, so that there are never many of them.
+///
+/// Done here and not in the background: tantivy's merging thread holds a lock while it cleans up,
+/// for which a reload at the same moment would sleep a tenth of a second.
+fn merge(writer: &mut IndexWriter) -> Result<(), SearchError> {
+    let mut policy = LogMergePolicy::default();
+    policy.set_del_docs_ratio_before_merge(MOST_DELETED);
+    // Few levels far apart: a change rarely waits for more than some hundred documents.
+    policy.set_min_layer_size(500);
+    policy.set_level_log_size(3.0);
+    policy.set_min_num_segments(5);
+    let segments = writer.index().searchable_segment_metas()?;
+    for MergeCandidate(ids) in policy.compute_merge_candidates(&segments) {
+        writer.merge(&ids).wait()?;
+    }
+    Ok(())
 }
 
 fn hit(found: Found<'_>) -> Hit {
@@ -323,7 +344,7 @@ mod tests {
             index.apply(&[IndexChange::Upsert(Arc::new(entry))]).unwrap();
         }
         let segments = index.reader.searcher().segment_readers().len();
-        assert!(segments < 24, "{segments}");
+        assert!(segments <= 8, "{segments}");
         assert_eq!(ask_for(&index, "disk", 100).len(), 80);
     }
 
@@ -339,6 +360,14 @@ mod tests {
         index.apply(&changes).unwrap();
         assert_eq!(ask(&index, "node clock")[0], "e7");
         assert_eq!(ask(&index, "node").len(), 10);
+    }
+
+    #[test]
+    fn words_that_say_little_find_nothing_beside_others() {
+        let index = index(&[("a", "DiskFull", "how to fix it: keep trying")]);
+        assert!(ask(&index, "how do I fix the flux capacitor?").is_empty());
+        assert_eq!(ask(&index, "fix disk"), ["a"]);
+        assert_eq!(ask(&index, "keep fix"), ["a"]);
     }
 
     #[test]

@@ -33,6 +33,8 @@ const MOST_WORDS: usize = 64;
 pub(super) struct Concept {
     /// How much it counts.
     pub weight: f32,
+    /// Whether it says too little to find an answer by.
+    pub light: bool,
     /// How it may be written.
     pub alternatives: Vec<Alternative>,
 }
@@ -48,7 +50,7 @@ pub(super) struct Alternative {
 
 impl Concept {
     fn new(weight: f32) -> Self {
-        Self { weight, alternatives: Vec::new() }
+        Self { weight, light: false, alternatives: Vec::new() }
     }
 
     /// Adds an alternative, or raises the weight of the one that is there.
@@ -78,19 +80,23 @@ pub(super) fn concepts(query: &str, dictionary: &Dictionary<'_>) -> Vec<Concept>
     join_neighbours(&words, &mut singles, dictionary);
     concepts.extend(synonyms(&stems, &mut singles));
     concepts.extend(singles.into_iter().filter(|concept| !concept.alternatives.is_empty()));
+    if concepts.iter().all(|concept| concept.light) {
+        concepts.iter_mut().for_each(|concept| concept.light = false);
+    }
     concepts
 }
 
 /// A word as typed, cut short, or mistyped. Nothing for a stop word.
 fn single(word: &str, dictionary: &Dictionary<'_>) -> Concept {
     let vocabulary = vocabulary();
-    let mut concept = Concept::new(if vocabulary.is_light(word) { LIGHT } else { 1.0 });
+    let mut concept = Concept::new(1.0);
     if vocabulary.is_stop_word(word) {
         return concept;
     }
     let typed = stem(word);
     concept.add(vec![typed.to_string()], 1.0);
     if vocabulary.is_light(word) {
+        (concept.weight, concept.light) = (LIGHT, true);
         return concept;
     }
     for longer in dictionary.beginning_with(word) {

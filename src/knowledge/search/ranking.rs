@@ -45,6 +45,12 @@ impl PartialOrd for Found<'_> {
     }
 }
 
+/// A concept, looked up.
+struct LookedUp {
+    light: bool,
+    ways: Vec<Way>,
+}
+
 /// One way to write a concept: all its stems, the rarest first.
 struct Way {
     stems: Vec<Stem>,
@@ -68,9 +74,11 @@ pub(super) fn best<'a>(
     admitted: &'a (dyn Fn(u32) -> Option<&'a str> + Sync),
 ) -> tantivy::Result<Vec<Found<'a>>> {
     let opened = Opened::new(searcher, fields)?;
-    let concepts: Vec<Vec<Way>> = concepts.iter().map(|c| ways(&opened, c)).collect();
+    let mut concepts: Vec<LookedUp> = concepts.iter().map(|c| look_up(&opened, c)).collect();
+    // The light ones last: they count only for what the others have found.
+    concepts.sort_by_key(|concept| concept.light);
     let bound = bound(&concepts);
-    let cut = concepts.iter().flatten().any(|way| way.frequency() > bound);
+    let cut = concepts.iter().flat_map(|c| &c.ways).any(|way| way.frequency() > bound);
     let mut all = Vec::new();
     for (segment, reader) in opened.readers().enumerate() {
         let slots = reader.fast_fields().u64("slot")?;
@@ -102,7 +110,7 @@ pub(super) fn best<'a>(
     Ok(all)
 }
 
-fn ways(opened: &Opened<'_>, concept: &Concept) -> Vec<Way> {
+fn look_up(opened: &Opened<'_>, concept: &Concept) -> LookedUp {
     let way = |alternative: &super::plan::Alternative| {
         let mut stems: Vec<Stem> = alternative.stems.iter().map(|stem| opened.stem(stem)).collect();
         stems.sort_by_key(|stem| stem.frequency);
@@ -110,13 +118,15 @@ fn ways(opened: &Opened<'_>, concept: &Concept) -> Vec<Way> {
         Way { stems, weight: share }
     };
     let ways = concept.alternatives.iter().map(way);
-    ways.filter(|way| way.frequency() > 0).collect()
+    let ways = ways.filter(|way| way.frequency() > 0).collect();
+    LookedUp { light: concept.light, ways }
 }
 
 /// The frequency up to which words are looked for: as many as [`MOST_POSTINGS`] allows, and in
 /// any case the rarest.
-fn bound(concepts: &[Vec<Way>]) -> u64 {
-    let mut frequencies: Vec<u64> = concepts.iter().flatten().map(Way::frequency).collect();
+fn bound(concepts: &[LookedUp]) -> u64 {
+    let mut frequencies: Vec<u64> =
+        concepts.iter().flat_map(|c| &c.ways).map(Way::frequency).collect();
     frequencies.sort_unstable();
     let mut postings = 0;
     let within = frequencies.iter().take_while(|frequency| {
@@ -130,7 +140,7 @@ fn bound(concepts: &[Vec<Way>]) -> u64 {
 fn weigh_again(
     opened: &Opened<'_>,
     segment: usize,
-    concepts: &[Vec<Way>],
+    concepts: &[LookedUp],
     scores: &mut Scores,
     best: &mut [(Found<'_>, DocId)],
 ) {
@@ -161,20 +171,24 @@ impl Scores {
         &mut self,
         opened: &Opened<'_>,
         segment: usize,
-        concepts: &[Vec<Way>],
+        concepts: &[LookedUp],
         bound: u64,
         among: Option<&[DocId]>,
     ) {
-        for ways in concepts {
-            for way in ways.iter().filter(|way| way.frequency() <= bound) {
+        for concept in concepts {
+            for way in concept.ways.iter().filter(|way| way.frequency() <= bound) {
                 self.add_way(opened, segment, way, among);
             }
             for doc in self.touched.drain(..) {
+                let score = std::mem::take(&mut self.concept[doc as usize]);
                 let total = &mut self.total[doc as usize];
                 if *total == 0.0 {
+                    if concept.light {
+                        continue;
+                    }
                     self.matched.push(doc);
                 }
-                *total += std::mem::take(&mut self.concept[doc as usize]);
+                *total += score;
             }
         }
     }
