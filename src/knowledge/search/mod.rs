@@ -25,7 +25,7 @@ use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
 use self::dictionary::Dictionary;
 use self::fields::Fields;
-use self::ranking::Found;
+use self::ranking::{Bounds, Found};
 use self::substring::Needle;
 use self::texts::Texts;
 use crate::model::{Category, Entry};
@@ -37,6 +37,8 @@ const BUDGET_BYTES: usize = 64 << 20;
 const MOST_DELETED: f32 = 0.3;
 /// Documents that are ranked closely, however few are asked for.
 const CANDIDATES: usize = 100;
+/// Postings read for a query: a millisecond's worth.
+const MOST_POSTINGS: u64 = 100_000;
 
 /// The index cannot go on: out of memory, or its writing thread is gone.
 #[derive(Debug, thiserror::Error)]
@@ -177,8 +179,8 @@ impl Index {
         if concepts.is_empty() {
             return Vec::new();
         }
-        let limit = query.limit.max(CANDIDATES);
-        ranking::best(searcher, self.fields, &concepts, limit, admitted).unwrap_or_default()
+        let bounds = Bounds { candidates: query.limit.max(CANDIDATES), postings: MOST_POSTINGS };
+        ranking::best(searcher, self.fields, &concepts, bounds, admitted).unwrap_or_default()
     }
 }
 
@@ -360,6 +362,29 @@ mod tests {
         index.apply(&changes).unwrap();
         assert_eq!(ask(&index, "node clock")[0], "e7");
         assert_eq!(ask(&index, "node").len(), 10);
+    }
+
+    #[test]
+    fn a_bound_on_what_is_read_keeps_the_scores_of_what_is_found() {
+        let titles = ["NodeDown", "NodeClockSkew", "NodeClockDown", "NodeFull", "NodeSlow"];
+        let entries: Vec<_> = titles.map(|title| (title, title, "node")).to_vec();
+        let index = index(&entries);
+        let searcher = index.reader.searcher();
+        let texts = index.texts.read();
+        let admitted = |slot: u32| texts.id(slot);
+        let found = |text: &str, postings| {
+            let concepts = plan::concepts(text, &Dictionary::new(&searcher, index.fields));
+            let bounds = Bounds { candidates: 10, postings };
+            let found = ranking::best(&searcher, index.fields, &concepts, bounds, &admitted);
+            found.unwrap().into_iter().map(|found| (found.id.to_owned(), found.score)).collect()
+        };
+        let all: Vec<(String, f32)> = found("node clock skew again", 1000);
+        assert_eq!((all.len(), all[0].0.as_str()), (5, "NodeClockSkew"));
+        for postings in 0..8 {
+            let bounded: Vec<(String, f32)> = found("node clock skew again", postings);
+            assert!(!bounded.is_empty() && (postings > 0 || bounded.len() < 5));
+            assert!(bounded.iter().all(|hit| all.contains(hit)), "{bounded:?} of {all:?}");
+        }
     }
 
     #[test]

@@ -14,8 +14,15 @@ use super::fields::Fields;
 use super::plan::Concept;
 use super::postings::{Opened, Stem};
 
-/// Postings read to find the candidates.
-const MOST_POSTINGS: u64 = 100_000;
+/// How much a search may look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Documents that are ranked.
+    pub candidates: usize,
+    /// Postings that are read to find them.
+    pub postings: u64,
+}
+
 /// How much the lesser ways to write a concept add to the best one.
 const TIE_BREAKER: f32 = 0.15;
 
@@ -55,6 +62,8 @@ struct LookedUp {
 struct Way {
     stems: Vec<Stem>,
     weight: f32,
+    /// Whether it is too common to look for candidates by.
+    common: bool,
 }
 
 impl Way {
@@ -63,28 +72,29 @@ impl Way {
     }
 }
 
-/// The best `limit` documents that `admitted` gives an id, by their words. It is asked only
-/// about documents good enough to be among them. Of more than `limit` equal ones, the index's
+/// The best documents that `admitted` gives an id, by their words. It is asked only
+/// about documents good enough to be among them. Of more equal ones than
+/// `bounds` allows, the index's
 /// own order decides which are taken.
 pub(super) fn best<'a>(
     searcher: &Searcher,
     fields: Fields,
     concepts: &[Concept],
-    limit: usize,
+    bounds: Bounds,
     admitted: &'a (dyn Fn(u32) -> Option<&'a str> + Sync),
 ) -> tantivy::Result<Vec<Found<'a>>> {
+    let limit = bounds.candidates;
     let opened = Opened::new(searcher, fields)?;
     let mut concepts: Vec<LookedUp> = concepts.iter().map(|c| look_up(&opened, c)).collect();
     // The light ones last: they count only for what the others have found.
     concepts.sort_by_key(|concept| concept.light);
-    let bound = bound(&concepts);
-    let cut = concepts.iter().flat_map(|c| &c.ways).any(|way| way.frequency() > bound);
+    let cut = set_common_aside(&mut concepts, bounds.postings);
     let mut all = Vec::new();
     for (segment, reader) in opened.readers().enumerate() {
         let slots = reader.fast_fields().u64("slot")?;
         let alive = reader.alive_bitset();
         let mut scores = Scores::of(reader.max_doc());
-        scores.add(&opened, segment, &concepts, bound, None);
+        scores.add(&opened, segment, &concepts, None);
         let mut best = BinaryHeap::with_capacity(limit + 1);
         for (doc, score) in scores.take() {
             let full = best.len() >= limit;
@@ -115,25 +125,29 @@ fn look_up(opened: &Opened<'_>, concept: &Concept) -> LookedUp {
         let mut stems: Vec<Stem> = alternative.stems.iter().map(|stem| opened.stem(stem)).collect();
         stems.sort_by_key(|stem| stem.frequency);
         let share = concept.weight * alternative.weight / stems.len().max(1) as f32;
-        Way { stems, weight: share }
+        Way { stems, weight: share, common: false }
     };
     let ways = concept.alternatives.iter().map(way);
     let ways = ways.filter(|way| way.frequency() > 0).collect();
     LookedUp { light: concept.light, ways }
 }
 
-/// The frequency up to which words are looked for: as many as [`MOST_POSTINGS`] allows, and in
-/// any case the rarest.
-fn bound(concepts: &[LookedUp]) -> u64 {
-    let mut frequencies: Vec<u64> =
-        concepts.iter().flat_map(|c| &c.ways).map(Way::frequency).collect();
-    frequencies.sort_unstable();
+/// Marks the ways that would make more than `most` postings to be read, the most common, and
+/// tells whether there are any. The rarest of those that can find anything is always read.
+fn set_common_aside(concepts: &mut [LookedUp], most: u64) -> bool {
+    let mut ways: Vec<(bool, &mut Way)> = Vec::new();
+    for LookedUp { light, ways: of_concept } in concepts {
+        ways.extend(of_concept.iter_mut().map(|way| (*light, way)));
+    }
+    ways.sort_by_key(|(light, way)| (*light, way.frequency()));
     let mut postings = 0;
-    let within = frequencies.iter().take_while(|frequency| {
-        postings += **frequency;
-        postings <= MOST_POSTINGS
-    });
-    within.last().or(frequencies.first()).copied().unwrap_or(0)
+    let mut cut = false;
+    for (at, (_, way)) in ways.into_iter().enumerate() {
+        postings += way.frequency();
+        way.common = at > 0 && postings > most;
+        cut |= way.common;
+    }
+    cut
 }
 
 /// The candidates' exact scores, with the words that were left out.
@@ -146,7 +160,7 @@ fn weigh_again(
 ) {
     best.sort_unstable_by_key(|(_, doc)| *doc);
     let docs: Vec<DocId> = best.iter().map(|(_, doc)| *doc).collect();
-    scores.add(opened, segment, concepts, u64::MAX, Some(&docs));
+    scores.add(opened, segment, concepts, Some(&docs));
     for (found, doc) in best.iter_mut() {
         found.score = scores.total[*doc as usize];
     }
@@ -172,11 +186,10 @@ impl Scores {
         opened: &Opened<'_>,
         segment: usize,
         concepts: &[LookedUp],
-        bound: u64,
         among: Option<&[DocId]>,
     ) {
         for concept in concepts {
-            for way in concept.ways.iter().filter(|way| way.frequency() <= bound) {
+            for way in concept.ways.iter().filter(|way| among.is_some() || !way.common) {
                 self.add_way(opened, segment, way, among);
             }
             for doc in self.touched.drain(..) {
