@@ -180,7 +180,11 @@ impl Index {
             return Vec::new();
         }
         let bounds = Bounds { candidates: query.limit.max(CANDIDATES), postings: MOST_POSTINGS };
-        ranking::best(searcher, self.fields, &concepts, bounds, admitted).unwrap_or_default()
+        let found = ranking::best(searcher, self.fields, &concepts, bounds, admitted);
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, "the search index cannot be read; only literal hits answer");
+            Vec::new()
+        })
     }
 }
 
