@@ -119,6 +119,9 @@ impl Index {
     /// # Errors
     /// When the index cannot be written any more.
     pub fn apply(&self, changes: &[IndexChange]) -> Result<(), SearchError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         let mut writer = self.writer.lock();
         let mut freed = Vec::new();
         for change in changes {
