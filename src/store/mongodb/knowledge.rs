@@ -17,7 +17,7 @@ use super::{
     command::{self, upsert},
     fault::Fault,
     transaction::{Work, transact},
-    wire::{ENTRY_OPTIONAL, date, entry, entry_fields},
+    wire::{ENTRY_OPTIONAL, date, entry, entry_fields, missing},
 };
 use crate::model::{Category, Collection, Entry, EntryChange, Learning, Severity};
 
@@ -164,13 +164,9 @@ fn raise_severity(id: &str, severity: Severity) -> Option<Document> {
 }
 
 /// Writes the entry whole, over every document that is read as it.
-fn put_statement(entry: &Entry) -> Document {
+pub(super) fn put_statement(entry: &Entry) -> Document {
     let fields = entry_fields(entry);
-    let missing: Document = ENTRY_OPTIONAL
-        .iter()
-        .filter(|name| !fields.contains_key(name))
-        .map(|name| ((*name).to_owned(), "".into()))
-        .collect();
+    let missing = missing(&fields, &ENTRY_OPTIONAL);
     let mut update = doc! { "$set": fields, "$setOnInsert": { "_id": &entry.id } };
     if !missing.is_empty() {
         update.insert("$unset", missing);

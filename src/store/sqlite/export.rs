@@ -143,7 +143,7 @@ fn append(text: &mut String, column: &str, value: ValueRef<'_>) -> rusqlite::Res
 }
 
 fn is_time(column: &str) -> bool {
-    matches!(column, "startsAt" | "timestamp" | "resolvedAt")
+    matches!(column, "startsAt" | "timestamp" | "resolvedAt" | "firstReceived")
 }
 
 /// Columns that hold JSON texts of this program's own making.
