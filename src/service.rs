@@ -38,6 +38,12 @@ const PING_EVERY: Duration = Duration::from_secs(2);
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How often collections are counted for the metrics, and alerts for the summary.
 const COUNT_EVERY: Duration = Duration::from_secs(30);
+/// How often changes of other processes are taken over.
+const CATCH_UP_EVERY: Duration = Duration::from_secs(5);
+/// How far back each time: as far as clocks may differ.
+const CATCH_UP_MS: i64 = 60_000;
+/// How often everything is read again, to see what other processes deleted.
+const RELOAD_EVERY: Duration = Duration::from_secs(600);
 /// How often clients whose buckets are full are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(5);
 
@@ -131,7 +137,7 @@ impl Service {
             Arc::clone(&metrics),
             settings.max_questions,
         );
-        let base = Arc::new(base.await?);
+        let base = base.await?;
         let (intake, intake_task) =
             Intake::new(Arc::clone(&store), Arc::clone(&base), Arc::clone(&metrics));
         let totals = Totals::new(
@@ -214,6 +220,16 @@ impl Service {
                 }
             }
             "knowledge flush"
+        });
+        let (base, phase) = (Arc::clone(&self.app.base), self.app.phase.clone());
+        self.tasks.spawn(async move {
+            base.keep_index(phase).await;
+            "index"
+        });
+        let app = self.app.clone();
+        self.tasks.spawn(async move {
+            follow_others(&app).await;
+            "following others"
         });
         let app = self.app.clone();
         self.tasks.spawn(async move {
@@ -421,6 +437,25 @@ async fn watch_store(app: &App) {
                 Ok(()) => agreed = true,
                 Err(error) => tracing::warn!(%error, "knowledge could not be read again yet"),
             }
+        }
+    }
+}
+
+/// Takes over what replicas, or an import on the command line, changed in the store.
+async fn follow_others(app: &App) {
+    let mut reloaded = Instant::now();
+    while app.phase.pause(CATCH_UP_EVERY).await {
+        if !app.store_health.is_up() {
+            continue;
+        }
+        let followed = if reloaded.elapsed() >= RELOAD_EVERY {
+            reloaded = Instant::now();
+            app.base.reload().await
+        } else {
+            app.base.catch_up(app.clock.now().plus_millis(-CATCH_UP_MS)).await
+        };
+        if let Err(error) = followed {
+            tracing::debug!(%error, "changes of other processes could not be read");
         }
     }
 }

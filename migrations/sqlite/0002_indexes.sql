@@ -8,3 +8,6 @@ CREATE INDEX alerts_receipt ON alerts (timestamp, severity);
 CREATE INDEX metrics_series ON metrics (name, timestamp);
 -- Retention, and counts by name without touching the rows.
 CREATE INDEX metrics_time ON metrics (timestamp, name);
+
+-- What other processes changed lately.
+CREATE INDEX knowledge_updated ON knowledge_base (lastUpdated);

@@ -101,10 +101,8 @@ struct AlertFields {
     labels: Labels,
     #[validate(nested)]
     annotations: Annotations,
-    #[serde(rename = "startsAt")]
     #[validate(custom(function = "is_time_or_absent"))]
     starts_at: Field<String>,
-    #[serde(rename = "endsAt")]
     #[validate(custom(function = "is_time_or_absent"))]
     ends_at: Field<String>,
     #[serde(rename = "generatorURL")]
@@ -151,28 +149,13 @@ impl Accept for AlertFields {
 impl Validate for PayloadAlert {
     fn validate(&self) -> Result<(), ValidationErrors> {
         match &self.0 {
-            Some(fields) => {
-                let mut judged = fields.validate();
-                // The derive names fields as Rust does.
-                if let Err(errors) = &mut judged {
-                    rename(errors, "starts_at", "startsAt");
-                    rename(errors, "ends_at", "endsAt");
-                    rename(errors, "generator_url", "generatorURL");
-                }
-                judged
-            }
+            Some(fields) => fields.validate(),
             None => {
                 let mut errors = ValidationErrors::new();
                 errors.add("", problem("must be an object"));
                 Err(errors)
             }
         }
-    }
-}
-
-fn rename(errors: &mut ValidationErrors, from: &str, to: &'static str) {
-    if let Some(kind) = errors.0.remove(from) {
-        errors.0.insert(to.into(), kind);
     }
 }
 

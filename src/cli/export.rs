@@ -113,7 +113,11 @@ async fn write_all(
 enum Target {
     Output(BufWriter<io::Stdout>),
     /// Under another name until it is whole.
-    File { file: BufWriter<File>, part: tempfile::TempPath, path: PathBuf },
+    File {
+        file: BufWriter<File>,
+        part: tempfile::TempPath,
+        path: PathBuf,
+    },
 }
 
 impl Target {

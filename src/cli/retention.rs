@@ -50,8 +50,7 @@ async fn retain(
     let (clock, calendar) = (Arc::new(SystemClock), Calendar::local());
     let watcher = Arc::new(Shown::default());
     let watched: Arc<dyn Watcher> = Arc::<Shown>::clone(&watcher);
-    let keeper =
-        Keeper::new(Arc::clone(store), clock, calendar, settings.retention, watched);
+    let keeper = Keeper::new(Arc::clone(store), clock, calendar, settings.retention, watched);
     if dry_run {
         return Ok(told(&keeper.preview().await.map_err(failed)?, "would be"));
     }

@@ -251,7 +251,7 @@ impl Keeper {
     async fn consolidate_missing(&self) -> Result<Vec<String>> {
         let missing = self.missing_days().await?;
         let Some(first) = missing.first() else { return Ok(Vec::new()) };
-        let entries = self.store.entries().await?;
+        let entries = self.store.entries(None).await?;
         let a_while_before = self.calendar.start_of(*first).plus_millis(-60 * 86_400_000);
         let mut known = self.store.consolidations_after(a_while_before).await?;
         let mut written = Vec::new();
@@ -316,9 +316,13 @@ mod tests {
         let mut pace = Pace { limit: BATCH_FIRST };
         assert_eq!(pace.after(BATCH_AIM * 2), BATCH_AIM * 2);
         assert_eq!(pace.limit, BATCH_FIRST / 2);
-        (0..50).for_each(|_| drop(pace.after(Duration::ZERO)));
+        for _ in 0..50 {
+            pace.after(Duration::ZERO);
+        }
         assert_eq!(pace.limit, BATCH_MOST);
-        (0..50).for_each(|_| drop(pace.after(Duration::from_secs(9))));
+        for _ in 0..50 {
+            pace.after(Duration::from_secs(9));
+        }
         assert_eq!(pace.limit, BATCH_LEAST);
         assert_eq!(pace.after(Duration::from_secs(9)), BATCH_AIM * 10);
     }

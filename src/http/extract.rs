@@ -5,7 +5,11 @@
 
 use std::{marker::PhantomData, net::IpAddr, sync::Arc};
 
-use axum::{body::Body, http::request::Parts};
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
+};
 use bytes::Bytes;
 
 use super::{Error, guard::request_id::RequestId, state::App};
@@ -22,6 +26,17 @@ pub struct Call {
     pub body: Body,
     /// Who and what it is, for logs.
     pub about: About,
+}
+
+impl Call {
+    /// The `{id}` of the path.
+    ///
+    /// # Errors
+    /// 404: an id that is no UTF-8 names nothing.
+    pub async fn id(&mut self) -> Result<String, Error> {
+        let id = Path::<String>::from_request_parts(&mut self.parts, &()).await;
+        id.map(|Path(id)| id).map_err(|_| Error::NotFound)
+    }
 }
 
 /// What is known of a request before anything of it is trusted.

@@ -29,7 +29,7 @@ pub use self::error::Error;
 use self::{
     extract::{Admin, Operator, Viewer},
     guard::{Guarded, Handler, rate_limit::Bucket, with_role, with_webhook_proof, without_guard},
-    routes::{auth, health, knowledge, openapi, persistence, webhook},
+    routes::{auth, entries, health, knowledge, openapi, persistence, webhook},
     state::App,
 };
 
@@ -57,6 +57,10 @@ pub fn routes() -> Vec<Route> {
         get ("/api/persistence/health",     Health,  without_guard(persistence::health)),
         post("/webhook/alerts",             Webhook, with_webhook_proof(webhook::alerts)),
         post("/api/knowledge/query",        Api,     with_role::<Operator, _, _>(knowledge::query)),
+        post("/api/knowledge/entries",      Api,     with_role::<Operator, _, _>(entries::create)),
+        get ("/api/knowledge/entries/{id}", Api,     with_role::<Viewer, _, _>(entries::read)),
+        put ("/api/knowledge/entries/{id}", Api,     with_role::<Operator, _, _>(entries::replace)),
+        delete("/api/knowledge/entries/{id}", Api,   with_role::<Operator, _, _>(entries::delete)),
         get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical)),
         get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export)),
         get ("/api/auth/me",                Api,     with_role::<Viewer, _, _>(auth::me)),
@@ -69,6 +73,14 @@ fn get(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
 
 fn post(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
     Route { method: Method::POST, path, bucket, guarded }
+}
+
+fn put(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
+    Route { method: Method::PUT, path, bucket, guarded }
+}
+
+fn delete(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
+    Route { method: Method::DELETE, path, bucket, guarded }
 }
 
 /// The router of the main listener.

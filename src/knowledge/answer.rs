@@ -9,7 +9,7 @@ use validator::{Validate, ValidationError, ValidationErrors};
 use super::freshness::Freshness;
 use crate::{
     model::{Category, Entry, Severity},
-    validation::{self, Accept, Field, Rejection, problem},
+    validation::{self, Accept, Field, Rejection, is_one_of, problem},
 };
 
 const MAX_QUERY_CHARS: usize = 5000;
@@ -142,25 +142,11 @@ fn is_limit(limit: &Field<i64>) -> Result<(), ValidationError> {
 }
 
 fn is_category(name: &Field<String>) -> Result<(), ValidationError> {
-    let known = || Category::ALL.map(Category::as_str).join(", ");
-    is_one_of(name, |name| Category::parse(name).is_some(), known)
+    is_one_of(name, &Category::ALL.map(Category::as_str))
 }
 
 fn is_severity(name: &Field<String>) -> Result<(), ValidationError> {
-    let known = || Severity::ALL.map(Severity::as_str).join(", ");
-    is_one_of(name, |name| Severity::parse(name).is_some(), known)
-}
-
-fn is_one_of(
-    name: &Field<String>,
-    is_known: impl Fn(&str) -> bool,
-    known: impl Fn() -> String,
-) -> Result<(), ValidationError> {
-    match name {
-        Field::Missing | Field::Null => Ok(()),
-        Field::Given(name) if is_known(name) => Ok(()),
-        _ => Err(problem(format!("must be one of {}", known()))),
-    }
+    is_one_of(name, &Severity::ALL.map(Severity::as_str))
 }
 
 fn is_tag(tag: &Field<String>) -> Result<(), ValidationError> {
@@ -193,6 +179,8 @@ pub struct Gap {
 /// What is known about a question.
 #[derive(Debug)]
 pub struct Answer {
+    /// The question.
+    pub question: Question,
     /// The best first.
     pub entries: Vec<ScoredEntry>,
     /// The open question, where nothing is known.

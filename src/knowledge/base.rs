@@ -1,21 +1,19 @@
-//! All knowledge in memory, and the way every change takes to the store.
+//! All knowledge in memory: asking, learning, and the summary.
 //!
-//! Reading never waits for the store. A change that the store cannot take now stays in memory,
-//! is counted as unpersisted, and is written once the store is back ([`Base::flush`]).
+//! Reading never waits for the store. How changes get there is [`keeping`](super::keeping)'s
+//! part, what people write [`editing`](super::editing)'s.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 
 use super::{
     answer::{Answer, Gap, Question, ScoredEntry},
     questions,
     search::{Index, IndexChange, Query, SearchError},
-    stats::Stats,
-    summary::{self, AlertActivity, RenderedSummary},
+    state::State,
+    summary::{self, RenderedSummary},
     unpersisted::Unpersisted,
 };
 use crate::{
@@ -39,17 +37,29 @@ pub enum BaseError {
     /// The summary could not be rendered: a defect. Answered with 500.
     #[error("the summary could not be rendered: {0}")]
     Render(#[from] serde_json::Error),
+    /// A search broke down: a defect. Answered with 500.
+    #[error("a search broke down: {0}")]
+    Broken(#[from] tokio::task::JoinError),
 }
 
 /// All knowledge.
 pub struct Base {
-    state: RwLock<State>,
-    index: Index,
-    unpersisted: Mutex<Unpersisted>,
+    pub(super) state: RwLock<State>,
+    pub(super) index: Index,
+    /// What the index has not heard yet; it is told before the next search, or soon.
+    pub(super) untold: Mutex<Vec<IndexChange>>,
+    /// Held while the index is told, so that a search after a change waits for it.
+    pub(super) telling: Mutex<()>,
+    pub(super) wake: Notify,
+    /// Held while the store is read again: one comparison at a time.
+    pub(super) reading: tokio::sync::Mutex<()>,
+    /// New or changed entries that open questions are to be asked of.
+    pub(super) to_ask: Mutex<Vec<String>>,
+    pub(super) unpersisted: Mutex<Unpersisted>,
     rendered: Mutex<Option<Rendered>>,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
     max_questions: usize,
 }
 
@@ -64,17 +74,6 @@ pub struct Counts {
     pub by_severity: Vec<(&'static str, usize)>,
 }
 
-#[derive(Default)]
-struct State {
-    entries: HashMap<String, Arc<Entry>>,
-    stats: Stats,
-    alerts: AlertActivity,
-    /// Counts changes, so that a rendered summary knows whether it is still true.
-    revision: u64,
-    /// Entries that changed while the store's are being read again.
-    touched: Option<HashSet<String>>,
-}
-
 struct Rendered {
     revision: u64,
     minute: i64,
@@ -83,24 +82,36 @@ struct Rendered {
 
 impl Base {
     /// Loads all entries and builds the index.
+    ///
+    /// # Errors
+    /// If they cannot be read: the service never starts without what it knows.
     pub async fn load(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         max_questions: usize,
-    ) -> Result<Self, BaseError> {
-        let entries = store.entries().await?;
-        let base = Self {
+    ) -> Result<Arc<Self>, BaseError> {
+        let entries = store.entries(None).await?;
+        let base = Arc::new(Self {
             state: RwLock::default(),
             index: Index::new()?,
+            untold: Mutex::default(),
+            telling: Mutex::default(),
+            wake: Notify::new(),
+            reading: tokio::sync::Mutex::default(),
+            to_ask: Mutex::default(),
             unpersisted: Mutex::default(),
             rendered: Mutex::default(),
             store,
             clock,
             metrics,
             max_questions,
-        };
-        base.replace(entries)?;
+        });
+        base.merge(entries, true);
+        // What is loaded has met the open questions before.
+        base.to_ask.lock().clear();
+        let loading = Arc::clone(&base);
+        tokio::task::spawn_blocking(move || loading.tell_index()).await??;
         base.count_alerts().await?;
         Ok(base)
     }
@@ -125,14 +136,14 @@ impl Base {
         let new = state.learn(&recording.learnings);
         self.publish_sizes(&state);
         drop(state);
-        self.tell_index(new);
+        self.tell_later(new.into_iter().map(IndexChange::Upsert).collect());
     }
 
     /// Takes over that old alerts were deleted in the store: those still firing no longer count.
     pub fn expired(&self, expired: &Expired) {
         let mut state = self.state.write();
         let learnings = expired.fired.iter().filter_map(|(id, count)| {
-            let entry = state.entries.get(id)?;
+            let entry = state.get(id)?;
             Some(Learning { firing: -count, ..Learning::none(Arc::clone(entry)) })
         });
         let learnings: Vec<_> = learnings.collect();
@@ -142,27 +153,40 @@ impl Base {
     }
 
     /// What is known about a question; what is not becomes an open question.
-    pub async fn ask(&self, question: &Question) -> Result<Answer, BaseError> {
-        let hits = {
-            let state = self.state.read();
-            let admits =
-                |id: &str| state.entries.get(id).is_some_and(|entry| question.filter.admits(entry));
-            let query = Query { text: &question.text, limit: question.limit };
-            let hits = self.index.search(&query, &admits)?;
-            let scored = hits.into_iter().filter_map(|hit| {
-                let entry = state.entries.get(&hit.id)?;
-                Some(ScoredEntry { entry: Entry::clone(entry), score: hit.score })
-            });
-            scored.collect::<Vec<_>>()
-        };
-        let gap = match hits.is_empty() {
+    ///
+    /// # Errors
+    /// Only of defects: a store that is away does not keep it from answering.
+    pub async fn ask(self: &Arc<Self>, question: Question) -> Result<Answer, BaseError> {
+        let base = Arc::clone(self);
+        let (question, entries) = tokio::task::spawn_blocking(move || {
+            let entries = base.search(&question)?;
+            Ok::<_, BaseError>((question, entries))
+        })
+        .await??;
+        let gap = match entries.is_empty() {
             true => Some(self.note_question(&question.text).await),
             false => None,
         };
         let outcome = if gap.is_some() { "gap" } else { "answered" };
         self.metrics.knowledge_queries_total.with_label_values(&[outcome]).inc();
         let freshness = self.state.read().stats.freshness(self.clock.now());
-        Ok(Answer { entries: hits, gap, freshness })
+        Ok(Answer { question, entries, gap, freshness })
+    }
+
+    /// The entries that answer a question, best first; knows of every change before it.
+    ///
+    /// # Errors
+    /// If the index cannot be told of the changes.
+    pub fn search(&self, question: &Question) -> Result<Vec<ScoredEntry>, SearchError> {
+        self.tell_index()?;
+        let state = self.state.read();
+        let admits = |id: &str| state.get(id).is_some_and(|entry| question.filter.admits(entry));
+        let query = Query { text: &question.text, limit: question.limit, admits: &admits };
+        let scored = self.index.search(&query).into_iter().filter_map(|hit| {
+            let entry = state.view(state.get(&hit.id)?);
+            Some(ScoredEntry { entry, score: hit.score })
+        });
+        Ok(scored.collect())
     }
 
     async fn note_question(&self, text: &str) -> Gap {
@@ -171,7 +195,7 @@ impl Base {
         let (gap, mut changes) = {
             let mut state = self.state.write();
             state.learn(std::slice::from_ref(&learning));
-            let occurrences = state.entries.get(&id).map_or(1, |entry| entry.occurrences);
+            let occurrences = state.get(&id).map_or(1, |entry| entry.occurrences);
             let crowded_out = state.crowded_out(self.max_questions);
             self.publish_sizes(&state);
             (Gap { id, occurrences }, crowded_out)
@@ -181,102 +205,10 @@ impl Base {
         gap
     }
 
-    /// Writes changes, or keeps them for later if the store is away.
-    async fn persist(&self, changes: Vec<EntryChange>) {
-        if self.unpersisted.lock().len() > 0 {
-            // Those that wait go first.
-            self.keep_for_later(changes);
-            return;
-        }
-        if let Err(error) = self.store.apply(changes.clone()).await {
-            tracing::warn!(%error, "knowledge is kept in memory until the store takes it");
-            self.keep_for_later(changes);
-        }
-    }
-
-    fn keep_for_later(&self, changes: Vec<EntryChange>) {
-        let mut unpersisted = self.unpersisted.lock();
-        changes.into_iter().for_each(|change| unpersisted.push(change));
-        self.metrics.knowledge_unpersisted_entries.set(unpersisted.len() as i64);
-    }
-
-    /// Writes what waits; true if nothing waits any more.
-    pub async fn flush(&self) -> bool {
-        let changes = self.unpersisted.lock().take();
-        if changes.is_empty() {
-            return true;
-        }
-        let count = changes.len();
-        let result = self.store.apply(changes.clone()).await;
-        let mut unpersisted = self.unpersisted.lock();
-        match &result {
-            Ok(()) => tracing::info!(entries = count, "knowledge from the outage is stored"),
-            Err(error) => {
-                tracing::debug!(%error, entries = count, "knowledge still waits for the store");
-                unpersisted.give_back(changes);
-            }
-        }
-        self.metrics.knowledge_unpersisted_entries.set(unpersisted.len() as i64);
-        result.is_ok() && unpersisted.len() == 0
-    }
-
-    /// Reads all entries again: after an outage the store may know what memory does not (a
-    /// write whose answer was lost, or another replica's learning).
-    pub async fn reload(&self) -> Result<(), BaseError> {
-        self.state.write().touched = Some(HashSet::new());
-        let entries = self.store.entries().await;
-        let entries = entries.inspect_err(|_| self.state.write().touched = None)?;
-        self.replace(entries)?;
-        self.count_alerts().await
-    }
-
-    /// Counts firing and recent alerts in the store.
-    pub async fn count_alerts(&self) -> Result<(), BaseError> {
-        let since = self.clock.now().plus_millis(-24 * 3_600_000);
-        let last24_hours = self.store.alert_counts(since).await?.total;
-        let alerts = AlertActivity { firing: self.store.firing_alerts().await?, last24_hours };
-        let mut state = self.state.write();
-        if state.alerts != alerts {
-            state.alerts = alerts;
-            state.revision += 1;
-        }
-        Ok(())
-    }
-
-    /// Makes memory hold `stored` and what waits to be stored, except for entries touched
-    /// meanwhile.
-    fn replace(&self, stored: Vec<Entry>) -> Result<(), BaseError> {
-        let mut changes = Vec::new();
-        {
-            let unpersisted = self.unpersisted.lock();
-            let mut state = self.state.write();
-            let touched = state.touched.take().unwrap_or_default();
-            let mut stored: HashMap<String, Entry> =
-                stored.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
-            for change in unpersisted.iter() {
-                overlay(&mut stored, change);
-            }
-            let known: HashSet<&String> = state.entries.keys().collect();
-            let gone: Vec<String> = known
-                .into_iter()
-                .filter(|id| !stored.contains_key(*id) && !touched.contains(*id))
-                .cloned()
-                .collect();
-            for id in gone {
-                state.remove(&id);
-                changes.push(IndexChange::Remove(id));
-            }
-            for (id, entry) in stored {
-                if !touched.contains(&id) {
-                    changes.extend(state.put(Arc::new(entry)).map(IndexChange::Upsert));
-                }
-            }
-            self.publish_sizes(&state);
-        }
-        Ok(self.index.apply(&changes)?)
-    }
-
     /// The page that dashboards poll.
+    ///
+    /// # Errors
+    /// Only of defects.
     pub fn summary(&self) -> Result<RenderedSummary, BaseError> {
         let now = self.clock.now();
         let minute = now.millis().div_euclid(SUMMARY_AGE_MS);
@@ -287,8 +219,7 @@ impl Base {
         {
             return Ok(page.summary.clone());
         }
-        let entry = |id: &str| state.entries.get(id);
-        let summary = summary::render(&state.stats, entry, state.alerts, now)?;
+        let summary = summary::render(&state, now)?;
         *rendered = Some(Rendered { revision: state.revision, minute, summary: summary.clone() });
         Ok(summary)
     }
@@ -304,106 +235,24 @@ impl Base {
         }
     }
 
-    fn tell_index(&self, new: Vec<Arc<Entry>>) {
-        if new.is_empty() {
-            return;
-        }
-        let changes: Vec<_> = new.into_iter().map(IndexChange::Upsert).collect();
-        if let Err(error) = self.index.apply(&changes) {
-            tracing::error!(%error, "the full-text index could not take new entries");
-        }
+    /// The entry of this id, as it is shown.
+    pub fn entry(&self, id: &str) -> Option<Entry> {
+        let state = self.state.read();
+        state.get(id).map(|entry| state.view(entry))
     }
 
-    fn publish_sizes(&self, state: &State) {
+    /// All entries as they are shown, in the order of their ids; open questions too.
+    pub fn entries(&self) -> Vec<Arc<Entry>> {
+        let mut entries: Vec<_> = self.state.read().iter().cloned().collect();
+        entries.sort_by(|a, b| a.id.cmp(&b.id));
+        entries
+    }
+
+    pub(super) fn publish_sizes(&self, state: &State) {
         for category in Category::ALL {
             let count = state.stats.by_category().get(&category).copied().unwrap_or(0);
             let gauge = self.metrics.knowledge_entries.with_label_values(&[category.as_str()]);
-            gauge.set(count as i64);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-    }
-}
-
-fn overlay(stored: &mut HashMap<String, Entry>, change: &EntryChange) {
-    match change {
-        EntryChange::Learn(learning) => {
-            let id = learning.seed.id.clone();
-            let entry = stored.entry(id).or_insert_with(|| Entry::clone(&learning.seed));
-            learning.apply_to(entry);
-        }
-        EntryChange::Put(entry) => {
-            stored.insert(entry.id.clone(), Entry::clone(entry));
-        }
-        EntryChange::Delete(id) => {
-            stored.remove(id);
-        }
-    }
-}
-
-impl State {
-    fn touch(&mut self, id: &str) {
-        self.revision += 1;
-        if let Some(touched) = &mut self.touched {
-            touched.insert(id.to_owned());
-        }
-    }
-
-    /// Applies learnings; returns the entries that are new to the index.
-    fn learn(&mut self, learnings: &[Learning]) -> Vec<Arc<Entry>> {
-        let mut new = Vec::new();
-        for learning in learnings {
-            let id = &learning.seed.id;
-            self.touch(id);
-            match self.entries.get_mut(id) {
-                Some(entry) => {
-                    self.stats.remove_counted(entry);
-                    learning.apply_to(Arc::make_mut(entry));
-                    self.stats.add_counted(entry);
-                }
-                None => {
-                    let mut entry = Entry::clone(&learning.seed);
-                    learning.apply_to(&mut entry);
-                    let entry = Arc::new(entry);
-                    self.stats.add(&entry);
-                    self.entries.insert(id.clone(), Arc::clone(&entry));
-                    if entry.category != Category::Question {
-                        new.push(entry);
-                    }
-                }
-            }
-        }
-        new
-    }
-
-    /// Holds the entry; returns it if the index must hear of it.
-    fn put(&mut self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
-        let old = self.entries.get(&entry.id).cloned();
-        if old.as_ref() == Some(&entry) {
-            return None;
-        }
-        self.touch(&entry.id);
-        if let Some(old) = &old {
-            self.stats.remove(old);
-        }
-        self.stats.add(&entry);
-        self.entries.insert(entry.id.clone(), Arc::clone(&entry));
-        Some(entry).filter(|entry| entry.category != Category::Question)
-    }
-
-    fn remove(&mut self, id: &str) {
-        if let Some(entry) = self.entries.remove(id) {
-            self.touch(id);
-            self.stats.remove(&entry);
-        }
-    }
-
-    /// Takes out the least recently asked questions beyond `max`.
-    fn crowded_out(&mut self, max: usize) -> Vec<EntryChange> {
-        let mut out = Vec::new();
-        while self.stats.open_questions() > max {
-            let Some(id) = self.stats.least_recently_asked().map(str::to_owned) else { break };
-            self.remove(&id);
-            out.push(EntryChange::Delete(id));
-        }
-        out
     }
 }

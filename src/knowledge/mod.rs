@@ -2,22 +2,30 @@
 //!
 //! [`Base`] holds all entries in memory for reading; every change goes to the store as well.
 //! [`learning`] turns alerts into changes, [`search`] finds, [`questions`] remembers what had no
-//! answer, [`summary`] renders the page that dashboards poll.
+//! answer, [`editing`] takes what people write, [`summary`] renders the page that dashboards poll.
 
 mod answer;
 mod base;
+mod draft;
+mod editing;
 mod freshness;
+mod keeping;
 mod learning;
 mod network;
 mod questions;
 mod ranking;
+pub mod runbook;
 pub mod search;
+mod state;
 mod stats;
 mod summary;
 mod unpersisted;
+mod vocabulary;
 
 pub use answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry};
 pub use base::{Base, BaseError, Counts};
+pub use draft::EntryDraft;
+pub use editing::Imported;
 pub use freshness::Freshness;
 pub use learning::{learn_from_alerts, pattern_id};
 pub use summary::RenderedSummary;

@@ -75,11 +75,6 @@ impl<K: Ord + Hash + Clone> Ranking<K> {
     pub fn len(&self) -> usize {
         self.scores.len()
     }
-
-    /// All names and scores, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, i64)> {
-        self.scores.iter().map(|(name, score)| (name, *score))
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{freshness::Freshness, stats::Stats};
+use super::{freshness::Freshness, state::State, stats::Stats};
 use crate::model::{Category, Entry, Severity, Time, epoch_ms};
 
 const TOP: usize = 5;
@@ -134,24 +134,18 @@ struct ProvenanceView<'a> {
 }
 
 /// Renders the page; its cost does not grow with the number of entries.
-pub fn render<'a>(
-    stats: &'a Stats,
-    entry: impl Fn(&str) -> Option<&'a Arc<Entry>>,
-    alerts: AlertActivity,
-    now: Time,
-) -> serde_json::Result<RenderedSummary> {
-    let page = page(stats, entry, alerts, now);
-    let body = serde_json::to_vec(&page)?;
+///
+/// # Errors
+/// Only of defects.
+pub fn render(state: &State, now: Time) -> serde_json::Result<RenderedSummary> {
+    let body = serde_json::to_vec(&page(state, now))?;
     let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
     Ok(RenderedSummary { body: body.into(), etag })
 }
 
-fn page<'a>(
-    stats: &'a Stats,
-    entry: impl Fn(&str) -> Option<&'a Arc<Entry>>,
-    alerts: AlertActivity,
-    now: Time,
-) -> Summary<'a> {
+fn page(state: &State, now: Time) -> Summary<'_> {
+    let stats = &state.stats;
+    let entry = |id: &str| state.get(id);
     let freshness = stats.freshness(now);
     Summary {
         last_updated: freshness.latest_entry_updated_at.clone(),
@@ -169,14 +163,14 @@ fn page<'a>(
         recent_learnings: briefs(stats.last_learned(TOP), &entry),
         open_questions: stats
             .most_asked(TOP)
-            .filter_map(&entry)
+            .filter_map(entry)
             .map(|question| OpenQuestion {
                 query: &question.title,
                 occurrences: question.occurrences,
                 last_asked: question.last_updated.to_string(),
             })
             .collect(),
-        alerts,
+        alerts: state.alerts,
         diagnostics: Diagnostics {
             freshness,
             provenance: ProvenanceView {

@@ -335,3 +335,22 @@ impl Entry {
         }
     }
 }
+
+impl Entry {
+    /// This entry with the text of another: what people write is taken over, what is learned
+    /// stays.
+    pub fn with_text_of(&self, text: &Self) -> Self {
+        Self {
+            id: self.id.clone(),
+            first_seen: self.first_seen,
+            last_updated: self.last_updated.max(text.last_updated),
+            occurrences: self.occurrences,
+            success_rate: self.success_rate,
+            mean_time_to_resolve_ms: self.mean_time_to_resolve_ms,
+            firing: self.firing,
+            resolutions: self.resolutions,
+            resolve_ms: self.resolve_ms,
+            ..text.clone()
+        }
+    }
+}

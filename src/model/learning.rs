@@ -53,6 +53,9 @@ pub enum EntryChange {
     Learn(Learning),
     /// An entry written whole: made, or replaced by the one of the same id.
     Put(Arc<Entry>),
+    /// The text of an entry written anew, its counters left to those who learn; nothing if there
+    /// is no entry of this id.
+    Rewrite(Arc<Entry>),
     /// An entry taken away.
     Delete(String),
 }
@@ -62,7 +65,7 @@ impl EntryChange {
     pub fn entry_id(&self) -> &str {
         match self {
             Self::Learn(learning) => &learning.seed.id,
-            Self::Put(entry) => &entry.id,
+            Self::Put(entry) | Self::Rewrite(entry) => &entry.id,
             Self::Delete(id) => id,
         }
     }

@@ -95,8 +95,8 @@ pub trait Store: Send + Sync + 'static {
     /// Records a group of alerts and what is learned from them as one operation.
     async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording>;
 
-    /// All entries of the knowledge base.
-    async fn entries(&self) -> Result<Vec<Entry>>;
+    /// Entries of the knowledge base that changed at or after `since`; all if `None`.
+    async fn entries(&self, since: Option<Time>) -> Result<Vec<Entry>>;
 
     /// Applies changes to the knowledge base, all or (on a MongoDB without transactions) in order.
     async fn apply(&self, changes: Vec<EntryChange>) -> Result<()>;

@@ -93,8 +93,8 @@ impl Store for ObservedStore {
         self.observe("record", self.inner.record(group, learn)).await
     }
 
-    async fn entries(&self) -> Result<Vec<Entry>> {
-        self.observe("entries", self.inner.entries()).await
+    async fn entries(&self, since: Option<Time>) -> Result<Vec<Entry>> {
+        self.observe("entries", self.inner.entries(since)).await
     }
 
     async fn apply(&self, changes: Vec<EntryChange>) -> Result<()> {

@@ -67,6 +67,7 @@ fn natural(path: &str) -> Vec<(u64, &str)> {
 fn collect(prefix: &str, errors: &ValidationErrors, found: &mut Vec<Problem>) {
     for (name, kind) in errors.errors() {
         // An empty name is the whole itself.
+        let name = wire_name(name);
         let path = match (prefix, name.as_ref()) {
             ("", name) => name.to_owned(),
             (prefix, "") => prefix.to_owned(),
@@ -84,5 +85,36 @@ fn collect(prefix: &str, errors: &ValidationErrors, found: &mut Vec<Problem>) {
                 Problem { path: path.clone(), message }
             })),
         }
+    }
+}
+
+/// The derive names fields as Rust does, the wire as JavaScript does. Names that come from the
+/// wire are left alone: the caller wrote them.
+fn wire_name(name: &std::borrow::Cow<'static, str>) -> std::borrow::Cow<'static, str> {
+    use std::borrow::Cow;
+    match name {
+        Cow::Borrowed("generator_url") => "generatorURL".into(),
+        Cow::Borrowed(field) if field.contains('_') => camel_case(field).into(),
+        other => other.clone(),
+    }
+}
+
+fn camel_case(field: &str) -> String {
+    let mut words = field.split('_');
+    let mut name = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name
+}
+
+/// Whether a field, if given, is one of these words.
+pub fn is_one_of(name: &Field<String>, words: &[&str]) -> Result<(), ValidationError> {
+    match name {
+        Field::Missing | Field::Null => Ok(()),
+        Field::Given(name) if words.contains(&name.as_str()) => Ok(()),
+        _ => Err(problem(format!("must be one of {}", words.join(", ")))),
     }
 }

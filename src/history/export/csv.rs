@@ -19,19 +19,54 @@ const OTHER: &str = "other";
 const fn columns(collection: Collection) -> &'static [&'static str] {
     match collection {
         Collection::Alerts => &[
-            "fingerprint", "startsAt", "name", "severity", "status", "message", "timestamp",
-            "firstReceived", "resolvedAt", "duration", "labels", "annotations", "generatorURL",
+            "fingerprint",
+            "startsAt",
+            "name",
+            "severity",
+            "status",
+            "message",
+            "timestamp",
+            "firstReceived",
+            "resolvedAt",
+            "duration",
+            "labels",
+            "annotations",
+            "generatorURL",
             "receiver",
         ],
         Collection::Metrics => &["name", "value", "unit", "timestamp", "labels"],
         Collection::KnowledgeBase => &[
-            "id", "title", "category", "severity", "description", "rootCause", "solution",
-            "prerequisites", "steps", "expectedOutcome", "tags", "relatedEntries", "firstSeen",
-            "lastUpdated", "occurrences", "successRate", "provenance", "runbookUrl",
-            "meanTimeToResolveMs", "firing", "resolutions", "resolveMs",
+            "id",
+            "title",
+            "category",
+            "severity",
+            "description",
+            "rootCause",
+            "solution",
+            "prerequisites",
+            "steps",
+            "expectedOutcome",
+            "tags",
+            "relatedEntries",
+            "firstSeen",
+            "lastUpdated",
+            "occurrences",
+            "successRate",
+            "provenance",
+            "runbookUrl",
+            "meanTimeToResolveMs",
+            "firing",
+            "resolutions",
+            "resolveMs",
         ],
         Collection::Consolidations => &[
-            "date", "timestamp", "alerts", "metrics", "summary", "insights", "recommendations",
+            "date",
+            "timestamp",
+            "alerts",
+            "metrics",
+            "summary",
+            "insights",
+            "recommendations",
             "kbEntriesGenerated",
         ],
         Collection::SystemState => &["key", "value"],
@@ -52,8 +87,7 @@ impl Csv {
     where
         R: IntoIterator<Item: AsRef<[u8]>>,
     {
-        let mut table =
-            WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+        let mut table = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
         for row in rows {
             table.write_record(row?).map_err(io::Error::other)?;
         }

@@ -62,8 +62,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_compressed_comes_back() {
         let pieces = (0..100).map(|n| Ok(Bytes::from(format!("line {n}\n").repeat(50))));
-        let pieces: Vec<Bytes> =
-            gzip(stream_of(pieces.collect())).try_collect().await.unwrap();
+        let pieces: Vec<Bytes> = gzip(stream_of(pieces.collect())).try_collect().await.unwrap();
         let mut text = String::new();
         flate2::read::GzDecoder::new(pieces.concat().as_slice()).read_to_string(&mut text).unwrap();
         assert_eq!(text.lines().count(), 5000);
@@ -72,8 +71,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_fails_does_not_look_whole() {
         let broken = Err(StoreError::unavailable("gone").into());
-        let pieces: Vec<_> =
-            gzip(stream_of(vec![Ok(Bytes::from("text")), broken])).collect().await;
+        let pieces: Vec<_> = gzip(stream_of(vec![Ok(Bytes::from("text")), broken])).collect().await;
         assert!(pieces.last().unwrap().is_err());
         let bytes: Vec<u8> = pieces.into_iter().flatten().flatten().collect();
         let mut text = String::new();

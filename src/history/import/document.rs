@@ -9,9 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     alerts::fingerprint,
-    model::{
-        Alert, Collection, Sample, Status, Time, consolidation_from_json, entry_from_json,
-    },
+    model::{Alert, Collection, Sample, Status, Time, consolidation_from_json, entry_from_json},
     store::Stored,
 };
 
@@ -72,8 +70,7 @@ fn lenient_alert(fields: &Map<String, Value>) -> Result<Alert, String> {
     let name = text("name").or_else(|| labelled("alertname")).unwrap_or_else(|| "unnamed".into());
     let resolved = text("status").is_some_and(|status| status == Status::Resolved.as_str());
     let starts_at = time("startsAt").unwrap_or(timestamp);
-    let resolved_at =
-        resolved.then(|| time("resolvedAt").unwrap_or(timestamp).max(starts_at));
+    let resolved_at = resolved.then(|| time("resolvedAt").unwrap_or(timestamp).max(starts_at));
     Ok(Alert {
         fingerprint: text("fingerprint").unwrap_or_else(|| fingerprint::of(&labels)),
         starts_at,

@@ -1,7 +1,11 @@
 //! The frame of an ndjson export: a header, a document a line, and an end line that counts them.
 //! Whatever is cut, of another program, or of a newer one is refused here.
 
-use std::{borrow::Cow, collections::BTreeMap, io::{BufRead, Read}};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    io::{BufRead, Read},
+};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -79,7 +83,9 @@ impl<R: BufRead> Reader<R> {
         let header: Header = serde_json::from_slice(&reader.line)
             .map_err(|_| ImportError::Foreign("its first line is no header of an export".into()))?;
         if header.data.is_some() {
-            return Err(ImportError::Foreign("it is a json export; only ndjson can be put back".into()));
+            return Err(ImportError::Foreign(
+                "it is a json export; only ndjson can be put back".into(),
+            ));
         }
         if header.schema_version > newest {
             return Err(ImportError::Newer { found: header.schema_version, newest });

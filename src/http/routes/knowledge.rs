@@ -83,7 +83,8 @@ pub async fn query(_: Caller<Operator>, app: App, call: Call) -> Result<Response
     let about = call.about.clone();
     let body = body::read(&app, call).await?;
     let question = Question::parse(&body).map_err(|rejection| about.invalid(&app, rejection))?;
-    let answer = app.base.ask(&question).await?;
+    let answer = app.base.ask(question).await?;
+    let question = &answer.question;
     let took_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     json(&QueryAnswer {
         success: true,

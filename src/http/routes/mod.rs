@@ -1,6 +1,7 @@
 //! The handlers, one file a resource. Who may call them stands in the route table.
 
 pub mod auth;
+pub mod entries;
 pub mod health;
 pub mod knowledge;
 pub mod openapi;

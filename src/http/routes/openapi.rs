@@ -14,7 +14,7 @@ use utoipa::{
     },
 };
 
-use super::{auth, health, knowledge, persistence, webhook};
+use super::{auth, entries, health, knowledge, persistence, webhook};
 use crate::http::{Error, extract::Call, guard::Access, json_response, routes, state::App};
 
 #[derive(OpenApi)]
@@ -31,6 +31,10 @@ use crate::http::{Error, extract::Call, guard::Access, json_response, routes, st
         persistence::historical,
         persistence::export,
         auth::me,
+        entries::create,
+        entries::read,
+        entries::replace,
+        entries::delete,
     )
 )]
 struct Handlers;

@@ -19,12 +19,17 @@ use super::{
     transaction::{Work, transact},
     wire::{ENTRY_OPTIONAL, date, entry, entry_fields, missing},
 };
-use crate::model::{Category, Collection, Entry, EntryChange, Learning, Severity};
+use crate::model::{Category, Collection, Entry, EntryChange, Learning, Severity, Time};
 
-/// All entries; of several with one id the one that changed last.
-pub(super) async fn entries(store: &MongoStore) -> Result<Vec<Entry>, Fault> {
+/// Entries that changed at or after `since`; of several with one id the one that changed last.
+///
+/// Documents of the old orchestrator have no `lastUpdated`; they come with all, and do not change
+/// unless this program changes them.
+pub(super) async fn entries(store: &MongoStore, since: Option<Time>) -> Result<Vec<Entry>, Fault> {
+    let query =
+        since.map_or_else(Document::new, |since| doc! { "lastUpdated": { "$gte": date(since) } });
     let mut documents =
-        store.documents(Collection::KnowledgeBase).find(doc! {}).batch_size(1000).await?;
+        store.documents(Collection::KnowledgeBase).find(query).batch_size(1000).await?;
     let mut entries: HashMap<String, Entry> = HashMap::new();
     while let Some(document) = documents.try_next().await? {
         let id = document.get("_id").cloned().unwrap_or(Bson::Null);
@@ -78,6 +83,7 @@ async fn apply_in_order(
         match change {
             EntryChange::Learn(learning) => statements.extend(learn_statements(learning)),
             EntryChange::Put(entry) => statements.push(put_statement(entry)),
+            EntryChange::Rewrite(entry) => statements.push(rewrite_statement(entry)),
             EntryChange::Delete(id) => {
                 write(db, session.as_deref_mut(), std::mem::take(&mut statements)).await?;
                 let query = written_as(id);
@@ -163,10 +169,41 @@ fn raise_severity(id: &str, severity: Severity) -> Option<Document> {
     })
 }
 
+/// Fields that learning changes; a rewrite of the text leaves them alone.
+const COUNTERS: [&str; 7] = [
+    "firstSeen",
+    "occurrences",
+    "successRate",
+    "meanTimeToResolveMs",
+    "firing",
+    "resolutions",
+    "resolveMs",
+];
+
+/// Writes the text of the entry anew, over every document that is read as it.
+fn rewrite_statement(entry: &Entry) -> Document {
+    let mut fields = entry_fields(entry);
+    let mut missing = missing_fields(&fields);
+    for counter in COUNTERS {
+        fields.remove(counter);
+        missing.remove(counter);
+    }
+    fields.remove("lastUpdated");
+    let mut update = doc! { "$set": fields, "$max": { "lastUpdated": date(entry.last_updated) } };
+    if !missing.is_empty() {
+        update.insert("$unset", missing);
+    }
+    doc! { "q": written_as(&entry.id), "u": update, "multi": true }
+}
+
+fn missing_fields(fields: &Document) -> Document {
+    missing(fields, &ENTRY_OPTIONAL)
+}
+
 /// Writes the entry whole, over every document that is read as it.
 pub(super) fn put_statement(entry: &Entry) -> Document {
     let fields = entry_fields(entry);
-    let missing = missing(&fields, &ENTRY_OPTIONAL);
+    let missing = missing_fields(&fields);
     let mut update = doc! { "$set": fields, "$setOnInsert": { "_id": &entry.id } };
     if !missing.is_empty() {
         update.insert("$unset", missing);
@@ -189,7 +226,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::Time;
 
     fn learning(category: Category) -> Learning {
         let seed = Entry::new("kb".into(), "t".into(), category, Severity::Low, Time::default());

@@ -105,8 +105,8 @@ impl Store for MongoStore {
         within(LONG, record::record(self, record::Group { alerts: group, learn })).await
     }
 
-    async fn entries(&self) -> Result<Vec<Entry>> {
-        within(WHOLE, knowledge::entries(self)).await
+    async fn entries(&self, since: Option<Time>) -> Result<Vec<Entry>> {
+        within(WHOLE, knowledge::entries(self, since)).await
     }
 
     async fn apply(&self, changes: Vec<EntryChange>) -> Result<()> {

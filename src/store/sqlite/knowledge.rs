@@ -4,15 +4,20 @@ use rusqlite::{Connection, Row, ToSql, Transaction, named_params};
 use serde_json::Value;
 
 use super::json::json;
-use crate::model::{Entry, EntryChange, Learning, entry_from_json};
+use crate::model::{Entry, EntryChange, Learning, Time, entry_from_json};
 
 /// Lowest first, so that the place of a name tells its rank.
 const SEVERITY_RANKS: &str = "low medium high critical";
 
-/// All entries; one that cannot be understood is logged and left where it is.
-pub fn entries(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
-    let mut select = connection.prepare("SELECT * FROM knowledge_base")?;
-    let mut rows = select.query([])?;
+/// Entries that changed at or after `since`; one that cannot be understood is logged and left
+/// where it is.
+pub fn entries(connection: &Connection, since: Option<Time>) -> rusqlite::Result<Vec<Entry>> {
+    let sql = match since {
+        Some(_) => "SELECT * FROM knowledge_base WHERE lastUpdated >= ?1",
+        None => "SELECT * FROM knowledge_base WHERE ?1 IS NULL",
+    };
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([since.map(Time::millis)])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         match entry(row)? {
@@ -28,6 +33,7 @@ pub fn apply(tx: &Transaction<'_>, change: &EntryChange) -> rusqlite::Result<()>
     match change {
         EntryChange::Learn(learning) => learn(tx, learning),
         EntryChange::Put(entry) => write(tx, entry, "INSERT OR REPLACE", "", &[]),
+        EntryChange::Rewrite(entry) => rewrite(tx, entry),
         EntryChange::Delete(id) => {
             tx.prepare_cached("DELETE FROM knowledge_base WHERE id = ?1")?.execute([id])?;
             Ok(())
@@ -46,7 +52,8 @@ fn learn(tx: &Transaction<'_>, learning: &Learning) -> rusqlite::Result<()> {
         occurrences = occurrences + :addOccurrences,
         resolutions = resolutions + :addResolutions,
         resolveMs = resolveMs + :addResolveMs,
-        firing = max(0, coalesce(firing, 0) + :addFiring)";
+        firing = CASE category WHEN 'alert_pattern'
+            THEN max(0, coalesce(firing, 0) + :addFiring) ELSE firing END";
     let additions: &[(&str, &dyn ToSql)] = named_params! {
         ":ranks": SEVERITY_RANKS,
         ":addOccurrences": learning.occurrences,
@@ -74,33 +81,57 @@ fn write(
              :lastUpdated, :occurrences, :successRate, :provenance, :runbookUrl,
              :meanTimeToResolveMs, :firing, :resolutions, :resolveMs) {on_conflict}"
     );
-    let whole: &[(&str, &dyn ToSql)] = named_params! {
-        ":id": entry.id,
-        ":title": entry.title,
-        ":category": entry.category.as_str(),
-        ":severity": entry.severity.as_str(),
-        ":description": entry.description,
-        ":rootCause": entry.root_cause,
-        ":solution": entry.solution,
-        ":prerequisites": json(&entry.prerequisites)?,
-        ":steps": json(&entry.steps)?,
-        ":expectedOutcome": entry.expected_outcome,
-        ":tags": json(&entry.tags)?,
-        ":relatedEntries": json(&entry.related_entries)?,
+    let text = text_params(entry)?;
+    let counters: &[(&str, &dyn ToSql)] = named_params! {
         ":firstSeen": entry.first_seen.millis(),
-        ":lastUpdated": entry.last_updated.millis(),
         ":occurrences": entry.occurrences,
         ":successRate": entry.success_rate,
-        ":provenance": json(&entry.provenance)?,
-        ":runbookUrl": entry.runbook_url,
         ":meanTimeToResolveMs": entry.mean_time_to_resolve_ms,
         ":firing": entry.firing,
         ":resolutions": entry.resolutions,
         ":resolveMs": entry.resolve_ms,
     };
-    let params: Vec<_> = whole.iter().chain(more).copied().collect();
+    let text = text.iter().map(|(name, value)| (*name, value.as_ref()));
+    let params: Vec<_> = text.chain(counters.iter().chain(more).copied()).collect();
     tx.prepare_cached(&sql)?.execute(params.as_slice())?;
     Ok(())
+}
+
+/// Writes the text of an entry anew and leaves its counters alone.
+fn rewrite(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
+    let mut update = tx.prepare_cached(
+        "UPDATE knowledge_base SET title = :title, category = :category, severity = :severity,
+             description = :description, rootCause = :rootCause, solution = :solution,
+             prerequisites = :prerequisites, steps = :steps, expectedOutcome = :expectedOutcome,
+             tags = :tags, relatedEntries = :relatedEntries, provenance = :provenance,
+             runbookUrl = :runbookUrl, lastUpdated = max(lastUpdated, :lastUpdated)
+         WHERE id = :id",
+    )?;
+    let text = text_params(entry)?;
+    let params: Vec<_> = text.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+    update.execute(params.as_slice())?;
+    Ok(())
+}
+
+/// What people write, and when.
+fn text_params(entry: &Entry) -> rusqlite::Result<Vec<(&'static str, Box<dyn ToSql>)>> {
+    Ok(vec![
+        (":id", Box::new(entry.id.clone())),
+        (":title", Box::new(entry.title.clone())),
+        (":category", Box::new(entry.category.as_str())),
+        (":severity", Box::new(entry.severity.as_str())),
+        (":description", Box::new(entry.description.clone())),
+        (":rootCause", Box::new(entry.root_cause.clone())),
+        (":solution", Box::new(entry.solution.clone())),
+        (":prerequisites", Box::new(json(&entry.prerequisites)?)),
+        (":steps", Box::new(json(&entry.steps)?)),
+        (":expectedOutcome", Box::new(entry.expected_outcome.clone())),
+        (":tags", Box::new(json(&entry.tags)?)),
+        (":relatedEntries", Box::new(json(&entry.related_entries)?)),
+        (":provenance", Box::new(json(&entry.provenance)?)),
+        (":runbookUrl", Box::new(entry.runbook_url.clone())),
+        (":lastUpdated", Box::new(entry.last_updated.millis())),
+    ])
 }
 
 /// One entry, by way of the same lenient reader that MongoDB's documents take.

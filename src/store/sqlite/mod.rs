@@ -86,8 +86,8 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| alerts::record(tx, &group, &learn)).await
     }
 
-    async fn entries(&self) -> Result<Vec<Entry>> {
-        self.readers.read(|connection| knowledge::entries(connection)).await
+    async fn entries(&self, since: Option<Time>) -> Result<Vec<Entry>> {
+        self.readers.read(move |connection| knowledge::entries(connection, since)).await
     }
 
     async fn apply(&self, changes: Vec<EntryChange>) -> Result<()> {

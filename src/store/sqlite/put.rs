@@ -17,13 +17,13 @@ pub fn put(tx: &Transaction<'_>, document: Stored) -> rusqlite::Result<()> {
         Stored::Entry(entry) => knowledge::apply(tx, &EntryChange::Put((*entry).into())),
         Stored::Consolidation(day) => put_consolidation(tx, &day),
         // A row has a key and a value; a document that has more is a value as a whole.
-        Stored::State(key, mut fields) => match fields.remove("value") {
-            Some(value) if fields.is_empty() => state::put(tx, &key, &value),
-            value => {
-                fields.extend(value.map(|value| ("value".to_owned(), value)));
-                state::put(tx, &key, &Value::Object(fields))
+        Stored::State(key, mut fields) => {
+            fields.remove("key");
+            match (fields.len(), fields.get("value")) {
+                (1, Some(value)) => state::put(tx, &key, value),
+                _ => state::put(tx, &key, &Value::Object(fields)),
             }
-        },
+        }
     }
 }
 

@@ -270,7 +270,7 @@ async fn deleted_alerts_that_fired_fire_no_longer(store: &dyn Store) {
     // An entry that somebody deleted is not made again.
     store.apply(vec![EntryChange::Delete(LEARNED.to_owned())]).await.unwrap();
     assert_eq!(store.expire_alerts(at(99), 100, pattern_of).await.unwrap().deleted, 1);
-    assert_eq!(store.entries().await.unwrap(), []);
+    assert_eq!(store.entries(None).await.unwrap(), []);
     let known = Arc::new(learned);
     store.apply(vec![EntryChange::Put(known)]).await.unwrap();
 }

@@ -68,13 +68,13 @@ async fn an_entry_comes_back_as_it_was_put(store: &dyn Store) {
     }
     put(store, full("kb-full")).await;
     assert_eq!(entry(store, "kb-full").await, Some(full("kb-full")));
-    assert_eq!(store.entries().await.unwrap().len(), 2);
+    assert_eq!(store.entries(None).await.unwrap().len(), 2);
 }
 
 async fn putting_an_entry_again_replaces_all_of_it(store: &dyn Store) {
     put(store, full("kb")).await;
     put(store, bare("kb")).await;
-    assert_eq!(store.entries().await.unwrap(), [bare("kb")]);
+    assert_eq!(store.entries(None).await.unwrap(), [bare("kb")]);
 }
 
 async fn a_deleted_entry_is_gone_and_deleting_it_again_is_no_error(store: &dyn Store) {
@@ -82,7 +82,7 @@ async fn a_deleted_entry_is_gone_and_deleting_it_again_is_no_error(store: &dyn S
     put(store, full("other")).await;
     for _ in 0..2 {
         store.apply(vec![EntryChange::Delete("kb".to_owned())]).await.unwrap();
-        assert_eq!(store.entries().await.unwrap(), [full("other")]);
+        assert_eq!(store.entries(None).await.unwrap(), [full("other")]);
     }
 }
 
@@ -153,7 +153,7 @@ async fn changes_are_applied_in_their_order(store: &dyn Store) {
         EntryChange::Delete("other".to_owned()),
     ];
     store.apply(changes).await.unwrap();
-    assert_eq!(store.entries().await.unwrap(), [bare("kb")]);
+    assert_eq!(store.entries(None).await.unwrap(), [bare("kb")]);
     store.apply(Vec::new()).await.unwrap();
 }
 
@@ -163,6 +163,6 @@ async fn several_writers_teach_one_entry(store: &dyn Store) {
         store.apply(vec![EntryChange::Learn(learning)])
     });
     futures::future::try_join_all(writers).await.unwrap();
-    assert_eq!(store.entries().await.unwrap().len(), 1);
+    assert_eq!(store.entries(None).await.unwrap().len(), 1);
     assert_eq!(entry(store, "kb").await.unwrap().occurrences, 6);
 }

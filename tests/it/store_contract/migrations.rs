@@ -92,7 +92,7 @@ async fn of_several_processes_each_migration_is_applied_by_one(store: &dyn Store
     let all = holders.iter().map(|holder| up(store, holder, &SystemClock, false));
     let reports = futures::future::try_join_all(all).await.unwrap();
     assert_eq!(reports.iter().map(|report| report.applied.len()).sum::<usize>(), 3);
-    assert!(reports.iter().all(|report| report.to == 2));
+    assert!(reports.iter().all(|report| report.to == 3));
 }
 
 async fn a_migration_waits_for_another_process(store: &dyn Store) {

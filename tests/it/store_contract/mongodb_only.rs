@@ -71,7 +71,7 @@ async fn entries_of_the_old_orchestrator_are_read_changed_and_deleted() {
     base.insert_many(old).await.unwrap();
     let store = migrated(&server).await;
 
-    assert_eq!(store.entries().await.unwrap().len(), 3);
+    assert_eq!(store.entries(None).await.unwrap().len(), 3);
     let old = entry(&store, "kb-old").await.unwrap();
     assert_eq!((old.category, old.severity), (Category::AlertPattern, Severity::High));
     assert_eq!((old.occurrences, old.success_rate), (7, Some(0.5)));
@@ -150,7 +150,7 @@ async fn all_operations_fail_soon(store: &dyn Store) {
     tokio::join!(
         soon(store.ping()),
         soon(store.record(vec![firing("b")].into(), learn())),
-        soon(store.entries()),
+        soon(store.entries(None)),
         soon(store.apply(vec![EntryChange::Delete("kb".to_owned())])),
         soon(store.alert_counts(at(0))),
         soon(store.acquire_lease("retention", "a", SOON)),

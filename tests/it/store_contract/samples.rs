@@ -91,5 +91,5 @@ pub async fn outcomes(store: &dyn Store, group: Vec<ReceivedAlert>) -> Vec<Outco
 }
 
 pub async fn entry(store: &dyn Store, id: &str) -> Option<Entry> {
-    store.entries().await.unwrap().into_iter().find(|entry| entry.id == id)
+    store.entries(None).await.unwrap().into_iter().find(|entry| entry.id == id)
 }

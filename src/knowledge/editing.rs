@@ -1,0 +1,204 @@
+//! What people write: entries by hand and imported runbooks.
+//!
+//! Unlike what is learned, a change by hand is answered only when it is stored: a store that is
+//! away is an error, and memory stays as it is.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{
+    base::{Base, BaseError},
+    draft::EntryDraft,
+    search::{IndexChange, Query},
+};
+use crate::model::{Category, Entry, EntryChange, Provenance, SourceType};
+
+/// What became of an imported entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// It was not there.
+    Created,
+    /// It was there with another text.
+    Updated,
+    /// It was there as it is.
+    Unchanged,
+}
+
+impl Base {
+    /// Makes an entry that a person wrote; `author` is the label of their key.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn create(
+        self: &Arc<Self>,
+        draft: EntryDraft,
+        author: &str,
+    ) -> Result<Entry, BaseError> {
+        let now = self.clock.now();
+        let id = format!("kb-manual-{}", uuid::Uuid::new_v4().simple());
+        let provenance = Provenance {
+            source_type: SourceType::Manual,
+            source_model: author.to_owned(),
+            derived_from: Vec::new(),
+            evidence_date: now.to_string().get(..10).map(str::to_owned),
+        };
+        let entry = Entry { provenance, occurrences: 1, ..draft.into_entry(id, now) };
+        let entry = Arc::new(entry);
+        self.store.apply(vec![EntryChange::Put(Arc::clone(&entry))]).await?;
+        self.hold(Arc::clone(&entry)).await?;
+        Ok(self.entry(&entry.id).unwrap_or_else(|| Entry::clone(&entry)))
+    }
+
+    /// Replaces the text of an entry; what was learned about it stays. `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn replace(
+        self: &Arc<Self>,
+        id: &str,
+        draft: EntryDraft,
+    ) -> Result<Option<Entry>, BaseError> {
+        let known = self.state.read().get(id).cloned();
+        let Some(known) = known.filter(|entry| entry.category != Category::Question) else {
+            return Ok(None);
+        };
+        let text = draft.into_entry(id.to_owned(), self.clock.now());
+        let text = Entry { provenance: known.provenance.clone(), ..text };
+        self.rewrite(text).await?;
+        Ok(self.entry(id))
+    }
+
+    /// Takes an entry away; false if there is none.
+    ///
+    /// # Errors
+    /// If the store cannot.
+    pub async fn delete(&self, id: &str) -> Result<bool, BaseError> {
+        if self.state.read().get(id).is_none() {
+            return Ok(false);
+        }
+        self.store.apply(vec![EntryChange::Delete(id.to_owned())]).await?;
+        self.unpersisted.lock().forget(id);
+        let mut state = self.state.write();
+        let removed = state.remove(id);
+        self.publish_sizes(&state);
+        drop(state);
+        self.tell_later(vec![IndexChange::Remove(id.to_owned())]);
+        Ok(removed)
+    }
+
+    /// Makes or updates an entry that was read from a file. One that is there keeps what was
+    /// learned about it and what open questions it answered.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn import(self: &Arc<Self>, entry: Entry) -> Result<Imported, BaseError> {
+        let known = self.state.read().get(&entry.id).cloned();
+        let Some(known) = known else {
+            let entry = Arc::new(entry);
+            self.store.apply(vec![EntryChange::Put(Arc::clone(&entry))]).await?;
+            self.hold(entry).await?;
+            return Ok(Imported::Created);
+        };
+        let mut text = Entry { last_updated: known.last_updated, ..entry };
+        for source in &known.provenance.derived_from {
+            if !text.provenance.derived_from.contains(source) {
+                text.provenance.derived_from.push(source.clone());
+            }
+        }
+        if known.with_text_of(&text) == *known {
+            return Ok(Imported::Unchanged);
+        }
+        text.last_updated = self.clock.now();
+        self.rewrite(text).await?;
+        Ok(Imported::Updated)
+    }
+
+    async fn rewrite(self: &Arc<Self>, text: Entry) -> Result<(), BaseError> {
+        let text = Arc::new(text);
+        self.store.apply(vec![EntryChange::Rewrite(Arc::clone(&text))]).await?;
+        let known = self.state.read().get(&text.id).cloned();
+        match known {
+            Some(known) => self.hold(Arc::new(known.with_text_of(&text))).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Holds a stored entry in memory, searchable when this returns, and closes the open
+    /// questions that it answers.
+    async fn hold(self: &Arc<Self>, entry: Arc<Entry>) -> Result<(), BaseError> {
+        let told = {
+            let mut state = self.state.write();
+            let told = state.put(entry);
+            self.publish_sizes(&state);
+            told
+        };
+        self.tell_later(told.map(IndexChange::Upsert).into_iter().collect());
+        let base = Arc::clone(self);
+        tokio::task::spawn_blocking(move || base.tell_index()).await??;
+        self.close_answered_questions().await;
+        Ok(())
+    }
+
+    /// Asks every open question of the entries that are new or changed, and closes those that
+    /// are answered: the question goes, and the entry's provenance tells of it.
+    pub(super) async fn close_answered_questions(self: &Arc<Self>) {
+        let new: HashSet<String> = std::mem::take(&mut *self.to_ask.lock()).into_iter().collect();
+        if new.is_empty() || self.state.read().stats.open_questions() == 0 {
+            return;
+        }
+        let base = Arc::clone(self);
+        let answered = tokio::task::spawn_blocking(move || base.answered_by(&new)).await;
+        let Ok(answered) = answered else { return };
+        if answered.is_empty() {
+            return;
+        }
+        let changes = self.close(answered);
+        self.persist(changes).await;
+    }
+
+    /// Open questions and the new entries that answer them best.
+    fn answered_by(&self, new: &HashSet<String>) -> Vec<(String, String)> {
+        let questions: Vec<Arc<Entry>> = {
+            let state = self.state.read();
+            state.iter().filter(|entry| entry.category == Category::Question).cloned().collect()
+        };
+        let admits = |id: &str| new.contains(id);
+        let answered = questions.iter().filter_map(|question| {
+            let query = Query { text: &question.description, limit: 1, admits: &admits };
+            let hit = self.index.search(&query).into_iter().next()?;
+            Some((question.id.clone(), hit.id))
+        });
+        answered.collect()
+    }
+
+    fn close(&self, answered: Vec<(String, String)>) -> Vec<EntryChange> {
+        let now = self.clock.now();
+        let mut changes = Vec::new();
+        let mut state = self.state.write();
+        for (question, answer) in answered {
+            let Some(entry) = state.get(&answer).cloned() else { continue };
+            if !state.remove(&question) {
+                continue;
+            }
+            let mut entry = Entry::clone(&entry);
+            if !entry.provenance.derived_from.contains(&question) {
+                entry.provenance.derived_from.push(question.clone());
+            }
+            entry.last_updated = entry.last_updated.max(now);
+            let entry = Arc::new(entry);
+            // Its text is the same, so the index need not hear of it.
+            state.put(Arc::clone(&entry));
+            tracing::info!(question, entry = answer, "an open question is answered");
+            changes.push(EntryChange::Delete(question));
+            changes.push(EntryChange::Rewrite(entry));
+        }
+        self.publish_sizes(&state);
+        changes
+    }
+
+    /// Ids of the entries made from runbooks, to find those whose file is gone.
+    pub fn runbook_ids(&self) -> Vec<String> {
+        let state = self.state.read();
+        let runbooks = state.iter().filter(|e| e.provenance.source_type == SourceType::Runbook);
+        runbooks.map(|entry| entry.id.clone()).collect()
+    }
+}

@@ -1,0 +1,142 @@
+//! The YAML block at the head of a Markdown file, between two lines of `---`.
+
+use serde_json::{Map, Value};
+
+/// What stood at the head of the file, and what follows it.
+#[derive(Debug, Default)]
+pub(super) struct FrontMatter<'a> {
+    /// The keys and values, as far as they could be read.
+    pub fields: Map<String, Value>,
+    /// The Markdown after the block.
+    pub body: &'a str,
+    /// What was wrong with it.
+    pub warning: Option<String>,
+}
+
+/// Reads the front matter of `text`; without one, everything is body.
+pub(super) fn read(text: &str) -> FrontMatter<'_> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let Some(inside) = after_fence(text) else {
+        return FrontMatter { body: text, ..FrontMatter::default() };
+    };
+    let Some((yaml, body)) = split_at_fence(inside) else {
+        return unclosed(inside);
+    };
+    if yaml.trim().is_empty() {
+        return FrontMatter { body, ..FrontMatter::default() };
+    }
+    let (fields, warning) = match serde_saphyr::from_str::<Value>(yaml) {
+        Ok(Value::Object(fields)) => (fields, None),
+        Ok(_) => (by_line(yaml), Some("the front matter holds no keys".to_owned())),
+        Err(error) => {
+            let reason = error.to_string();
+            let reason = reason.lines().next().unwrap_or_default().to_owned();
+            (by_line(yaml), Some(format!("the front matter is no YAML ({reason})")))
+        }
+    };
+    FrontMatter { fields, body, warning }
+}
+
+/// A text, whatever scalar it was written as.
+pub(super) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
+/// A list of texts: a sequence, or one text with commas.
+pub(super) fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().filter_map(text).collect(),
+        Value::String(list) => list
+            .trim_matches(['[', ']'])
+            .split(',')
+            .map(|item| item.trim().trim_matches(['"', '\'']).to_owned())
+            .filter(|item| !item.is_empty())
+            .collect(),
+        other => text(other).into_iter().collect(),
+    }
+}
+
+fn after_fence(text: &str) -> Option<&str> {
+    let (first, rest) = text.split_once('\n')?;
+    (first.trim_end() == "---").then_some(rest)
+}
+
+fn split_at_fence(inside: &str) -> Option<(&str, &str)> {
+    let mut at = 0;
+    for line in inside.split_inclusive('\n') {
+        if matches!(line.trim_end(), "---" | "...") {
+            return Some((&inside[..at], &inside[at + line.len()..]));
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// No second `---`: what looks like keys is taken for it, up to the first line that does not.
+fn unclosed(inside: &str) -> FrontMatter<'_> {
+    let keys: usize = inside
+        .split_inclusive('\n')
+        .take_while(|line| key_and_value(line).is_some())
+        .map(str::len)
+        .sum();
+    let (yaml, body) = inside.split_at(keys);
+    let fields = by_line(yaml);
+    let warning = Some("the front matter is not closed".to_owned());
+    FrontMatter { fields, body, warning }
+}
+
+/// What can be saved of something that is no YAML: lines that look like `key: value`.
+fn by_line(yaml: &str) -> Map<String, Value> {
+    let pairs = yaml.lines().filter_map(key_and_value);
+    pairs.map(|(key, value)| (key.to_owned(), Value::String(value.to_owned()))).collect()
+}
+
+fn key_and_value(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.trim_end().split_once(':')?;
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_key.then(|| (key, value.trim().trim_matches(['"', '\''])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_block_is_read_and_the_rest_is_body() {
+        let front = read("---\ntitle: Disk Full\ntags: [disk, 7]\n---\n# Body\n");
+        assert_eq!(text(&front.fields["title"]).as_deref(), Some("Disk Full"));
+        assert_eq!(texts(&front.fields["tags"]), ["disk", "7"]);
+        assert_eq!(front.body, "# Body\n");
+        assert_eq!(front.warning, None);
+    }
+
+    #[test]
+    fn wrong_yaml_keeps_what_can_be_saved() {
+        let front = read("---\ntitle: Disk: full\n\tbad\ntags: [a, 'b'\n---\nBody");
+        assert_eq!(text(&front.fields["title"]).as_deref(), Some("Disk: full"));
+        assert_eq!(texts(&front.fields["tags"]), ["a", "b"]);
+        assert_eq!(front.body, "Body");
+        assert!(front.warning.unwrap().contains("no YAML"));
+    }
+
+    #[test]
+    fn an_unclosed_block_loses_no_text() {
+        let front = read("---\ntitle: Disk\n\n# Body\ntext");
+        assert_eq!(text(&front.fields["title"]).as_deref(), Some("Disk"));
+        assert_eq!(front.body, "\n# Body\ntext");
+        assert!(front.warning.is_some());
+    }
+
+    #[test]
+    fn a_file_without_a_block_is_all_body() {
+        for markdown in ["", "# A\n\n---\nb\n", "----\na: b\n---\n"] {
+            let front = read(markdown);
+            assert_eq!((front.body, front.fields.len()), (markdown, 0));
+        }
+    }
+}

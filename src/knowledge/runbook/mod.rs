@@ -1,0 +1,126 @@
+//! Markdown runbooks to entries.
+//!
+//! A runbook is written by people for people, so nothing in it is an error: what is missing is
+//! left empty, what is odd is taken as far as it goes, and each oddity is told as a warning that
+//! names the file. What `knowledge::export` writes is read back here, too.
+
+mod blocks;
+mod exported;
+mod front_matter;
+mod sections;
+
+use sha2::{Digest, Sha256};
+
+use self::front_matter::{FrontMatter, text, texts};
+use self::sections::{Part, Section};
+use crate::model::{Category, Entry, Provenance, Severity, SourceType, Time};
+
+/// What became of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// The entry.
+    pub entry: Entry,
+    /// What was odd about the file, each a sentence that names it.
+    pub warnings: Vec<String>,
+}
+
+/// The name of the alert that the file is about: its name without folders and ending.
+pub fn stem(file_name: &str) -> &str {
+    let name = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
+    match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => name,
+    }
+}
+
+/// The id of the entry made from the runbook for `alert`: importing again finds it.
+pub fn id_for(alert: &str) -> String {
+    format!("kb-runbook-{}", &hex::encode(Sha256::digest(alert.as_bytes()))[..16])
+}
+
+/// All entries in a file: one, or as many as an export wrote into it.
+pub fn read(file_name: &str, markdown: &str, now: Time) -> Vec<Parsed> {
+    exported::split(markdown).into_iter().map(|part| parse(file_name, part, now)).collect()
+}
+
+/// The entry in a file. `now` is when the file was last changed.
+pub fn parse(file_name: &str, markdown: &str, now: Time) -> Parsed {
+    let mut warnings = Vec::new();
+    let front = front_matter::read(markdown);
+    warnings.extend(front.warning.clone());
+    let closed = sections::close_fence(front.body);
+    if closed.is_some() {
+        warnings.push("a code fence is not closed".to_owned());
+    }
+    let cut = sections::cut(closed.as_deref().unwrap_or(front.body));
+    if cut.sections.iter().all(|section| section.text.trim().is_empty()) {
+        warnings.push("it holds no text".to_owned());
+    } else if !cut.sections.iter().any(|section| section.known) {
+        warnings.push("no heading of a runbook is in it; all text became the description".into());
+    }
+    let mut entry = named(file_name, &front, cut.title, now);
+    fill(&mut entry, &cut.sections);
+    let entry = exported::restore(entry, front.fields, &mut warnings);
+    let warnings = warnings.into_iter().map(|what| format!("{file_name}: {what}")).collect();
+    Parsed { entry, warnings }
+}
+
+/// The entry with everything but the text of the sections.
+fn named(file_name: &str, front: &FrontMatter<'_>, heading: Option<String>, now: Time) -> Entry {
+    let alert = stem(file_name);
+    let field = |name: &str| front.fields.get(name).and_then(text);
+    let title = field("title").or(heading.filter(|heading| !heading.trim().is_empty()));
+    let severity = field("severity")
+        .map(|name| name.to_lowercase())
+        .map(|name| Severity::parse(&name).unwrap_or_else(|| Severity::of_alert(&name)));
+    let title = title.unwrap_or_else(|| alert.to_owned());
+    let severity = severity.unwrap_or(Severity::Medium);
+    let mut entry = Entry::new(id_for(alert), title, Category::Runbook, severity, now);
+    entry.tags.push(alert.to_owned());
+    for tag in ["aliases", "tags"].iter().filter_map(|name| front.fields.get(*name)).flat_map(texts)
+    {
+        if !entry.tags.iter().any(|known| known.eq_ignore_ascii_case(&tag)) {
+            entry.tags.push(tag);
+        }
+    }
+    entry.provenance = Provenance {
+        source_type: SourceType::Runbook,
+        source_model: "markdown".to_owned(),
+        derived_from: vec![file_name.to_owned()],
+        evidence_date: None,
+    };
+    entry
+}
+
+fn fill(entry: &mut Entry, sections: &[Section<'_>]) {
+    entry.description = joined(sections, Part::Description);
+    entry.root_cause = Some(joined(sections, Part::RootCause)).filter(|cause| !cause.is_empty());
+    entry.solution = joined(sections, Part::Solution);
+    entry.expected_outcome = joined(sections, Part::ExpectedOutcome);
+    let listed = |part| -> Vec<String> {
+        let sections = sections.iter().filter(|section| section.part == part);
+        sections.flat_map(|section| blocks::steps(section.text)).collect()
+    };
+    entry.prerequisites = listed(Part::Prerequisites);
+    entry.steps = listed(Part::Steps);
+}
+
+/// The text of all sections of one part. From the second on each keeps its heading, as does one
+/// whose heading is not known here: what it says there is not told by the name of the field.
+fn joined(sections: &[Section<'_>], part: Part) -> String {
+    let mut text = String::new();
+    for section in sections.iter().filter(|section| section.part == part) {
+        let body = section.text.trim();
+        if body.is_empty() {
+            continue;
+        }
+        let heading = section.heading.filter(|_| !section.known || !text.is_empty());
+        for piece in heading.into_iter().chain([body]) {
+            if !text.is_empty() {
+                text.push_str("\n\n");
+            }
+            text.push_str(piece);
+        }
+    }
+    text
+}

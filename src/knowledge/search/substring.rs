@@ -1,0 +1,88 @@
+//! The old orchestrator's whole search: what holds the query as a substring, whatever the case.
+//!
+//! A scan of a hundred thousand texts would take longer than a query may. Each text has a
+//! signature of its letter triples; a text can hold the query only if its signature holds the
+//! query's, which rules out nearly all of them for the price of a few words compared.
+
+use memchr::memmem;
+
+/// Bits of a signature. A learned entry has some 200 triples, so that about a third are set.
+const BITS: usize = 512;
+const WORDS: usize = BITS / 64;
+
+/// Which triples of characters a text has; a triple that is not set does not occur.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Signature([u64; WORDS]);
+
+impl Signature {
+    /// The signature of a text in lower case.
+    pub fn of(text: &str) -> Self {
+        let mut signature = Self::default();
+        for triple in text.as_bytes().windows(3) {
+            signature.set(triple);
+        }
+        signature
+    }
+
+    /// Whether all that is set in `part` is set here.
+    pub fn covers(&self, part: &Self) -> bool {
+        self.0.iter().zip(&part.0).all(|(whole, part)| whole & part == *part)
+    }
+
+    fn set(&mut self, triple: &[u8]) {
+        let number = triple.iter().fold(0u32, |number, byte| (number << 8) | u32::from(*byte));
+        let bit = (number.wrapping_mul(0x9E37_79B1) >> 23) as usize % BITS;
+        self.0[bit / 64] |= 1 << (bit % 64);
+    }
+}
+
+/// What is looked for.
+pub(super) struct Needle<'a> {
+    signature: Signature,
+    finder: memmem::Finder<'a>,
+}
+
+impl<'a> Needle<'a> {
+    /// Looks for `text`, which is in lower case.
+    pub fn new(text: &'a str) -> Self {
+        Self { signature: Signature::of(text), finder: memmem::Finder::new(text) }
+    }
+
+    /// Whether `text`, with that signature, holds it.
+    pub fn is_in(&self, signature: &Signature, text: &str) -> bool {
+        signature.covers(&self.signature) && self.occurs_in(text)
+    }
+
+    /// Whether `text` holds it.
+    pub fn occurs_in(&self, text: &str) -> bool {
+        self.finder.find(text.as_bytes()).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_text_without_the_query_is_ruled_out_by_its_signature() {
+        let signature = Signature::of("kubepodcrashlooping: pod restarts again and again");
+        assert!(!signature.covers(&Signature::of("certificate")));
+    }
+
+    proptest! {
+        #[test]
+        fn every_substring_is_found(text in "\\PC{0,80}", from in 0usize..80, length in 0usize..20) {
+            let text = text.to_lowercase();
+            let part: String = text.chars().skip(from).take(length).collect();
+            prop_assert!(Needle::new(&part).is_in(&Signature::of(&text), &text));
+        }
+
+        #[test]
+        fn only_a_substring_is_found(text in "[ab]{0,12}", part in "[ab]{1,4}") {
+            let found = Needle::new(&part).is_in(&Signature::of(&text), &text);
+            prop_assert_eq!(found, text.contains(&part));
+        }
+    }
+}

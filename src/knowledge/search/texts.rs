@@ -1,0 +1,112 @@
+//! The searchable texts as they are, for substrings: which entry is where, in lower case.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::substring::{Needle, Signature};
+use crate::model::Entry;
+
+/// Stands between title, description and tags, so that no substring spans two of them.
+const BETWEEN: char = '\u{1}';
+
+/// One entry's id and texts.
+struct Text {
+    id: Arc<str>,
+    title: u32,
+    lower: Box<str>,
+}
+
+/// The texts of all entries, by slot: a number that the index knows them by.
+#[derive(Default)]
+pub(super) struct Texts {
+    texts: Vec<Option<Text>>,
+    signatures: Vec<Signature>,
+    slots: HashMap<Arc<str>, u32>,
+    free: Vec<u32>,
+}
+
+/// Where a substring was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the title.
+    Title,
+    /// In the description or a tag.
+    Elsewhere,
+}
+
+impl Texts {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The id of the entry at a slot.
+    pub fn id(&self, slot: u32) -> Option<&str> {
+        Some(&self.texts.get(slot as usize)?.as_ref()?.id)
+    }
+
+    /// Keeps the texts of `entry`, in place of those it had, and tells where.
+    pub fn keep(&mut self, entry: &Entry) -> u32 {
+        let id: Arc<str> = entry.id.as_str().into();
+        let slot = self.slots.get(&id).copied().or_else(|| self.free.pop());
+        let slot = slot.unwrap_or_else(|| {
+            self.texts.push(None);
+            self.signatures.push(Signature::default());
+            (self.texts.len() - 1) as u32
+        });
+        let (title, lower) = lower_texts(entry);
+        self.signatures[slot as usize] = Signature::of(&lower);
+        self.texts[slot as usize] = Some(Text { id: id.clone(), title, lower });
+        self.slots.insert(id, slot);
+        slot
+    }
+
+    /// Forgets an entry, and tells where it was. The slot is not used again before
+    /// [`Texts::free`], as documents of the index still point there.
+    pub fn forget(&mut self, id: &str) -> Option<u32> {
+        let slot = self.slots.remove(id)?;
+        self.texts[slot as usize] = None;
+        self.signatures[slot as usize] = Signature::default();
+        Some(slot)
+    }
+
+    /// No document points to these slots any more.
+    pub fn free(&mut self, slots: Vec<u32>) {
+        self.free.extend(slots);
+    }
+
+    /// Where the texts at `slot` hold the needle.
+    pub fn place(&self, slot: u32, needle: &Needle<'_>) -> Option<Place> {
+        let text = self.texts.get(slot as usize)?.as_ref()?;
+        if !needle.is_in(self.signatures.get(slot as usize)?, &text.lower) {
+            return None;
+        }
+        let (title, _) = text.lower.split_at(text.title as usize);
+        Some(if needle.occurs_in(title) { Place::Title } else { Place::Elsewhere })
+    }
+
+    /// The entries that hold the needle, in the order of their slots.
+    pub fn holding<'a>(&'a self, needle: &'a Needle<'a>) -> impl Iterator<Item = u32> + 'a {
+        let candidates = self.signatures.iter().zip(&self.texts).enumerate();
+        candidates.filter_map(|(slot, (signature, text))| {
+            needle.is_in(signature, &text.as_ref()?.lower).then_some(slot as u32)
+        })
+    }
+}
+
+/// Title, description and tags in lower case, and where the title ends.
+fn lower_texts(entry: &Entry) -> (u32, Box<str>) {
+    let mut lower = lower_case(&entry.title);
+    let title = lower.len() as u32;
+    for text in std::iter::once(&entry.description).chain(&entry.tags) {
+        lower.push(BETWEEN);
+        lower.extend(text.chars().flat_map(char::to_lowercase));
+    }
+    (title, lower.into_boxed_str())
+}
+
+/// Lower case letter by letter: a letter's form never depends on what stands beside it, as it
+/// does in `str::to_lowercase`, so that a part of a text stays a part.
+pub(super) fn lower_case(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}

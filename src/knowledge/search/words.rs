@@ -1,0 +1,144 @@
+//! Text and names to words: what is indexed and what is looked for.
+//!
+//! Alerts and metrics are called `KubeHPAMaxedOut`, `node_filesystem_avail_bytes` or
+//! `high-error-rate`; people type "hpa maxed out". A name becomes its parts and, run together,
+//! itself. Words are kept as written (lower-cased) for prefixes and typing errors, and stemmed
+//! for everything else.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use frostem::{Algorithm, Stemmer};
+
+/// A word longer than this is no word that anyone types: a hash, a base64 blob.
+const LONGEST_WORD: usize = 64;
+
+static STEMMER: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::English));
+
+/// The stem that the word is indexed and looked for as. `word` is in lower case.
+pub(crate) fn stem(word: &str) -> Cow<'_, str> {
+    if word.is_ascii() { STEMMER.stem(word) } else { Cow::Borrowed(word) }
+}
+
+/// One run of letters, digits, `_` and `-` in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// Its words in lower case: `kube`, `hpa`, `maxed`, `out`.
+    pub parts: Vec<String>,
+}
+
+impl Name {
+    /// The parts run together, if there are several: `kubehpamaxedout`.
+    pub fn whole(&self) -> Option<String> {
+        let length: usize = self.parts.iter().map(String::len).sum();
+        (self.parts.len() > 1 && length <= LONGEST_WORD).then(|| self.parts.concat())
+    }
+}
+
+/// The names and words of a text, in order.
+pub(crate) fn names(text: &str) -> impl Iterator<Item = Name> + '_ {
+    text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '\'' | '’')))
+        .map(|run| Name { parts: parts(run) })
+        .filter(|name| !name.parts.is_empty())
+}
+
+fn parts(run: &str) -> Vec<String> {
+    let unquoted: Cow<'_, str> = if run.contains(['\'', '’']) {
+        Cow::Owned(run.replace(['\'', '’'], ""))
+    } else {
+        Cow::Borrowed(run)
+    };
+    let mut parts = Vec::new();
+    for piece in unquoted.split(['_', '-']) {
+        split_case(piece, &mut parts);
+    }
+    parts.retain(|part| part.len() <= LONGEST_WORD);
+    parts
+}
+
+/// Splits where lower turns to upper case, before the last capital of a run of them
+/// (`HPAMaxed`), and between a word of three letters or more and the digits after it.
+fn split_case(piece: &str, parts: &mut Vec<String>) {
+    let chars: Vec<char> = piece.chars().collect();
+    let mut start = 0;
+    for at in 1..=chars.len() {
+        if at == chars.len() || is_boundary(&chars, start, at) {
+            parts.push(chars[start..at].iter().flat_map(|c| c.to_lowercase()).collect());
+            start = at;
+        }
+    }
+}
+
+fn is_boundary(chars: &[char], start: usize, at: usize) -> bool {
+    let (before, here) = (chars[at - 1], chars[at]);
+    if here.is_uppercase() {
+        let next = chars.get(at + 1);
+        let acronym_ends = next.is_some_and(|c| c.is_lowercase()) && !acronym_goes_on(chars, at);
+        return before.is_lowercase()
+            || (before.is_uppercase() && acronym_ends)
+            || (before.is_numeric() && next.is_some_and(|c| c.is_lowercase()));
+    }
+    let letters = at - start;
+    here.is_numeric() && before.is_alphabetic() && letters >= 3
+}
+
+/// Whether the small letter after the capital at `at` belongs to the acronym: `PVCs`, `IPv4`.
+fn acronym_goes_on(chars: &[char], at: usize) -> bool {
+    let (next, after) = (chars.get(at + 1), chars.get(at + 2));
+    next == Some(&'s') && after.is_none_or(|c| c.is_uppercase())
+        || after.is_some_and(|c| c.is_numeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<String> {
+        names(text).flat_map(|name| name.parts).collect()
+    }
+
+    #[test]
+    fn a_camel_case_name_is_split_around_its_acronyms() {
+        assert_eq!(split("KubeHPAMaxedOut"), ["kube", "hpa", "maxed", "out"]);
+        assert_eq!(split("etcdGRPCRequestsSlow"), ["etcd", "grpc", "requests", "slow"]);
+        assert_eq!(split("PrometheusTSDBReloadsFailing")[1..3], ["tsdb", "reloads"]);
+        assert_eq!(split("CPUThrottlingHigh"), ["cpu", "throttling", "high"]);
+        assert_eq!(split("HPAs or IPv4"), ["hpas", "or", "ipv", "4"]);
+    }
+
+    #[test]
+    fn metrics_and_kebab_names_are_split_at_their_joints() {
+        assert_eq!(split("node_filesystem_avail_bytes"), ["node", "filesystem", "avail", "bytes"]);
+        assert_eq!(split("high-error-rate"), ["high", "error", "rate"]);
+        assert_eq!(split("job:http_errors:rate5m"), ["job", "http", "errors", "rate", "5m"]);
+    }
+
+    #[test]
+    fn short_letters_stay_with_their_digits() {
+        assert_eq!(split("k8s s3 p99 ext4"), ["k8s", "s3", "p99", "ext", "4"]);
+    }
+
+    #[test]
+    fn one_name_written_three_ways_is_one_whole() {
+        let whole = |text| names(text).next().unwrap().whole();
+        assert_eq!(whole("DiskFull").as_deref(), Some("diskfull"));
+        assert_eq!(whole("DiskFull"), whole("disk_full"));
+        assert_eq!(whole("disk-full"), whole("disk_full"));
+        assert_eq!(whole("disk"), None);
+    }
+
+    #[test]
+    fn an_apostrophe_does_not_split_a_word() {
+        assert_eq!(split("the node's fsync'd"), ["the", "nodes", "fsyncd"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_letter_or_digit_is_lost_and_none_is_upper_case(text in "[A-Za-z0-9_ .:-]{0,60}") {
+            let kept: String = split(&text).concat();
+            let expected: String =
+                text.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+            proptest::prop_assert_eq!(kept, expected);
+        }
+    }
+}
