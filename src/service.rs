@@ -304,6 +304,8 @@ impl Service {
     pub async fn run(mut self) -> Result<(), ServiceError> {
         let phase = self.app.phase.clone();
         let died = tokio::select! {
+            // Tasks end because of the phase; that is no death.
+            biased;
             () = phase.draining() => None,
             ended = self.tasks.join_next() => Some(name_of(ended)),
         };

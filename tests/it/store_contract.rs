@@ -11,7 +11,7 @@ mod leases;
 mod migrations;
 mod mongodb_only;
 mod samples;
-mod under_test;
+pub mod under_test;
 
 /// Makes a test on each backend of each promise, for a store that is `Migrated` or still `Empty`.
 macro_rules! each_backend {

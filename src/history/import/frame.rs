@@ -2,7 +2,6 @@
 //! Whatever is cut, of another program, or of a newer one is refused here.
 
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     io::{BufRead, Read},
 };
@@ -34,19 +33,15 @@ pub struct Header {
     data: Option<serde::de::IgnoredAny>,
 }
 
+/// A document, or the end.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Line<'a> {
-    Document {
-        #[serde(borrow)]
-        collection: Cow<'a, str>,
-        #[serde(borrow)]
-        document: &'a RawValue,
-    },
-    End {
-        end: bool,
-        documents: u64,
-    },
+struct Line<'a> {
+    collection: Option<&'a str>,
+    #[serde(borrow)]
+    document: Option<&'a RawValue>,
+    #[serde(default)]
+    end: bool,
+    documents: Option<u64>,
 }
 
 /// Reads an export line by line.
@@ -115,19 +110,22 @@ impl<R: BufRead> Reader<R> {
             return Err(ImportError::Cut { documents: self.counts.values().sum() });
         }
         let wrong = |what: String| ImportError::Line { number: self.number, what };
-        let line = serde_json::from_slice(&self.line)
+        let line: Line<'_> = serde_json::from_slice(&self.line)
             .map_err(|_| wrong("is neither a document nor the end".into()))?;
         match line {
-            Line::Document { collection, document } => {
+            Line { collection: Some(of), document: Some(document), end: false, .. } => {
                 let of: Collection =
-                    collection.parse().map_err(|error| wrong(format!("its collection {error}")))?;
+                    of.parse().map_err(|error| wrong(format!("has a collection that {error}")))?;
                 let stored = super::document::document(of, document.get());
-                let stored = stored.map_err(|what| wrong(format!("a document of {of} {what}")))?;
+                let stored =
+                    stored.map_err(|what| wrong(format!("is no document of {of}: it {what}")))?;
                 *self.counts.entry(of).or_default() += 1;
                 Ok(Some(stored))
             }
-            Line::End { end: true, documents } => self.finish(documents).map(|()| None),
-            Line::End { end: false, .. } => Err(wrong("is no end".into())),
+            Line { end: true, documents: Some(documents), document: None, .. } => {
+                self.finish(documents).map(|()| None)
+            }
+            _ => Err(wrong("is neither a document nor the end".into())),
         }
     }
 

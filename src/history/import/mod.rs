@@ -11,7 +11,7 @@ mod frame;
 use std::{
     fs::File,
     io::{self, BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use flate2::bufread::MultiGzDecoder;
@@ -168,7 +168,7 @@ fn check(path: &Path, newest: u32, progress: &Progress) -> Result<(Header, u64),
 type Batches = mpsc::Sender<(u64, Vec<Stored>)>;
 
 /// Hands the documents over, with the lines that they were on.
-fn read(path: &PathBuf, newest: u32, batches: &Batches) -> Result<(), ImportError> {
+fn read(path: &Path, newest: u32, batches: &Batches) -> Result<(), ImportError> {
     let mut reader = open(path, newest)?;
     let (mut lines, mut batch) = (0, Vec::with_capacity(BATCH));
     while let Some(document) = reader.next_document()? {

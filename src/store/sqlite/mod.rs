@@ -75,11 +75,11 @@ impl Store for SqliteStore {
     }
 
     async fn schema_version(&self) -> Result<u32> {
-        self.readers.read(|connection| state::schema_version(connection)).await
+        self.readers.read(state::schema_version).await
     }
 
     async fn collection_counts(&self) -> Result<Vec<(Collection, u64)>> {
-        self.readers.read(|connection| history::collection_counts(connection)).await
+        self.readers.read(history::collection_counts).await
     }
 
     async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording> {
@@ -99,7 +99,7 @@ impl Store for SqliteStore {
     }
 
     async fn firing_alerts(&self) -> Result<u64> {
-        self.readers.read(|connection| history::firing_alerts(connection)).await
+        self.readers.read(history::firing_alerts).await
     }
 
     async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
