@@ -5,7 +5,7 @@
 //! stranger all read it.
 
 pub mod error;
-mod export;
+pub mod export;
 pub mod extract;
 pub mod guard;
 mod parameters;
