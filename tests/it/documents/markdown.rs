@@ -63,9 +63,10 @@ pub fn section<'a>(document: &'a str, heading: &str) -> &'a str {
 pub fn rows(text: &str) -> Vec<Vec<String>> {
     let rows: Vec<Vec<String>> = text.lines().filter_map(cells).collect();
     let is_rule = |row: &Vec<String>| row.iter().all(|cell| cell.trim_matches('-').is_empty());
-    let body = rows.iter().enumerate().filter(|(i, row)| {
-        !is_rule(row) && !rows.get(i + 1).is_some_and(is_rule)
-    });
+    let body = rows
+        .iter()
+        .enumerate()
+        .filter(|(i, row)| !is_rule(row) && !rows.get(i + 1).is_some_and(is_rule));
     body.map(|(_, row)| row.clone()).collect()
 }
 

@@ -50,8 +50,15 @@ fn files_that_are_named_are_there() {
 /// Other files that set settings.
 const FILES: [&str; 3] = ["Dockerfile", "docker-compose.yml", "ops/orchestrator.service"];
 /// Written like settings, but not the service's own.
-const OTHERS: [&str; 3] =
-    ["X_FILE", "MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_PASSWORD_FILE"];
+const OTHERS: [&str; 7] = [
+    "X_FILE",
+    "AF_INET",
+    "AF_INET6",
+    "AF_UNIX",
+    "MONGO_INITDB_ROOT_PASSWORD_FILE",
+    "MONGO_INITDB_ROOT_USERNAME",
+    "REDISCLI_AUTH",
+];
 
 #[test]
 fn settings_that_are_named_exist() {
@@ -65,9 +72,11 @@ fn settings_that_are_named_exist() {
     }
     for file in DOCUMENTS.into_iter().chain(FILES) {
         let text = read(file);
-        let words = text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+        let words =
+            text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
         for word in words {
-            let setting = word.contains('_') && word.len() > 3 && word.starts_with(char::is_alphabetic);
+            let setting =
+                word.contains('_') && word.len() > 3 && word.starts_with(char::is_alphabetic);
             // `RATE_LIMIT_*` names several.
             let begins = word.ends_with('_') && known.iter().any(|name| name.starts_with(word));
             assert!(!setting || begins || known.contains(word), "{file} names {word}");

@@ -2,13 +2,14 @@
 //! started in an empty directory.
 
 use std::{
-    net::{TcpListener, TcpStream},
+    collections::BTreeMap,
+    net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
 use super::{is_there, markdown::blocks, read};
+use crate::harness::Process;
 
 /// A recipe, and what it shows.
 struct Recipe {
@@ -41,49 +42,34 @@ fn missing<'a>(output: &str, shows: &'a str) -> Option<&'a str> {
     })
 }
 
-struct Service(Child);
-
-impl Service {
-    fn start(directory: &Path, port: u16, metrics_port: u16) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrator"));
-        command.current_dir(directory).env_clear();
-        command.env("PORT", port.to_string()).env("METRICS_PORT", metrics_port.to_string());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut service = Self(command.spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(30);
-        // The listener is bound before the store is opened; the credentials are there before it.
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(service.0.try_wait().unwrap().is_none(), "the service has ended");
-            assert!(Instant::now() < deadline, "the service does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        service
-    }
+/// Starts the binary with no settings but those that keep it out of others' way.
+async fn start(directory: &Path, metrics_port: u16) -> Process {
+    let variables = [
+        ("PORT", "0".to_owned()),
+        ("METRICS_PORT", metrics_port.to_string()),
+        ("LOG_FORMAT", "json".to_owned()),
+    ];
+    let variables = BTreeMap::from(variables.map(|(name, value)| (name.to_owned(), value)));
+    let mut service = Process::spawn(directory, &variables);
+    service.serving().await;
+    service
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// A port that nobody listens on now: for the metrics 0 would mean off.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Two ports that nobody listens on now.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
-}
-
-#[test]
+#[tokio::test]
 #[allow(clippy::disallowed_methods)]
-fn the_readmes_recipes_show_what_they_say() {
+async fn the_readmes_recipes_show_what_they_say() {
     if !is_there("bash") || !is_there("curl") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let [port, metrics_port] = free_ports();
-    let _service = Service::start(directory.path(), port, metrics_port);
+    let metrics_port = free_port();
+    let service = start(directory.path(), metrics_port).await;
+    let port = service.address().port();
     std::fs::create_dir_all(directory.path().join("target/release")).unwrap();
     let binary = directory.path().join("target/release/orchestrator");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_orchestrator"), binary).unwrap();
@@ -107,7 +93,10 @@ fn the_readmes_recipes_show_what_they_say() {
 
     for (recipe, output) in recipes.iter().zip(output.split(END)) {
         if let Some(piece) = missing(output, &recipe.shows) {
-            panic!("{}\nprinted:\n{output}\nwithout {piece:?} of:\n{}", recipe.commands, recipe.shows);
+            panic!(
+                "{}\nprinted:\n{output}\nwithout {piece:?} of:\n{}",
+                recipe.commands, recipe.shows
+            );
         }
     }
 }
