@@ -8,6 +8,7 @@ mod answers;
 mod cli;
 mod crash;
 mod documents;
+mod end_to_end;
 mod harness;
 mod intake;
 mod keys;
