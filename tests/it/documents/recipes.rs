@@ -3,13 +3,12 @@
 
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
 };
 
 use super::{is_there, markdown::blocks, read};
-use crate::harness::Process;
+use crate::harness::{Process, free_port};
 
 /// A recipe, and what it shows.
 struct Recipe {
@@ -55,11 +54,6 @@ async fn start(directory: &Path, metrics_port: u16) -> Process {
     service
 }
 
-/// A port that nobody listens on now: for the metrics 0 would mean off.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[tokio::test]
 #[allow(clippy::disallowed_methods)]
 async fn the_readmes_recipes_show_what_they_say() {
@@ -67,6 +61,7 @@ async fn the_readmes_recipes_show_what_they_say() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
+    // 0 would mean no metrics.
     let metrics_port = free_port();
     let service = start(directory.path(), metrics_port).await;
     let port = service.address().port();
