@@ -12,7 +12,7 @@ use crate::{
     alerts::Intake,
     config::{Settings, StoreTarget},
     coordination::Coordination,
-    history::Totals,
+    history::{Calendar, RetentionTask, Sampler, Totals},
     http::{
         self,
         guard::rate_limit::Limits,
@@ -140,7 +140,13 @@ impl Service {
 
         let (intake, intake_task) =
             Intake::new(Arc::clone(&store), Arc::clone(&base), Arc::clone(&metrics));
-        let totals = Totals::new(Arc::clone(&store), Arc::clone(&base), Arc::clone(&clock));
+        let totals = Totals::new(
+            Arc::clone(&store),
+            Arc::clone(&base),
+            Arc::clone(&clock),
+            Calendar::local(),
+            settings.retention,
+        );
         let app = App::new(AppParts {
             intake,
             base,
@@ -164,12 +170,14 @@ impl Service {
             metrics_address: metrics_listener.as_ref().and_then(|l| l.local_addr().ok()),
             address: address_of(&listener),
             probe: http::routes::persistence::ProbeCache::default(),
+            exports: http::export::ExportPermits::default(),
         });
         warn_of_expiring_keys(&app);
 
         let mut service =
             Self { app, tasks: JoinSet::new(), shutdown_timeout: settings.server.shutdown_timeout };
         service.spawn_tasks(intake_task);
+        service.spawn_history(settings);
         service.listen(listener, metrics_listener, settings.server.max_connections);
         phase.serve();
         let details = serde_json::json!({
@@ -240,6 +248,30 @@ impl Service {
                 app.limits.forget_rested_clients();
             }
             "limits"
+        });
+    }
+
+    fn spawn_history(&mut self, settings: &Settings) {
+        let app = &self.app;
+        let (store, metrics, clock) = (&app.store, &app.metrics, &app.clock);
+        let sampler = Sampler::new(Arc::clone(store), Arc::clone(metrics), Arc::clone(clock));
+        let retention = RetentionTask::new(
+            Arc::clone(store),
+            Arc::clone(&app.base),
+            Arc::clone(clock),
+            Arc::clone(metrics),
+            Arc::clone(&app.audit),
+            settings.retention,
+        );
+        let (phase, interval) = (app.phase.clone(), settings.sample_interval);
+        self.tasks.spawn(async move {
+            sampler.run(interval, &phase).await;
+            "sampler"
+        });
+        let phase = app.phase.clone();
+        self.tasks.spawn(async move {
+            retention.run(&phase).await;
+            "retention"
         });
     }
 

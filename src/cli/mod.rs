@@ -4,11 +4,15 @@
 //! Exit codes are promised: 0 done, 1 failed, 64 usage, 78 configuration (those of `sysexits.h`).
 
 mod check_config;
+mod export;
 mod healthcheck;
+mod import;
 mod keygen;
 mod knowledge;
 mod migrate;
 mod output;
+mod progress;
+mod retention;
 mod serve;
 mod sign;
 
@@ -16,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Problems;
+use crate::{config::Problems, store::Store};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.
@@ -44,6 +48,15 @@ enum Command {
     /// Work on the knowledge base
     #[command(after_help = EXIT_CODES)]
     Knowledge(knowledge::Args),
+    /// Sum up days that ended and delete what is old, once, as the service does every day
+    #[command(after_help = EXIT_CODES)]
+    Retention(retention::Args),
+    /// Write out everything that is stored
+    #[command(after_help = export::HELP)]
+    Export(export::Args),
+    /// Put an ndjson export back, into either store
+    #[command(after_help = import::HELP)]
+    Import(import::Args),
     /// Make new random keys, as lines for .env
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::Args),
@@ -64,6 +77,9 @@ pub(crate) enum Failure {
     /// Exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// Exit code 64.
+    #[error("{0}")]
+    Usage(String),
     /// Exit code 78.
     #[error("the configuration is wrong")]
     Configuration(#[from] Problems),
@@ -73,6 +89,7 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Failed(_) => ExitCode::FAILURE,
+            Self::Usage(_) => ExitCode::from(USAGE),
             Self::Configuration(_) => ExitCode::from(78),
         }
     }
@@ -104,11 +121,26 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve => serve::run(),
         Command::Migrate(args) => migrate::run(&args),
         Command::Knowledge(args) => knowledge::run(&args),
+        Command::Retention(args) => retention::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Healthcheck(args) => healthcheck::run(&args),
         Command::CheckConfig => check_config::run(),
     }
+}
+
+/// Refuses a store whose schema is not this binary's.
+async fn require_schema(store: &dyn Store) -> Result<(), Failure> {
+    let found = store.schema_version().await.map_err(serve::failed)?;
+    let newest = store.schema().migrations().last().map_or(0, |newest| newest.number);
+    if found == newest {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "the schema is at version {found}, not {newest}: run `orchestrator migrate` first"
+    )))
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ async fn serve(settings: &Settings) -> Result<(), ServiceError> {
 }
 
 /// The first signal drains, the second ends the process at once.
-fn watch_signals(phase: Phase) -> io::Result<()> {
+pub(super) fn watch_signals(phase: Phase) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {

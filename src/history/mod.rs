@@ -1,5 +1,25 @@
-//! What happened: counts over periods, beyond the life of single alerts.
+//! What happened: samples of the service's own figures, days summed up, counts and series over
+//! periods beyond the life of single alerts, and everything taken out and put back. No HTTP, no
+//! SQL; every rule about time takes the time as an argument.
 
+mod calendar;
+pub mod consolidation;
+pub mod export;
+pub mod import;
+pub mod insights;
+mod retention;
+mod sampler;
+mod schedule;
+mod series;
+mod tasks;
 mod totals;
 
-pub use totals::{Historical, Period, Totals};
+pub use self::{
+    calendar::{Calendar, Stretch},
+    retention::{Keeper, Report, RetentionError, SETTLE_MS, Watcher},
+    sampler::Sampler,
+    schedule::Schedule,
+    series::{Aggregation, POINTS_MOST, Point},
+    tasks::{RetentionTask, audit},
+    totals::{Historical, Period, Totals},
+};

@@ -1,102 +1,202 @@
-//! A snapshot as a streamed body, in constant memory.
+//! An export as a streamed body: how many at once, compressed if the client takes it, and broken
+//! off if the client stops reading.
 
-use std::{fmt::Write, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
-use axum::{body::Body, http::StatusCode, response::Response};
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::json_response;
+use super::Error;
 use crate::{
-    model::{Collection, Time},
-    store::{Backend, Export, StoreError},
+    history::export::{ExportError, Format, Taken, gzip},
+    model::Time,
 };
 
-/// What stands before the data.
-pub struct Head {
-    /// When the snapshot was taken.
-    pub export_date: Time,
-    /// The number of the newest applied migration.
-    pub schema_version: u32,
-    /// Where the data is from.
-    pub backend: Backend,
+/// Exports at a time: each holds a snapshot, which keeps the store from tidying up.
+const AT_ONCE: usize = 2;
+/// Pieces that wait for a slow client.
+const PIECES_WAITING: usize = 2;
+/// How long a client may read nothing.
+const STALLED_AFTER: Duration = Duration::from_secs(60);
+
+/// The right to export, for few at a time.
+#[derive(Clone)]
+pub struct ExportPermits(Arc<Semaphore>);
+
+impl Default for ExportPermits {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
 }
 
-/// One JSON object: the head, counts, and `data` with a list a collection.
-///
-/// A failure on the way breaks the transfer: a cut export has no end and is no JSON.
-pub fn json(head: Arc<Head>, snapshot: Export) -> Response {
-    let Export { counts, database_bytes, documents } = snapshot;
-    let opening = Bytes::from(opening(&head, &counts, database_bytes));
-    let names: Vec<Collection> = counts.iter().map(|(collection, _)| *collection).collect();
-    let mut writer = JsonWriter { names: names.into_iter(), open: None };
-    let pieces = documents.map(Some).chain(stream::iter([None])).map(move |piece| match piece {
-        Some(Ok((collection, documents))) => Ok(writer.documents(collection, &documents)),
-        Some(Err(error)) => {
-            tracing::error!(%error, "an export broke off");
-            Err(error)
+impl ExportPermits {
+    /// One of them.
+    ///
+    /// # Errors
+    /// 503 if all are in use.
+    pub fn take(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        permit.map_err(|_| Error::unavailable("Two exports are under way, please retry later"))
+    }
+}
+
+/// Whether the client takes gzip: it names it, or anything, with a weight above 0.
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let mut any = false;
+    let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
+    for coding in lists.flat_map(|list| list.split(',')) {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok());
+        let wanted = weight.unwrap_or(1.0) > 0.0;
+        match name.trim() {
+            name if name.eq_ignore_ascii_case("gzip") => return wanted,
+            "*" => any = wanted,
+            _ => {}
         }
-        None => Ok(writer.end()),
-    });
-    let body = stream::iter([Ok::<_, StoreError>(opening)]).chain(pieces);
-    json_response(StatusCode::OK, Body::from_stream(body))
+    }
+    any
 }
 
-fn opening(head: &Head, counts: &[(Collection, u64)], database_bytes: u64) -> String {
-    let counts: Vec<_> = counts.iter().map(|(name, count)| format!("\"{name}\":{count}")).collect();
-    let megabytes = database_bytes as f64 / (1024.0 * 1024.0);
-    format!(
-        "{{\"exportDate\":\"{}\",\"schemaVersion\":{},\"backend\":\"{}\",\"collections\":{{{}}},\
-         \"databaseSizeBytes\":{database_bytes},\"databaseSizeMB\":\"{megabytes:.2}\",\"data\":{{",
-        head.export_date,
-        head.schema_version,
-        head.backend.as_str(),
-        counts.join(","),
-    )
+/// The answer; the permit is given back when the last byte is sent or the client has gone.
+pub fn response(taken: Taken, format: Format, zip: bool, permit: OwnedSemaphorePermit) -> Response {
+    let name = file_name(taken.head.export_date, format);
+    let bytes = if zip { gzip(taken.bytes) } else { taken.bytes };
+    let (pieces, body) = mpsc::channel(PIECES_WAITING);
+    tokio::spawn(pump(bytes, pieces, permit));
+    let body = tokio_stream::wrappers::ReceiverStream::new(body);
+    let mut response = Response::new(Body::from_stream(until_end(body)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    if zip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
 }
 
-/// Writes lists in the order of the snapshot's collections, empty ones too.
-struct JsonWriter {
-    names: std::vec::IntoIter<Collection>,
-    open: Option<Collection>,
+fn file_name(at: Time, format: Format) -> String {
+    let at: String = at.to_string().chars().filter(|c| !matches!(c, '-' | ':')).take(15).collect();
+    format!("orchestrator-{at}Z.{}", format.as_str())
 }
 
-impl JsonWriter {
-    fn documents(&mut self, collection: Collection, documents: &[String]) -> Bytes {
-        let mut text = String::with_capacity(documents.iter().map(|d| d.len() + 1).sum());
-        let mut separate = self.open == Some(collection);
-        while self.open != Some(collection) {
-            if !self.open_next(&mut text) {
-                break;
+/// What goes to the body's stream: bytes, or `None` for the end.
+type Piece = Result<Option<Bytes>, ExportError>;
+
+/// Reads ahead of the client, a little; a client that stalls loses its export, and with it the
+/// snapshot that it holds.
+async fn pump(
+    mut bytes: futures::stream::BoxStream<'static, Result<Bytes, ExportError>>,
+    pieces: mpsc::Sender<Piece>,
+    permit: OwnedSemaphorePermit,
+) {
+    loop {
+        let piece = match bytes.next().await {
+            Some(Ok(bytes)) => Ok(Some(bytes)),
+            Some(Err(error)) => {
+                tracing::error!(%error, "an export broke off");
+                Err(error)
             }
+            None => Ok(None),
+        };
+        let last = !matches!(piece, Ok(Some(_)));
+        if pieces.send_timeout(piece, STALLED_AFTER).await.is_err() {
+            tracing::warn!("an export was given up: its client stopped reading");
+            break;
         }
-        for document in documents {
-            if separate {
-                text.push(',');
+        if last {
+            break;
+        }
+    }
+    drop(permit);
+}
+
+/// The bytes until the end; a stream that stops without its end is an error, which breaks the
+/// transfer.
+fn until_end(
+    pieces: impl futures::Stream<Item = Piece> + Send + 'static,
+) -> impl futures::Stream<Item = Result<Bytes, ExportError>> + Send {
+    let broken = || ExportError::Format(std::io::ErrorKind::TimedOut.into());
+    let closed = futures::stream::once(async move { Err(broken()) });
+    pieces.chain(closed).scan(false, |over, piece| {
+        let next = match (std::mem::take(over), piece) {
+            (true, _) | (_, Ok(None)) => {
+                *over = true;
+                None
             }
-            text.push_str(document);
-            separate = true;
-        }
-        text.into()
+            (false, Ok(Some(bytes))) => Some(Ok(bytes)),
+            (false, Err(error)) => {
+                *over = true;
+                Some(Err(error))
+            }
+        };
+        futures::future::ready(next)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{TryStreamExt, stream};
+
+    use super::*;
+
+    fn accepting(value: &'static str) -> bool {
+        let value = HeaderValue::from_static(value);
+        accepts_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
     }
 
-    /// Closes the open list and opens the next; false if there is none.
-    fn open_next(&mut self, text: &mut String) -> bool {
-        let first = self.open.is_none();
-        if !first {
-            text.push(']');
+    #[test]
+    fn gzip_is_taken_by_who_names_it_and_not_by_who_forbids_it() {
+        for yes in ["gzip", "br, GZIP;q=0.5", "*", "identity, *;q=0.1"] {
+            assert!(accepting(yes), "{yes}");
         }
-        let Some(next) = self.names.next() else { return false };
-        let comma = if first { "" } else { "," };
-        let _ = write!(text, "{comma}\"{next}\":[");
-        self.open = Some(next);
-        true
+        for no in ["", "br", "gzip;q=0", "*, gzip;q=0", "*;q=0"] {
+            assert!(!accepting(no), "{no}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
     }
 
-    fn end(&mut self) -> Bytes {
-        let mut text = String::new();
-        while self.open_next(&mut text) {}
-        text.push_str("}}");
-        text.into()
+    #[test]
+    fn a_third_export_must_wait() {
+        let permits = ExportPermits::default();
+        let first = permits.take().unwrap();
+        let _second = permits.take().unwrap();
+        let refused = permits.take().unwrap_err();
+        assert_eq!(refused.status(), axum::http::StatusCode::SERVICE_UNAVAILABLE);
+        drop(first);
+        assert!(permits.take().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_body_without_its_end_is_broken() {
+        let whole = vec![Ok(Some(Bytes::from("a"))), Ok(None)];
+        let read: Vec<_> = until_end(stream::iter(whole)).try_collect().await.unwrap();
+        assert_eq!(read, ["a"]);
+        let cut = vec![Ok(Some(Bytes::from("a")))];
+        assert!(until_end(stream::iter(cut)).try_collect::<Vec<_>>().await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stops_reading_loses_its_permit() {
+        let permits = ExportPermits::default();
+        let _other = permits.take().unwrap();
+        let (pieces, mut body) = mpsc::channel(PIECES_WAITING);
+        let endless = stream::repeat_with(|| Ok(Bytes::from("x"))).boxed();
+        tokio::spawn(pump(endless, pieces, permits.take().unwrap()));
+        tokio::time::sleep(STALLED_AFTER * 2).await;
+        assert!(permits.take().is_ok());
+        let mut last = None;
+        while let Some(piece) = body.recv().await {
+            last = Some(piece);
+        }
+        assert!(matches!(last, Some(Ok(Some(_)))), "and no end");
     }
 }

@@ -34,7 +34,8 @@ impl Parameters {
         self.given.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    fn wrong(&mut self, name: &str, message: String) {
+    /// Notes what is wrong with a parameter.
+    pub fn wrong(&mut self, name: &str, message: String) {
         self.problems.push(Problem { path: name.into(), message });
     }
 

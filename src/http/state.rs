@@ -72,6 +72,8 @@ pub struct AppParts {
     pub address: SocketAddr,
     /// The last probe of `/api/persistence/health`.
     pub probe: super::routes::persistence::ProbeCache,
+    /// The right to export, for few at a time.
+    pub exports: super::export::ExportPermits,
 }
 
 impl App {

@@ -17,8 +17,8 @@ use super::{
     unpersisted::Unpersisted,
 };
 use crate::{
-    model::{Category, Clock, Entry, EntryChange, Outcome, Status},
-    store::{Recording, Store, StoreError},
+    model::{Category, Clock, Entry, EntryChange, Learning, Outcome, Status},
+    store::{Expired, Recording, Store, StoreError},
     telemetry::Metrics,
 };
 
@@ -139,6 +139,19 @@ impl Base {
         self.tell_later(new.into_iter().map(IndexChange::Upsert).collect());
     }
 
+    /// Takes over that old alerts were deleted in the store: those still firing no longer count.
+    pub fn expired(&self, expired: &Expired) {
+        let mut state = self.state.write();
+        let learnings = expired.fired.iter().filter_map(|(id, count)| {
+            let entry = state.get(id)?;
+            Some(Learning { firing: -count, ..Learning::none(Arc::clone(entry)) })
+        });
+        let learnings: Vec<_> = learnings.collect();
+        let fired: i64 = expired.fired.values().sum();
+        state.alerts.firing = state.alerts.firing.saturating_sub(fired.unsigned_abs());
+        state.learn(&learnings);
+    }
+
     /// What is known about a question; what is not becomes an open question.
     ///
     /// # Errors
@@ -228,7 +241,7 @@ impl Base {
         state.get(id).map(|entry| state.view(entry))
     }
 
-    /// All entries as they are shown, in the order of their ids; open questions too.
+    /// All entries as they are kept, in the order of their ids; open questions too.
     pub fn entries(&self) -> Vec<Arc<Entry>> {
         let mut entries: Vec<_> = self.state.read().iter().cloned().collect();
         entries.sort_by(|a, b| a.id.cmp(&b.id));

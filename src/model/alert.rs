@@ -80,8 +80,10 @@ pub struct Alert {
     pub status: Status,
     /// The sentence for a person.
     pub message: String,
-    /// When it was last received; retention and history go by this.
+    /// When it was last received; retention goes by this.
     pub timestamp: Time,
+    /// When it was first received; history counts it on that day and on no other.
+    pub first_received: Time,
     /// When it ended, if resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Time>,

@@ -4,15 +4,21 @@
 mod alert;
 mod clock;
 mod collection;
+mod consolidation;
 mod entry;
 mod learning;
 mod lenient;
+mod sample;
 mod time;
 
 pub use alert::{Alert, AlertKey, AlertState, Outcome, ReceivedAlert, Recorded, Status};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::Collection;
+pub use consolidation::{
+    Consolidation, DayAlerts, DayMetrics, MetricDay, TopIssue, consolidation_from_json,
+};
 pub use entry::{Category, Entry, Provenance, Severity, SourceType};
 pub use learning::{EntryChange, Learning};
 pub use lenient::entry_from_json;
+pub use sample::Sample;
 pub use time::{Time, epoch_ms, epoch_ms_opt};

@@ -6,6 +6,7 @@
 //! The promise: when a call that changes something returns `Ok`, the change survives a power cut.
 
 pub mod error;
+pub mod history;
 pub mod migrate;
 pub mod mongodb;
 pub mod observed;
@@ -17,8 +18,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-pub use self::error::{Result, StoreError};
-use crate::model::{Collection, Entry, EntryChange, Learning, ReceivedAlert, Recorded, Time};
+pub use self::{
+    error::{Result, StoreError},
+    history::{AlertCounts, Bucket, Buckets, Expired, Issue, PatternOf, Stored},
+};
+use crate::model::{
+    Collection, Consolidation, Entry, EntryChange, Learning, MetricDay, ReceivedAlert, Recorded,
+    Sample, Time,
+};
 
 /// Which backend a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +60,6 @@ pub struct Recording {
     /// False if the alerts are durable but the learnings are not (a MongoDB without
     /// transactions that failed between the two): they are to be applied again later.
     pub learned: bool,
-}
-
-/// Alerts counted by when they were last received.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AlertCounts {
-    /// All of the period.
-    pub total: u64,
-    /// The same by the severity label.
-    pub by_severity: BTreeMap<String, u64>,
 }
 
 /// Everything of some collections at one moment.
@@ -112,8 +110,58 @@ pub trait Store: Send + Sync + 'static {
     /// Metric samples taken at or after `since`, by name.
     async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>>;
 
-    /// Consolidations of days at or after `since`.
-    async fn consolidation_count(&self, since: Time) -> Result<u64>;
+    /// Alerts first received in `from..until`.
+    async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts>;
+
+    /// Alerts first received in `from..until` by name, cause and severity, in no order.
+    async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>>;
+
+    /// Samples taken in `from..until`, summed up by name.
+    async fn sample_days(&self, from: Time, until: Time) -> Result<BTreeMap<String, MetricDay>>;
+
+    /// The latest `limit` samples of a metric taken in `from..until`, the earliest first.
+    async fn samples(
+        &self,
+        name: &str,
+        from: Time,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<Sample>>;
+
+    /// The samples of a metric in buckets, the earliest first; empty ones are left out.
+    async fn sample_buckets(&self, name: &str, buckets: Buckets) -> Result<Vec<Bucket>>;
+
+    /// Consolidations of days that ended after `time`, the earliest first.
+    async fn consolidations_after(&self, time: Time) -> Result<Vec<Consolidation>>;
+
+    /// When the first alert that is kept was first received, or the first sample taken.
+    async fn history_start(&self) -> Result<Option<Time>>;
+
+    /// Writes documents, each whole over the one with the same natural key; all in one
+    /// transaction on SQLite, in any order on MongoDB.
+    async fn put(&self, documents: Vec<Stored>) -> Result<()>;
+
+    /// How many alerts were last received, and how many samples taken, before these times.
+    async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)>;
+
+    /// Deletes up to `limit` alerts that were last received before `before`, the oldest first,
+    /// and takes those still firing off their entries, as one operation like
+    /// [`record`](Store::record).
+    async fn expire_alerts(
+        &self,
+        before: Time,
+        limit: u32,
+        pattern_of: PatternOf,
+    ) -> Result<Expired>;
+
+    /// Deletes up to `limit` samples taken before `before`, the oldest first.
+    async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64>;
+
+    /// When retention last ran to its end, as [`note_retention`](Store::note_retention) was told.
+    async fn last_retention(&self) -> Result<Option<Time>>;
+
+    /// Notes that retention ran to its end.
+    async fn note_retention(&self, at: Time) -> Result<()>;
 
     /// A snapshot of these collections, to be streamed.
     async fn export(&self, collections: Vec<Collection>) -> Result<Export>;

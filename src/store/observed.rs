@@ -13,10 +13,13 @@ use tokio::time::Instant;
 
 pub use self::health::StoreHealth;
 use super::{
-    AlertCounts, Backend, Export, Learn, Recording, Result, Store, StoreError, migrate::Schema,
+    AlertCounts, Backend, Bucket, Buckets, Expired, Export, Issue, Learn, PatternOf, Recording,
+    Result, Store, StoreError, Stored, migrate::Schema,
 };
 use crate::{
-    model::{Collection, Entry, EntryChange, ReceivedAlert, Time},
+    model::{
+        Collection, Consolidation, Entry, EntryChange, MetricDay, ReceivedAlert, Sample, Time,
+    },
     telemetry::Metrics,
 };
 
@@ -110,8 +113,67 @@ impl Store for ObservedStore {
         self.observe("sample_counts", self.inner.sample_counts(since)).await
     }
 
-    async fn consolidation_count(&self, since: Time) -> Result<u64> {
-        self.observe("consolidation_count", self.inner.consolidation_count(since)).await
+    async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
+        self.observe("received_counts", self.inner.received_counts(from, until)).await
+    }
+
+    async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
+        self.observe("issues", self.inner.issues(from, until)).await
+    }
+
+    async fn sample_days(&self, from: Time, until: Time) -> Result<BTreeMap<String, MetricDay>> {
+        self.observe("sample_days", self.inner.sample_days(from, until)).await
+    }
+
+    async fn samples(
+        &self,
+        name: &str,
+        from: Time,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<Sample>> {
+        self.observe("samples", self.inner.samples(name, from, until, limit)).await
+    }
+
+    async fn sample_buckets(&self, name: &str, buckets: Buckets) -> Result<Vec<Bucket>> {
+        self.observe("sample_buckets", self.inner.sample_buckets(name, buckets)).await
+    }
+
+    async fn consolidations_after(&self, time: Time) -> Result<Vec<Consolidation>> {
+        self.observe("consolidations_after", self.inner.consolidations_after(time)).await
+    }
+
+    async fn history_start(&self) -> Result<Option<Time>> {
+        self.observe("history_start", self.inner.history_start()).await
+    }
+
+    async fn put(&self, documents: Vec<Stored>) -> Result<()> {
+        self.observe("put", self.inner.put(documents)).await
+    }
+
+    async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)> {
+        self.observe("expired_counts", self.inner.expired_counts(alerts, samples)).await
+    }
+
+    async fn expire_alerts(
+        &self,
+        before: Time,
+        limit: u32,
+        pattern_of: PatternOf,
+    ) -> Result<Expired> {
+        self.observe("expire_alerts", self.inner.expire_alerts(before, limit, pattern_of)).await
+    }
+
+    async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64> {
+        self.observe("expire_samples", self.inner.expire_samples(before, limit)).await
+    }
+
+    async fn last_retention(&self) -> Result<Option<Time>> {
+        self.observe("last_retention", self.inner.last_retention()).await
+    }
+
+    async fn note_retention(&self, at: Time) -> Result<()> {
+        self.observe("note_retention", self.inner.note_retention(at)).await
     }
 
     /// The time is that to the first document; a failure on the way counts too.

@@ -118,6 +118,7 @@ fn first_receipt(received: &ReceivedAlert, starts_at: Time) -> Alert {
         status: received.status,
         message: received.message.clone(),
         timestamp: received.received_at,
+        first_received: received.received_at,
         resolved_at,
         duration: resolved_at.map(|end| end.since(starts_at)),
         labels: received.labels.clone(),
@@ -148,6 +149,7 @@ fn receive_again(slot: &mut Slot, received: &ReceivedAlert) -> Recorded {
         (now.resolved_at, now.duration) = (slot.alert.resolved_at, slot.alert.duration);
     }
     now.timestamp = now.timestamp.max(slot.alert.timestamp);
+    now.first_received = slot.alert.first_received;
     let same = now.status == slot.alert.status
         && now.resolved_at == slot.alert.resolved_at
         && now.labels == slot.alert.labels

@@ -10,6 +10,7 @@ mod crash;
 mod documents;
 mod end_to_end;
 mod harness;
+mod history;
 mod intake;
 mod keys;
 mod knowledge;

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod export;
+mod history;
 mod knowledge;
 mod leases;
 mod migrations;

@@ -1,9 +1,6 @@
 //! What is kept: is it well, what happened, and all of it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::response::Response;
 use serde::Serialize;
@@ -13,7 +10,10 @@ use tokio::sync::Mutex;
 use super::super::extract::{Admin, Call, Caller, Viewer};
 use crate::{
     coordination::CoordinationStatus,
-    history::Historical,
+    history::{
+        Aggregation, Historical,
+        export::{Format, take},
+    },
     http::{Error, export, json, parameters::Parameters, state::App},
     model::Collection,
     security::Event,
@@ -91,28 +91,34 @@ async fn probe(app: &App) -> PersistenceHealth {
 pub async fn historical(_: Caller<Viewer>, app: App, call: Call) -> Result<Response, Error> {
     let mut parameters = Parameters::of(&call.parts.uri);
     let days = parameters.number("days", 1..=365).unwrap_or(30);
-    parameters.text("metric", 255);
-    parameters.one_of("aggregation", &["raw", "hourly", "daily"]);
+    let metric = parameters.text("metric", 255);
+    let aggregation = parameters.one_of("aggregation", &Aggregation::NAMES).unwrap_or("raw");
     parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
-    json(&app.totals.of_last(days).await?)
+    let metric = metric.as_deref().map(|name| (name, Aggregation::named(aggregation)));
+    json(&app.totals.of_last(days, metric).await?)
 }
 
 /// `GET /api/persistence/export`: the data itself, streamed from one snapshot.
 #[utoipa::path(get, path = "/api/persistence/export",
-    params(("format" = Option<String>, Query, description = "json"),
-        ("collection" = Option<Vec<String>>, Query, description = "may repeat; all if not given")),
-    responses((status = 200, description = "The data")))]
+    params(("format" = Option<String>, Query, description = "json, ndjson or csv; json if not given"),
+        ("collection" = Option<Vec<String>>, Query,
+            description = "may repeat; all if not given; exactly one for csv")),
+    responses((status = 200, description = "The data, as a file"),
+        (status = 503, description = "Two exports are under way")))]
 pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Response, Error> {
     let mut parameters = Parameters::of(&call.parts.uri);
-    parameters.one_of("format", &["json"]);
+    let format = parameters.one_of("format", &Format::NAMES).and_then(Format::named);
+    let format = format.unwrap_or(Format::Json);
     let collections = parameters.collections("collection");
+    if format == Format::Csv && collections.len() != 1 {
+        parameters.wrong("collection", "csv is a table of exactly one collection".into());
+    }
     parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
-    let schema_version = app.store.schema_version().await?;
-    let snapshot = app.store.export(collections.clone()).await?;
+    let permit = app.exports.take()?;
     let names: Vec<_> = collections.iter().map(|collection| collection.name()).collect();
-    let details = json!({ "key": caller.key.label, "format": "json", "collections": names });
+    let taken = take(app.store.as_ref(), app.clock.as_ref(), format, collections).await?;
+    let details =
+        json!({ "key": caller.key.label, "format": format.as_str(), "collections": names });
     call.about.audit(&app, Event::DataExport, details);
-    let head =
-        export::Head { export_date: app.clock.now(), schema_version, backend: app.store.backend() };
-    Ok(export::json(Arc::new(head), snapshot))
+    Ok(export::response(taken, format, export::accepts_gzip(&call.parts.headers), permit))
 }

@@ -139,13 +139,13 @@ fn write_fault(error: &Document) -> Fault {
     }
 }
 
-/// Deletes what matches.
+/// Deletes what matches, and says how much that was.
 pub(super) async fn delete(
     db: &Database,
     session: Option<&mut ClientSession>,
     collection: Collection,
     query: Document,
-) -> Result<(), Fault> {
+) -> Result<u64, Fault> {
     let mut command = doc! {
         "delete": collection.name(),
         "deletes": [doc! { "q": query, "limit": 0 }],
@@ -154,7 +154,9 @@ pub(super) async fn delete(
         command.insert("writeConcern", write_concern_document());
     }
     let reply = run(db, session, command).await?;
-    read_reply(&reply, 0, &mut Updated::default())
+    let mut deleted = Updated::default();
+    read_reply(&reply, 0, &mut deleted)?;
+    Ok(deleted.hit as u64)
 }
 
 #[cfg(test)]

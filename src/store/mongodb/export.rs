@@ -18,7 +18,7 @@ use super::{
     LONG, MongoStore,
     fault::Fault,
     lease,
-    wire::{alert, entry, integer, json_object},
+    wire::{alert, entry, integer, json_object, sample},
     within,
 };
 use crate::{model::Collection, store::Export};
@@ -122,7 +122,8 @@ fn text(collection: Collection, document: Document) -> String {
     let ours = match collection {
         Collection::Alerts => alert(&document).and_then(|alert| serde_json::to_value(alert).ok()),
         Collection::KnowledgeBase => entry_value(&document),
-        Collection::Metrics | Collection::Consolidations | Collection::SystemState => None,
+        Collection::Metrics => sample(&document).and_then(|s| serde_json::to_value(s).ok()),
+        Collection::Consolidations | Collection::SystemState => None,
     };
     ours.unwrap_or_else(|| Value::Object(plain(document))).to_string()
 }

@@ -8,11 +8,11 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     MongoStore,
     fault::Fault,
-    wire::{date, integer},
+    wire::{date, integer, json, number},
 };
 use crate::{
-    model::{Collection, Time},
-    store::AlertCounts,
+    model::{Collection, Consolidation, MetricDay, Time, consolidation_from_json},
+    store::{AlertCounts, Issue},
 };
 
 /// How many documents each collection holds, from the server's own book-keeping.
@@ -41,11 +41,118 @@ pub(super) async fn sample_counts(
     grouped(store, Collection::Metrics, since, "$name", "unnamed").await
 }
 
-/// `date` is the day as `YYYY-MM-DD`; the old orchestrator may have written a BSON date.
-pub(super) async fn consolidation_count(store: &MongoStore, since: Time) -> Result<u64, Fault> {
-    let day: String = since.to_string().chars().take("YYYY-MM-DD".len()).collect();
-    let either = doc! { "$or": [{ "date": { "$gte": day } }, { "date": { "$gte": date(since) } }] };
-    Ok(store.documents(Collection::Consolidations).count_documents(either).await?)
+pub(super) async fn received_counts(
+    store: &MongoStore,
+    from: Time,
+    until: Time,
+) -> Result<AlertCounts, Fault> {
+    let pipeline = [
+        doc! { "$match": first_received(from, until) },
+        doc! { "$group": { "_id": "$severity", "count": { "$sum": 1 } } },
+    ];
+    let by_severity = counted(store, Collection::Alerts, pipeline, "none").await?;
+    Ok(AlertCounts { total: by_severity.values().sum(), by_severity })
+}
+
+/// Alerts of the old orchestrator, and from before migration 3, have a last receipt only.
+fn first_received(from: Time, until: Time) -> Document {
+    let period = doc! { "$gte": date(from), "$lt": date(until) };
+    doc! { "$or": [
+        { "firstReceived": period.clone() },
+        { "firstReceived": null, "timestamp": period },
+    ] }
+}
+
+pub(super) async fn issues(
+    store: &MongoStore,
+    from: Time,
+    until: Time,
+) -> Result<Vec<Issue>, Fault> {
+    let if_resolved = |value: Bson| {
+        doc! { "$sum": { "$cond": [{ "$eq": ["$status", "resolved"] }, value, 0] } }
+    };
+    let pipeline = [
+        doc! { "$match": first_received(from, until) },
+        doc! { "$group": {
+            "_id": { "name": "$name", "cause": "$labels.cause", "severity": "$severity" },
+            "count": { "$sum": 1 },
+            "resolved": if_resolved(1.into()),
+            "resolveMs": if_resolved("$duration".into()),
+        } },
+    ];
+    let groups = store.documents(Collection::Alerts).aggregate(pipeline).await?;
+    let groups: Vec<Document> = groups.try_collect().await?;
+    Ok(groups.iter().map(issue).collect())
+}
+
+fn issue(group: &Document) -> Issue {
+    let of = group.get_document("_id").ok();
+    let text = |name: &str, missing: &str| {
+        of.and_then(|of| of.get_str(name).ok()).unwrap_or(missing).to_owned()
+    };
+    let whole = |name: &str| group.get(name).and_then(integer).unwrap_or(0);
+    Issue {
+        name: text("name", "unnamed"),
+        cause: text("cause", ""),
+        severity: text("severity", "none"),
+        count: whole("count").unsigned_abs(),
+        resolved: whole("resolved").unsigned_abs(),
+        resolve_ms: whole("resolveMs"),
+    }
+}
+
+pub(super) async fn sample_days(
+    store: &MongoStore,
+    from: Time,
+    until: Time,
+) -> Result<BTreeMap<String, MetricDay>, Fault> {
+    let pipeline = [
+        doc! { "$match": { "timestamp": { "$gte": date(from), "$lt": date(until) } } },
+        doc! { "$group": {
+            "_id": "$name",
+            "count": { "$sum": 1 },
+            "min": { "$min": "$value" },
+            "max": { "$max": "$value" },
+            "avg": { "$avg": "$value" },
+        } },
+    ];
+    let groups = store.documents(Collection::Metrics).aggregate(pipeline).await?;
+    let groups: Vec<Document> = groups.try_collect().await?;
+    let days = groups.iter().map(|group| {
+        let value = |field: &str| group.get(field).and_then(number).unwrap_or(0.0);
+        let count = group.get("count").and_then(integer).unwrap_or(0).unsigned_abs();
+        let day = MetricDay { count, min: value("min"), max: value("max"), avg: value("avg") };
+        (name(group, "unnamed"), day)
+    });
+    Ok(days.collect())
+}
+
+pub(super) async fn consolidations_after(
+    store: &MongoStore,
+    time: Time,
+) -> Result<Vec<Consolidation>, Fault> {
+    let after = doc! { "timestamp": { "$gt": date(time) } };
+    let consolidations = store.documents(Collection::Consolidations);
+    let days = consolidations.find(after).sort(doc! { "timestamp": 1 }).await?;
+    let days: Vec<Document> = days.try_collect().await?;
+    let days = days.into_iter().map(|day| consolidation_from_json(&json(Bson::Document(day))));
+    Ok(days.flatten().collect())
+}
+
+/// The least of each, from its index. An alert without a first receipt counts by its last.
+pub(super) async fn history_start(store: &MongoStore) -> Result<Option<Time>, Fault> {
+    let least = |collection, field: &'static str, query: Document| async move {
+        let first = store.documents(collection).find_one(query).sort(doc! { field: 1 }).await?;
+        let first = first.and_then(|document| document.get_datetime(field).ok().copied());
+        Ok::<_, Fault>(first.map(|first| Time::from_millis(first.timestamp_millis())))
+    };
+    let dated = doc! { "firstReceived": { "$gte": date(Time::from_millis(i64::MIN)) } };
+    let (first, last, samples) = futures::try_join!(
+        least(Collection::Alerts, "firstReceived", dated),
+        least(Collection::Alerts, "timestamp", doc! {}),
+        least(Collection::Metrics, "timestamp", doc! {}),
+    )?;
+    Ok(first.into_iter().chain(last).chain(samples).min())
 }
 
 /// Documents with a `timestamp` at or after `since`, counted by a field.
@@ -60,6 +167,15 @@ async fn grouped(
         doc! { "$match": { "timestamp": { "$gte": date(since) } } },
         doc! { "$group": { "_id": field, "count": { "$sum": 1 } } },
     ];
+    counted(store, collection, pipeline, missing).await
+}
+
+async fn counted(
+    store: &MongoStore,
+    collection: Collection,
+    pipeline: [Document; 2],
+    missing: &str,
+) -> Result<BTreeMap<String, u64>, Fault> {
     let mut groups = store.documents(collection).aggregate(pipeline).await?;
     let mut counts = BTreeMap::new();
     while let Some(group) = groups.try_next().await? {

@@ -17,7 +17,7 @@ use super::{
     command::{self, upsert},
     fault::Fault,
     transaction::{Work, transact},
-    wire::{ENTRY_OPTIONAL, date, entry, entry_fields},
+    wire::{ENTRY_OPTIONAL, date, entry, entry_fields, missing},
 };
 use crate::model::{Category, Collection, Entry, EntryChange, Learning, Severity, Time};
 
@@ -197,12 +197,11 @@ fn rewrite_statement(entry: &Entry) -> Document {
 }
 
 fn missing_fields(fields: &Document) -> Document {
-    let missing = ENTRY_OPTIONAL.iter().filter(|name| !fields.contains_key(name));
-    missing.map(|name| ((*name).to_owned(), "".into())).collect()
+    missing(fields, &ENTRY_OPTIONAL)
 }
 
 /// Writes the entry whole, over every document that is read as it.
-fn put_statement(entry: &Entry) -> Document {
+pub(super) fn put_statement(entry: &Entry) -> Document {
     let fields = entry_fields(entry);
     let missing = missing_fields(&fields);
     let mut update = doc! { "$set": fields, "$setOnInsert": { "_id": &entry.id } };

@@ -14,8 +14,11 @@ mod fault;
 mod history;
 mod knowledge;
 mod lease;
+mod put;
 mod record;
+mod retention;
 mod schema;
+mod series;
 mod transaction;
 mod wire;
 
@@ -27,9 +30,12 @@ use secrecy::SecretString;
 
 use self::fault::Fault;
 use super::{
-    AlertCounts, Backend, Export, Learn, Recording, Result, Store, StoreError, migrate::Schema,
+    AlertCounts, Backend, Bucket, Buckets, Expired, Export, Issue, Learn, PatternOf, Recording,
+    Result, Store, StoreError, Stored, migrate::Schema,
 };
-use crate::model::{Collection, Entry, EntryChange, ReceivedAlert, Time};
+use crate::model::{
+    Collection, Consolidation, Entry, EntryChange, MetricDay, ReceivedAlert, Sample, Time,
+};
 
 // The driver waits for a server that has stopped answering as long as the socket is open, so every
 // operation has a limit here: for a few documents, for a group, and for a whole collection.
@@ -120,8 +126,68 @@ impl Store for MongoStore {
         within(LONG, history::sample_counts(self, since)).await
     }
 
-    async fn consolidation_count(&self, since: Time) -> Result<u64> {
-        within(LONG, history::consolidation_count(self, since)).await
+    async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
+        within(LONG, history::received_counts(self, from, until)).await
+    }
+
+    async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
+        within(WHOLE, history::issues(self, from, until)).await
+    }
+
+    async fn sample_days(&self, from: Time, until: Time) -> Result<BTreeMap<String, MetricDay>> {
+        within(WHOLE, history::sample_days(self, from, until)).await
+    }
+
+    async fn samples(
+        &self,
+        name: &str,
+        from: Time,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<Sample>> {
+        within(LONG, series::samples(self, name, from, until, limit)).await
+    }
+
+    async fn sample_buckets(&self, name: &str, buckets: Buckets) -> Result<Vec<Bucket>> {
+        within(LONG, series::buckets(self, name, buckets)).await
+    }
+
+    async fn consolidations_after(&self, time: Time) -> Result<Vec<Consolidation>> {
+        within(LONG, history::consolidations_after(self, time)).await
+    }
+
+    async fn history_start(&self) -> Result<Option<Time>> {
+        within(LONG, history::history_start(self)).await
+    }
+
+    async fn put(&self, documents: Vec<Stored>) -> Result<()> {
+        within(WHOLE, put::put(self, documents)).await
+    }
+
+    async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)> {
+        within(WHOLE, retention::expired_counts(self, alerts, samples)).await
+    }
+
+    async fn expire_alerts(
+        &self,
+        before: Time,
+        limit: u32,
+        pattern_of: PatternOf,
+    ) -> Result<Expired> {
+        let batch = retention::Batch { before, limit, pattern_of };
+        within(WHOLE, retention::expire_alerts(self, batch)).await
+    }
+
+    async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64> {
+        within(WHOLE, retention::expire_samples(self, before, limit)).await
+    }
+
+    async fn last_retention(&self) -> Result<Option<Time>> {
+        within(SHORT, retention::last(self)).await
+    }
+
+    async fn note_retention(&self, at: Time) -> Result<()> {
+        within(SHORT, retention::note(self, at)).await
     }
 
     async fn export(&self, collections: Vec<Collection>) -> Result<Export> {

@@ -18,7 +18,7 @@ use super::{
     fault::Fault,
     knowledge,
     transaction::{Work, transact},
-    wire::{ALERT_OPTIONAL, alert, alert_fields, alert_id, date},
+    wire::{ALERT_OPTIONAL, alert, alert_fields, alert_id, date, missing},
 };
 use crate::{
     model::{Alert, AlertKey, Collection, Learning, Outcome, ReceivedAlert, Recorded},
@@ -144,13 +144,12 @@ fn statement(write: &Write) -> Document {
     match write {
         Write::Insert(alert) | Write::Replace(alert) => {
             let fields = alert_fields(alert);
-            let missing: Document = ALERT_OPTIONAL
-                .iter()
-                .filter(|name| !fields.contains_key(name))
-                .map(|name| ((*name).to_owned(), "".into()))
-                .collect();
-            let mut update =
-                doc! { "$set": fields, "$max": { "timestamp": date(alert.timestamp) } };
+            let missing = missing(&fields, &ALERT_OPTIONAL);
+            let mut update = doc! {
+                "$set": fields,
+                "$max": { "timestamp": date(alert.timestamp) },
+                "$min": { "firstReceived": date(alert.first_received) },
+            };
             if !missing.is_empty() {
                 update.insert("$unset", missing);
             }

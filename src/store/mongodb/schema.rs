@@ -34,6 +34,11 @@ pub(super) static MIGRATIONS: &[Migration] = &[
         name: "indexes",
         script: include_str!("../../../migrations/mongodb/0002_indexes.json"),
     },
+    Migration {
+        number: 3,
+        name: "history",
+        script: include_str!("../../../migrations/mongodb/0003_history.json"),
+    },
 ];
 
 const VERSION_KEY: &str = "schema_version";

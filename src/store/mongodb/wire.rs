@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde_json::{Map, Value};
 
-use crate::model::{Alert, AlertKey, Entry, Status, Time, entry_from_json};
+use crate::model::{Alert, AlertKey, Entry, Sample, Status, Time, entry_from_json};
 
 pub(super) fn date(time: Time) -> DateTime {
     DateTime::from_millis(time.millis())
@@ -22,7 +22,8 @@ pub(super) fn alert_id(key: &AlertKey) -> String {
     format!("{}:{}", key.fingerprint, key.starts_at.millis())
 }
 
-/// What every write of an alert sets. `timestamp` is not among it, because it only moves on.
+/// What every write of an alert sets. `timestamp` and `firstReceived` are not among it, because
+/// the one only moves on and the other only back.
 pub(super) fn alert_fields(alert: &Alert) -> Document {
     let mut fields = doc! {
         "fingerprint": &alert.fingerprint,
@@ -70,6 +71,8 @@ pub(super) fn alert(document: &Document) -> Option<Alert> {
         },
         message: text("message")?,
         timestamp: at("timestamp")?,
+        // Alerts from before migration 3 have none.
+        first_received: at("firstReceived").or_else(|| at("timestamp"))?,
         resolved_at: at("resolvedAt"),
         duration: document.get("duration").and_then(integer),
         labels: text_map(document.get_document("labels").ok()?),
@@ -78,6 +81,41 @@ pub(super) fn alert(document: &Document) -> Option<Alert> {
         receiver: text("receiver"),
     };
     (document.get_str("_id").ok()? == alert_id(&alert.key())).then_some(alert)
+}
+
+/// What to unset of the optional fields when a document is written whole.
+pub(super) fn missing(fields: &Document, optional: &[&str]) -> Document {
+    let missing = optional.iter().filter(|name| !fields.contains_key(name));
+    missing.map(|name| ((*name).to_owned(), "".into())).collect()
+}
+
+/// The `_id` of a sample: its name, time and labels, so that it is written once.
+pub(super) fn sample_id(sample: &Sample) -> String {
+    let labels = sample.labels.iter().map(|(name, value)| format!(":{name}={value}"));
+    format!("{}:{}{}", sample.name, sample.timestamp.millis(), labels.collect::<String>())
+}
+
+/// All fields of a sample.
+pub(super) fn sample_fields(sample: &Sample) -> Document {
+    doc! {
+        "name": &sample.name,
+        "value": sample.value,
+        "unit": &sample.unit,
+        "timestamp": date(sample.timestamp),
+        "labels": texts(&sample.labels),
+    }
+}
+
+/// The sample in a document, whoever wrote it; `None` without a name, a time and a number.
+pub(super) fn sample(document: &Document) -> Option<Sample> {
+    let text = |name: &str| document.get_str(name).map(str::to_owned);
+    Some(Sample {
+        name: text("name").ok()?,
+        value: document.get("value").and_then(number).filter(|value| value.is_finite())?,
+        unit: text("unit").unwrap_or_default(),
+        timestamp: time(*document.get_datetime("timestamp").ok()?),
+        labels: document.get_document("labels").map(text_map).unwrap_or_default(),
+    })
 }
 
 fn text_map(document: &Document) -> BTreeMap<String, String> {
@@ -93,6 +131,14 @@ pub(super) fn integer(value: &Bson) -> Option<i64> {
         Bson::Double(n) => Some(*n as i64),
         Bson::String(text) => text.trim().parse().ok(),
         _ => None,
+    }
+}
+
+/// A number, however the database holds it.
+pub(super) fn number(value: &Bson) -> Option<f64> {
+    match value {
+        Bson::Double(n) => Some(*n),
+        other => integer(other).map(|n| n as f64),
     }
 }
 
@@ -179,7 +225,7 @@ mod tests {
         serde_json::from_value(json!({
             "fingerprint": "f", "startsAt": "2026-11-24T10:00:00.123Z", "name": "Disk",
             "severity": "page", "status": "resolved", "message": "voll ü", "labels": {"a.b": "$c"},
-            "timestamp": "2026-11-24T11:00:00Z", "resolvedAt": "2026-11-24T10:30:00Z",
+            "timestamp": "2026-11-24T11:00:00Z", "firstReceived": "2026-11-24T10:01:00Z", "resolvedAt": "2026-11-24T10:30:00Z",
             "duration": 1_799_877, "annotations": {}, "generatorURL": "http://p", "receiver": "r",
         }))
         .unwrap()
@@ -189,6 +235,7 @@ mod tests {
         let mut document = alert_fields(alert);
         document.insert("_id", alert_id(&alert.key()));
         document.insert("timestamp", date(alert.timestamp));
+        document.insert("firstReceived", date(alert.first_received));
         document
     }
 

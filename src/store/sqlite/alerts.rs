@@ -69,15 +69,16 @@ fn apply(tx: &Transaction<'_>, write: &Write) -> rusqlite::Result<()> {
 pub fn put(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
         "INSERT INTO alerts (fingerprint, startsAt, name, severity, status, message, timestamp,
-             resolvedAt, duration, labels, annotations, generatorURL, receiver)
+             resolvedAt, duration, labels, annotations, generatorURL, receiver, firstReceived)
          VALUES (:fingerprint, :startsAt, :name, :severity, :status, :message, :timestamp,
-             :resolvedAt, :duration, :labels, :annotations, :generatorURL, :receiver)
+             :resolvedAt, :duration, :labels, :annotations, :generatorURL, :receiver, :firstReceived)
          ON CONFLICT (fingerprint, startsAt) DO UPDATE SET
              name = excluded.name, severity = excluded.severity, status = excluded.status,
              message = excluded.message, timestamp = excluded.timestamp,
              resolvedAt = excluded.resolvedAt, duration = excluded.duration,
              labels = excluded.labels, annotations = excluded.annotations,
-             generatorURL = excluded.generatorURL, receiver = excluded.receiver",
+             generatorURL = excluded.generatorURL, receiver = excluded.receiver,
+             firstReceived = excluded.firstReceived",
     )?;
     put.execute(named_params! {
         ":fingerprint": alert.fingerprint,
@@ -93,6 +94,7 @@ pub fn put(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
         ":annotations": json(&alert.annotations)?,
         ":generatorURL": alert.generator_url,
         ":receiver": alert.receiver,
+        ":firstReceived": alert.first_received.millis(),
     })?;
     Ok(())
 }
@@ -107,6 +109,7 @@ fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
         status: if status == Status::Resolved.as_str() { Status::Resolved } else { Status::Firing },
         message: row.get("message")?,
         timestamp: Time::from_millis(row.get("timestamp")?),
+        first_received: Time::from_millis(row.get("firstReceived")?),
         resolved_at: row.get::<_, Option<i64>>("resolvedAt")?.map(Time::from_millis),
         duration: row.get("duration")?,
         labels: map(row, "labels")?,

@@ -89,7 +89,7 @@ fn stream_one(
         other => format!("SELECT * FROM {other} ORDER BY rowid"),
     };
     let mut select = connection.prepare(&sql)?;
-    let names: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = select.column_names().map(str::to_owned).collect();
     let mut rows = select.query([])?;
     let mut piece = Vec::with_capacity(PIECE);
     while let Some(row) = rows.next()? {
@@ -143,7 +143,7 @@ fn append(text: &mut String, column: &str, value: ValueRef<'_>) -> rusqlite::Res
 }
 
 fn is_time(column: &str) -> bool {
-    matches!(column, "startsAt" | "timestamp" | "resolvedAt")
+    matches!(column, "startsAt" | "timestamp" | "resolvedAt" | "firstReceived")
 }
 
 /// Columns that hold JSON texts of this program's own making.

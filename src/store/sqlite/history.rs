@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
+use super::json::from_json;
 use crate::{
-    model::{Collection, Time},
-    store::AlertCounts,
+    model::{Collection, Consolidation, MetricDay, Time},
+    store::{AlertCounts, Issue},
 };
 
 /// How many documents each collection holds.
@@ -54,13 +55,90 @@ pub fn sample_counts(
     )
 }
 
-/// Consolidations of days at or after `since`.
-pub fn consolidation_count(connection: &Connection, since: Time) -> rusqlite::Result<u64> {
-    connection.query_row(
-        "SELECT count(*) FROM consolidations WHERE timestamp >= ?1",
-        [since.millis()],
-        |row| row.get(0),
-    )
+/// Alerts first received in a period.
+pub fn received_counts(
+    connection: &Connection,
+    from: Time,
+    until: Time,
+) -> rusqlite::Result<AlertCounts> {
+    let mut select = connection.prepare_cached(
+        "SELECT severity, count(*) FROM alerts
+         WHERE firstReceived >= ?1 AND firstReceived < ?2 GROUP BY severity",
+    )?;
+    let rows = select
+        .query_map((from.millis(), until.millis()), |row| Ok((row.get(0)?, row.get::<_, u64>(1)?)));
+    let by_severity: BTreeMap<String, u64> = rows?.collect::<Result<_, _>>()?;
+    Ok(AlertCounts { total: by_severity.values().sum(), by_severity })
+}
+
+/// The same by name, cause and severity.
+pub fn issues(connection: &Connection, from: Time, until: Time) -> rusqlite::Result<Vec<Issue>> {
+    let mut select = connection.prepare_cached(
+        "SELECT name, coalesce(labels ->> '$.cause', '') AS cause, severity, count(*),
+             count(*) FILTER (WHERE status = 'resolved'),
+             coalesce(sum(duration) FILTER (WHERE status = 'resolved'), 0)
+         FROM alerts WHERE firstReceived >= ?1 AND firstReceived < ?2
+         GROUP BY name, cause, severity",
+    )?;
+    let issues = select.query_map((from.millis(), until.millis()), |row| {
+        Ok(Issue {
+            name: row.get(0)?,
+            cause: row.get(1)?,
+            severity: row.get(2)?,
+            count: row.get(3)?,
+            resolved: row.get(4)?,
+            resolve_ms: row.get(5)?,
+        })
+    })?;
+    issues.collect()
+}
+
+/// Samples of a period, summed up by name.
+pub fn sample_days(
+    connection: &Connection,
+    from: Time,
+    until: Time,
+) -> rusqlite::Result<BTreeMap<String, MetricDay>> {
+    let mut select = connection.prepare_cached(
+        "SELECT name, count(*), min(value), max(value), avg(value) FROM metrics
+         WHERE timestamp >= ?1 AND timestamp < ?2 GROUP BY name",
+    )?;
+    let days = select.query_map((from.millis(), until.millis()), |row| {
+        let day =
+            MetricDay { count: row.get(1)?, min: row.get(2)?, max: row.get(3)?, avg: row.get(4)? };
+        Ok((row.get(0)?, day))
+    })?;
+    days.collect()
+}
+
+/// Consolidations of days that ended after `time`, the earliest first.
+pub fn consolidations_after(
+    connection: &Connection,
+    time: Time,
+) -> rusqlite::Result<Vec<Consolidation>> {
+    let mut select = connection
+        .prepare_cached("SELECT * FROM consolidations WHERE timestamp > ?1 ORDER BY timestamp")?;
+    let days = select.query_map([time.millis()], |row| {
+        Ok(Consolidation {
+            date: row.get("date")?,
+            timestamp: Time::from_millis(row.get("timestamp")?),
+            alerts: from_json(row.get_ref("alerts")?.as_str()?)?,
+            metrics: from_json(row.get_ref("metrics")?.as_str()?)?,
+            summary: row.get("summary")?,
+            insights: from_json(row.get_ref("insights")?.as_str()?)?,
+            recommendations: from_json(row.get_ref("recommendations")?.as_str()?)?,
+            kb_entries_generated: row.get("kbEntriesGenerated")?,
+        })
+    })?;
+    days.collect()
+}
+
+/// When the first alert was first received, or the first sample taken.
+pub fn history_start(connection: &Connection) -> rusqlite::Result<Option<Time>> {
+    let least = |sql| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+    let alerts = least("SELECT min(firstReceived) FROM alerts")?;
+    let samples = least("SELECT min(timestamp) FROM metrics")?;
+    Ok(alerts.into_iter().chain(samples).min().map(Time::from_millis))
 }
 
 fn grouped(

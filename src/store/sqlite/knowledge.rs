@@ -137,7 +137,7 @@ fn text_params(entry: &Entry) -> rusqlite::Result<Vec<(&'static str, Box<dyn ToS
 /// One entry, by way of the same lenient reader that MongoDB's documents take.
 pub fn entry(row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
     let mut document = serde_json::Map::new();
-    for (index, name) in row.as_ref().column_names().into_iter().enumerate() {
+    for (index, name) in row.as_ref().column_names().enumerate() {
         document.insert(name.to_owned(), value(name, row.get_ref(index)?));
     }
     Ok(entry_from_json(&Value::Object(document)))

@@ -10,8 +10,11 @@ mod export;
 mod history;
 mod json;
 mod knowledge;
+mod put;
 mod readers;
+mod retention;
 mod schema;
+mod series;
 mod state;
 mod writer;
 
@@ -20,8 +23,14 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use self::{connection::DatabaseFile, readers::Readers, writer::Writer};
-use super::{AlertCounts, Backend, Export, Learn, Recording, Result, Store, migrate};
-use crate::model::{Clock, Collection, Entry, EntryChange, ReceivedAlert, SystemClock, Time};
+use super::{
+    AlertCounts, Backend, Bucket, Buckets, Expired, Export, Issue, Learn, PatternOf, Recording,
+    Result, Store, Stored, migrate,
+};
+use crate::model::{
+    Clock, Collection, Consolidation, Entry, EntryChange, MetricDay, ReceivedAlert, Sample,
+    SystemClock, Time,
+};
 
 /// A store in one file.
 pub struct SqliteStore {
@@ -66,11 +75,11 @@ impl Store for SqliteStore {
     }
 
     async fn schema_version(&self) -> Result<u32> {
-        self.readers.read(|connection| state::schema_version(connection)).await
+        self.readers.read(state::schema_version).await
     }
 
     async fn collection_counts(&self) -> Result<Vec<(Collection, u64)>> {
-        self.readers.read(|connection| history::collection_counts(connection)).await
+        self.readers.read(history::collection_counts).await
     }
 
     async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording> {
@@ -90,15 +99,82 @@ impl Store for SqliteStore {
     }
 
     async fn firing_alerts(&self) -> Result<u64> {
-        self.readers.read(|connection| history::firing_alerts(connection)).await
+        self.readers.read(history::firing_alerts).await
     }
 
     async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
         self.readers.read(move |connection| history::sample_counts(connection, since)).await
     }
 
-    async fn consolidation_count(&self, since: Time) -> Result<u64> {
-        self.readers.read(move |connection| history::consolidation_count(connection, since)).await
+    async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
+        self.readers.read(move |connection| history::received_counts(connection, from, until)).await
+    }
+
+    async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
+        self.readers.read(move |connection| history::issues(connection, from, until)).await
+    }
+
+    async fn sample_days(&self, from: Time, until: Time) -> Result<BTreeMap<String, MetricDay>> {
+        self.readers.read(move |connection| history::sample_days(connection, from, until)).await
+    }
+
+    async fn samples(
+        &self,
+        name: &str,
+        from: Time,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<Sample>> {
+        let name = name.to_owned();
+        self.readers
+            .read(move |connection| series::samples(connection, &name, from, until, limit))
+            .await
+    }
+
+    async fn sample_buckets(&self, name: &str, buckets: Buckets) -> Result<Vec<Bucket>> {
+        let name = name.to_owned();
+        self.readers.read(move |connection| series::buckets(connection, &name, buckets)).await
+    }
+
+    async fn consolidations_after(&self, time: Time) -> Result<Vec<Consolidation>> {
+        self.readers.read(move |connection| history::consolidations_after(connection, time)).await
+    }
+
+    async fn history_start(&self) -> Result<Option<Time>> {
+        self.readers.read(history::history_start).await
+    }
+
+    async fn put(&self, documents: Vec<Stored>) -> Result<()> {
+        self.writer
+            .write(move |tx| documents.into_iter().try_for_each(|document| put::put(tx, document)))
+            .await
+    }
+
+    async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)> {
+        self.readers
+            .read(move |connection| retention::expired_counts(connection, alerts, samples))
+            .await
+    }
+
+    async fn expire_alerts(
+        &self,
+        before: Time,
+        limit: u32,
+        pattern_of: PatternOf,
+    ) -> Result<Expired> {
+        self.writer.write(move |tx| retention::expire_alerts(tx, before, limit, pattern_of)).await
+    }
+
+    async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64> {
+        self.writer.write(move |tx| retention::expire_samples(tx, before, limit)).await
+    }
+
+    async fn last_retention(&self) -> Result<Option<Time>> {
+        self.readers.read(retention::last).await
+    }
+
+    async fn note_retention(&self, at: Time) -> Result<()> {
+        self.writer.write(move |tx| retention::note(tx, at)).await
     }
 
     async fn export(&self, collections: Vec<Collection>) -> Result<Export> {

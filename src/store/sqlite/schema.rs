@@ -23,6 +23,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "indexes",
         script: include_str!("../../../migrations/sqlite/0002_indexes.sql"),
     },
+    Migration {
+        number: 3,
+        name: "history",
+        script: include_str!("../../../migrations/sqlite/0003_history.sql"),
+    },
 ];
 
 #[derive(Serialize, Deserialize)]

@@ -126,7 +126,7 @@ async fn an_alert_is_stored_with_everything_that_came_with_it(store: &dyn Store)
     let common = serde_json::json!({
         "fingerprint": "a", "startsAt": "2026-11-24T10:00:00.123Z", "name": "DiskFull",
         "severity": "warning", "status": "firing", "message": "the disk of db-1 is full",
-        "timestamp": "2026-11-24T10:01:00.123Z",
+        "timestamp": "2026-11-24T10:01:00.123Z", "firstReceived": "2026-11-24T10:01:00.123Z",
         "labels": {"alertname": "DiskFull", "dotted.name": "Füllstand 100 % $x"},
         "annotations": {"summary": "the disk is full"},
         "generatorURL": "http://prometheus/graph", "receiver": "orchestrator",
@@ -136,6 +136,7 @@ async fn an_alert_is_stored_with_everything_that_came_with_it(store: &dyn Store)
     over["fingerprint"] = "b".into();
     over["status"] = "resolved".into();
     over["timestamp"] = "2026-11-24T10:10:00.123Z".into();
+    over["firstReceived"] = "2026-11-24T10:10:00.123Z".into();
     over["resolvedAt"] = "2026-11-24T10:10:00.123Z".into();
     over["duration"] = 600_000.into();
     assert_eq!(stored[1], over);

@@ -108,7 +108,7 @@ async fn collections_are_counted(store: &dyn Store) {
     assert!(counts.contains(&(Collection::KnowledgeBase, 1)), "{counts:?}");
     assert!(counts.contains(&(Collection::Metrics, 0)), "{counts:?}");
     assert!(store.sample_counts(at(0)).await.unwrap().is_empty());
-    assert_eq!(store.consolidation_count(at(0)).await.unwrap(), 0);
+    assert_eq!(store.consolidations_after(at(0)).await.unwrap(), []);
 }
 
 /// Counts and documents are those of the moment at which the export began.

@@ -1,0 +1,112 @@
+//! `orchestrator retention`: sums up days that ended and deletes what is old, once, as the
+//! service does every day; or tells what it would do.
+
+use std::{fmt::Write, sync::Arc};
+
+use indicatif::ProgressBar;
+use parking_lot::Mutex;
+
+use super::{
+    Failure, output, progress,
+    serve::{failed, runtime, watch_signals},
+};
+use crate::{
+    config::Settings,
+    history::{Calendar, Keeper, Report, Watcher, audit},
+    model::SystemClock,
+    security::AuditLog,
+    service::open_store,
+    shutdown::Phase,
+    store::{Expired, Store},
+    telemetry::{Metrics, logging},
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Show what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Does it on the store that is configured.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let settings = Settings::from_process()?;
+    logging::init(&settings.log).map_err(failed)?;
+    let text = runtime().map_err(failed)?.block_on(async {
+        let store = open_store(&settings).await.map_err(failed)?;
+        let done = retain(&settings, &store, args.dry_run).await;
+        store.close().await;
+        done
+    })?;
+    output::print(&text)
+}
+
+async fn retain(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    dry_run: bool,
+) -> Result<String, Failure> {
+    super::require_schema(store.as_ref()).await?;
+    let (clock, calendar) = (Arc::new(SystemClock), Calendar::local());
+    let watcher = Arc::new(Shown::default());
+    let watched: Arc<dyn Watcher> = Arc::<Shown>::clone(&watcher);
+    let keeper = Keeper::new(Arc::clone(store), clock, calendar, settings.retention, watched);
+    if dry_run {
+        return Ok(told(&keeper.preview().await.map_err(failed)?, "would be"));
+    }
+    let stop = Phase::default();
+    watch_signals(stop.clone()).map_err(failed)?;
+    let report = keeper.run(&stop).await.map_err(failed)?;
+    watcher.finish();
+    let metrics = Metrics::new().map_err(failed)?;
+    let path = &settings.audit_log_path;
+    let log = AuditLog::open(path, Arc::new(SystemClock), metrics.audit_counters());
+    audit(&log.map_err(failed)?, &report, "command line");
+    match report.stopped {
+        true => Err(Failure::Failed(format!("stopped before its end; {}", told(&report, "are")))),
+        false => Ok(told(&report, "are")),
+    }
+}
+
+fn told(report: &Report, verb: &str) -> String {
+    let mut text = String::new();
+    for day in &report.consolidated {
+        let _ = writeln!(text, "{day} {} summed up", verb.replace("are", "is"));
+    }
+    let Report { alerts, samples, alerts_before, samples_before, .. } = report;
+    let _ = writeln!(text, "{alerts} alerts last received before {alerts_before} {verb} deleted");
+    let _ = writeln!(text, "{samples} samples taken before {samples_before} {verb} deleted");
+    text
+}
+
+/// Shows a bar.
+#[derive(Default)]
+struct Shown(Mutex<Option<ProgressBar>>);
+
+impl Shown {
+    fn behind(&self, deleted: u64) {
+        if let Some(bar) = self.0.lock().as_ref() {
+            bar.inc(deleted);
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = self.0.lock().take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Watcher for Shown {
+    fn expects(&self, alerts: u64, samples: u64) {
+        *self.0.lock() = Some(progress::bar("deleting", alerts + samples));
+    }
+
+    fn alerts_expired(&self, expired: &Expired) {
+        self.behind(expired.deleted);
+    }
+
+    fn samples_expired(&self, deleted: u64) {
+        self.behind(deleted);
+    }
+}

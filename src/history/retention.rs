@@ -1,0 +1,329 @@
+//! Keeping the history: days are summed up, then what is old is deleted.
+//!
+//! Nothing is deleted that is not summed up: a run first writes the consolidations that are
+//! missing, and only then deletes, and never beyond the last day that has ended. It deletes in
+//! small batches with pauses as long as they took, so that whoever else wants to write waits for
+//! one batch at most; between two batches it can be stopped, and the next run goes on. Of several
+//! replicas, the one that holds the lease runs.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::civil::Date;
+use tokio::time::Instant;
+
+use super::{
+    Calendar, Schedule,
+    consolidation::{DayFacts, consolidate, usual_days},
+};
+use crate::{
+    config::RetentionSettings,
+    knowledge::pattern_id,
+    model::{Clock, Collection, Consolidation, Entry, Time},
+    shutdown::Phase,
+    store::{Expired, Result, Store, StoreError, Stored},
+};
+
+/// The name of the lease.
+const LEASE: &str = "retention";
+/// How long it lasts when its holder falls silent.
+const LEASE_TTL: Duration = Duration::from_secs(60);
+const LEASE_PROLONGED_EVERY: Duration = Duration::from_secs(15);
+/// How long after its end a day is summed up: what was received before may be on its way into
+/// the store still.
+pub const SETTLE_MS: i64 = 30_000;
+/// How long one batch is to take: a webhook may have to wait for it.
+const BATCH_AIM: Duration = Duration::from_millis(20);
+const BATCH_FIRST: u32 = 200;
+const BATCH_LEAST: u32 = 20;
+const BATCH_MOST: u32 = 5_000;
+
+/// Why a run did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another process runs it.
+    #[error("another process runs retention now")]
+    Busy,
+    /// Another process took the lease over.
+    #[error("the lease of retention was lost to another process")]
+    LeaseLost,
+}
+
+/// What a run did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The days summed up.
+    pub consolidated: Vec<String>,
+    /// Alerts deleted.
+    pub alerts: u64,
+    /// Samples deleted.
+    pub samples: u64,
+    /// Alerts last received before this were old.
+    pub alerts_before: Time,
+    /// Samples taken before this were old.
+    pub samples_before: Time,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+}
+
+/// Hears of what a run does while it does it.
+pub trait Watcher: Send + Sync {
+    /// There are this many documents to delete.
+    fn expects(&self, _alerts: u64, _samples: u64) {}
+    /// A batch of alerts is deleted.
+    fn alerts_expired(&self, _expired: &Expired) {}
+    /// A batch of samples is deleted.
+    fn samples_expired(&self, _deleted: u64) {}
+}
+
+/// Runs retention.
+pub struct Keeper {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    calendar: Calendar,
+    schedule: Schedule,
+    settings: RetentionSettings,
+    holder: String,
+    watcher: Arc<dyn Watcher>,
+}
+
+impl Keeper {
+    /// On this store, by these settings, in this calendar.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        calendar: Calendar,
+        settings: RetentionSettings,
+        watcher: Arc<dyn Watcher>,
+    ) -> Self {
+        let schedule = Schedule::daily(calendar.clone(), settings.at);
+        let holder = uuid::Uuid::new_v4().to_string();
+        Self { store, clock, calendar, schedule, settings, holder, watcher }
+    }
+
+    /// When a run is due next.
+    pub fn next_due(&self) -> Time {
+        self.schedule.next(self.settled()).plus_millis(SETTLE_MS)
+    }
+
+    /// Now, without what may be on its way still.
+    fn settled(&self) -> Time {
+        self.clock.now().plus_millis(-SETTLE_MS)
+    }
+
+    /// Whether no run has come to its end since one was due last.
+    pub async fn is_due(&self) -> Result<bool> {
+        let due = self.schedule.due(self.settled());
+        Ok(self.store.last_retention().await?.is_none_or(|last| last < due))
+    }
+
+    /// Runs if a run is due and no other replica runs it; `None` if not.
+    pub async fn run_if_due(&self, stop: &Phase) -> Result<Option<Report>, RetentionError> {
+        if !self.is_due().await? {
+            return Ok(None);
+        }
+        let run = async {
+            // Another replica may have run while this one waited for the lease.
+            match self.is_due().await? {
+                true => Ok(Some(self.work(stop).await?)),
+                false => Ok(None),
+            }
+        };
+        match self.with_lease(run).await {
+            Err(RetentionError::Busy) => Ok(None),
+            ran => ran,
+        }
+    }
+
+    /// Runs now.
+    pub async fn run(&self, stop: &Phase) -> Result<Report, RetentionError> {
+        self.with_lease(self.work(stop)).await
+    }
+
+    /// What [`run`](Self::run) would do now.
+    pub async fn preview(&self) -> Result<Report> {
+        let mut report = self.cutoffs();
+        let (alerts, samples) =
+            self.store.expired_counts(report.alerts_before, report.samples_before).await?;
+        let missing = self.missing_days().await?;
+        report.consolidated = missing.iter().map(Date::to_string).collect();
+        Ok(Report { alerts, samples, ..report })
+    }
+
+    async fn with_lease<T>(
+        &self,
+        work: impl Future<Output = Result<T, RetentionError>>,
+    ) -> Result<T, RetentionError> {
+        if !self.store.acquire_lease(LEASE, &self.holder, LEASE_TTL).await? {
+            return Err(RetentionError::Busy);
+        }
+        let done = tokio::select! {
+            done = work => done,
+            () = self.lease_lost() => return Err(RetentionError::LeaseLost),
+        };
+        if let Err(error) = self.store.release_lease(LEASE, &self.holder).await {
+            tracing::warn!(%error, "the lease of retention was not given back; it will run out");
+        }
+        done
+    }
+
+    async fn lease_lost(&self) {
+        loop {
+            tokio::time::sleep(LEASE_PROLONGED_EVERY).await;
+            match self.store.acquire_lease(LEASE, &self.holder, LEASE_TTL).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "the lease of retention was not prolonged"),
+            }
+        }
+    }
+
+    async fn work(&self, stop: &Phase) -> Result<Report, RetentionError> {
+        let began = self.clock.now();
+        let mut report = self.cutoffs();
+        report.consolidated = self.consolidate_missing().await?;
+        let (before_alerts, before_samples) = (report.alerts_before, report.samples_before);
+        let (alerts, samples) = self.store.expired_counts(before_alerts, before_samples).await?;
+        self.watcher.expects(alerts, samples);
+        report.alerts = self.expire(Collection::Alerts, before_alerts, stop).await?;
+        report.samples = self.expire(Collection::Metrics, before_samples, stop).await?;
+        report.stopped = stop.is_draining();
+        if !report.stopped {
+            self.store.note_retention(began).await?;
+        }
+        Ok(report)
+    }
+
+    /// Deletes in batches until there is nothing left or `stop` drains; how much in all.
+    async fn expire(&self, collection: Collection, before: Time, stop: &Phase) -> Result<u64> {
+        let (mut pace, mut all) = (Pace { limit: BATCH_FIRST }, 0);
+        while !stop.is_draining() {
+            let (began, limit) = (Instant::now(), pace.limit);
+            let deleted = self.expire_batch(collection, before, limit).await?;
+            all += deleted;
+            if deleted < u64::from(limit) {
+                break;
+            }
+            tokio::time::sleep(pace.after(began.elapsed())).await;
+        }
+        Ok(all)
+    }
+
+    async fn expire_batch(&self, collection: Collection, before: Time, limit: u32) -> Result<u64> {
+        if collection == Collection::Alerts {
+            let expired = self.store.expire_alerts(before, limit, pattern_id).await?;
+            self.watcher.alerts_expired(&expired);
+            return Ok(expired.deleted);
+        }
+        let deleted = self.store.expire_samples(before, limit).await?;
+        self.watcher.samples_expired(deleted);
+        Ok(deleted)
+    }
+
+    /// What is old: never anything of a day that has not ended.
+    fn cutoffs(&self) -> Report {
+        let now = self.clock.now();
+        let ended = self.calendar.start_of(self.calendar.day_of(self.settled()));
+        let old = |ms: i64| now.plus_millis(-ms).min(ended);
+        Report {
+            alerts_before: old(i64::from(self.settings.alerts_hours) * 3_600_000),
+            samples_before: old(i64::from(self.settings.metrics_days) * 86_400_000),
+            ..Report::default()
+        }
+    }
+
+    /// Days that have ended and are not summed up, the first first, as far back as anything of
+    /// them is kept.
+    async fn missing_days(&self) -> Result<Vec<Date>> {
+        let Some(start) = self.store.history_start().await? else { return Ok(Vec::new()) };
+        let first = self.calendar.day_of(start);
+        let Ok(last) = self.calendar.day_of(self.settled()).yesterday() else {
+            return Ok(Vec::new());
+        };
+        let known = self.store.consolidations_after(self.calendar.start_of(first)).await?;
+        let missing = |day: &Date| !known.iter().any(|known| known.date == day.to_string());
+        Ok(Calendar::days(first, last).filter(missing).collect())
+    }
+
+    /// Sums up the days that are missing; a day of which nothing is known has no document.
+    async fn consolidate_missing(&self) -> Result<Vec<String>> {
+        let missing = self.missing_days().await?;
+        let Some(first) = missing.first() else { return Ok(Vec::new()) };
+        let entries = self.store.entries(None).await?;
+        let a_while_before = self.calendar.start_of(*first).plus_millis(-60 * 86_400_000);
+        let mut known = self.store.consolidations_after(a_while_before).await?;
+        let mut written = Vec::new();
+        for day in missing {
+            let place = known.partition_point(|known| known.date < day.to_string());
+            let Some(consolidation) = self.sum_up(day, &entries, &known[..place]).await? else {
+                continue;
+            };
+            written.push(consolidation.date.clone());
+            known.insert(place, consolidation.clone());
+            self.store.put(vec![Stored::Consolidation(Box::new(consolidation))]).await?;
+        }
+        Ok(written)
+    }
+
+    async fn sum_up(
+        &self,
+        day: Date,
+        entries: &[Entry],
+        before: &[Consolidation],
+    ) -> Result<Option<Consolidation>> {
+        // Where the zone was changed, the day before may have ended later than this one begins.
+        let ended = before.last().map_or(Time::from_millis(i64::MIN), |before| before.timestamp);
+        let from = self.calendar.start_of(day).max(ended);
+        let until = self.calendar.end_of(day);
+        let issues = self.store.issues(from, until).await?;
+        let metrics = self.store.sample_days(from, until).await?;
+        if issues.is_empty() && metrics.is_empty() {
+            return Ok(None);
+        }
+        let alerts = issues.iter().map(|issue| issue.count).sum();
+        let (date, issues, metrics) = (day.to_string(), &issues[..], &metrics);
+        let before = usual_days(before);
+        let facts = DayFacts { date, from, until, alerts, issues, metrics, entries, before };
+        Ok(Some(consolidate(&facts)))
+    }
+}
+
+/// How large the next batch is.
+struct Pace {
+    limit: u32,
+}
+
+impl Pace {
+    /// Learns from how long a batch took; how long to pause now.
+    fn after(&mut self, took: Duration) -> Duration {
+        self.limit = match took {
+            took if took > BATCH_AIM => (self.limit / 2).max(BATCH_LEAST),
+            took if took < BATCH_AIM / 2 => (self.limit + self.limit / 4).min(BATCH_MOST),
+            _ => self.limit,
+        };
+        took.min(BATCH_AIM * 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_shrink_when_they_are_slow_and_grow_when_they_are_fast() {
+        let mut pace = Pace { limit: BATCH_FIRST };
+        assert_eq!(pace.after(BATCH_AIM * 2), BATCH_AIM * 2);
+        assert_eq!(pace.limit, BATCH_FIRST / 2);
+        for _ in 0..50 {
+            pace.after(Duration::ZERO);
+        }
+        assert_eq!(pace.limit, BATCH_MOST);
+        for _ in 0..50 {
+            pace.after(Duration::from_secs(9));
+        }
+        assert_eq!(pace.limit, BATCH_LEAST);
+        assert_eq!(pace.after(Duration::from_secs(9)), BATCH_AIM * 10);
+    }
+}

@@ -1,0 +1,103 @@
+//! What the store is asked about the past, and what it answers.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::model::{Alert, Collection, Consolidation, Entry, Sample, Time};
+
+/// Alerts counted by when they were received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertCounts {
+    /// All of the period.
+    pub total: u64,
+    /// The same by the severity label.
+    pub by_severity: BTreeMap<String, u64>,
+}
+
+/// Alerts of one name, cause and severity that were first received in a period.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Issue {
+    /// The label `alertname`.
+    pub name: String,
+    /// The label `cause`; empty if there is none.
+    pub cause: String,
+    /// The severity label.
+    pub severity: String,
+    /// How many instances.
+    pub count: u64,
+    /// How many of them are resolved.
+    pub resolved: u64,
+    /// How long the resolved ones fired together, in milliseconds.
+    pub resolve_ms: i64,
+}
+
+/// The samples of one metric within one stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// Its number: `(milliseconds since 1970 + offset) / width`, rounded down.
+    pub number: i64,
+    /// How many samples.
+    pub count: u64,
+    /// The least value.
+    pub min: f64,
+    /// The greatest value.
+    pub max: f64,
+    /// The values added up.
+    pub sum: f64,
+    /// The value of the latest sample.
+    pub last: f64,
+}
+
+/// How samples are put into buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buckets {
+    /// Samples at or after this.
+    pub from: Time,
+    /// Samples before this.
+    pub until: Time,
+    /// The length of a bucket in milliseconds, positive.
+    pub width_ms: i64,
+    /// Added to a time before it is divided: a zone's offset, in milliseconds.
+    pub offset_ms: i64,
+}
+
+/// The id of the entry that alerts of this name and cause taught.
+pub type PatternOf = fn(name: &str, cause: &str) -> String;
+
+/// What deleting a batch of old alerts did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// How many were deleted.
+    pub deleted: u64,
+    /// How many of them were still firing, by the id of their entry; taken off its `firing`.
+    pub fired: BTreeMap<String, i64>,
+}
+
+/// A document to be written over the one with the same natural key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stored {
+    /// By fingerprint and start.
+    Alert(Alert),
+    /// By name, time and labels.
+    Sample(Sample),
+    /// By id.
+    Entry(Box<Entry>),
+    /// By date.
+    Consolidation(Box<Consolidation>),
+    /// By key: a record of another program, in `system_state`.
+    State(String, Map<String, Value>),
+}
+
+impl Stored {
+    /// Where it is kept.
+    pub fn collection(&self) -> Collection {
+        match self {
+            Self::Alert(_) => Collection::Alerts,
+            Self::Sample(_) => Collection::Metrics,
+            Self::Entry(_) => Collection::KnowledgeBase,
+            Self::Consolidation(_) => Collection::Consolidations,
+            Self::State(..) => Collection::SystemState,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Documents written whole, over the one with the same natural key.
+
+use rusqlite::{Transaction, params};
+use serde_json::Value;
+
+use super::{alerts, json::json, knowledge, state};
+use crate::{
+    model::{Consolidation, EntryChange, Sample},
+    store::Stored,
+};
+
+/// Writes one; the caller commits.
+pub fn put(tx: &Transaction<'_>, document: Stored) -> rusqlite::Result<()> {
+    match document {
+        Stored::Alert(alert) => alerts::put(tx, &alert),
+        Stored::Sample(sample) => put_sample(tx, &sample),
+        Stored::Entry(entry) => knowledge::apply(tx, &EntryChange::Put((*entry).into())),
+        Stored::Consolidation(day) => put_consolidation(tx, &day),
+        // A row has a key and a value; a document that has more is a value as a whole.
+        Stored::State(key, mut fields) => {
+            fields.remove("key");
+            match (fields.len(), fields.get("value")) {
+                (1, Some(value)) => state::put(tx, &key, value),
+                _ => state::put(tx, &key, &Value::Object(fields)),
+            }
+        }
+    }
+}
+
+/// The index of series finds the one of the same name and time; a unique index with the labels
+/// in it would cost more than it saves.
+fn put_sample(tx: &Transaction<'_>, sample: &Sample) -> rusqlite::Result<()> {
+    let (at, labels) = (sample.timestamp.millis(), json(&sample.labels)?);
+    let mut update = tx.prepare_cached(
+        "UPDATE metrics SET value = ?4, unit = ?5 WHERE name = ?1 AND timestamp = ?2 AND labels = ?3",
+    )?;
+    let params = params![sample.name, at, labels, sample.value, sample.unit];
+    if update.execute(params)? == 0 {
+        let mut insert = tx.prepare_cached(
+            "INSERT INTO metrics (name, timestamp, labels, value, unit) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        insert.execute(params)?;
+    }
+    Ok(())
+}
+
+fn put_consolidation(tx: &Transaction<'_>, day: &Consolidation) -> rusqlite::Result<()> {
+    let mut put = tx.prepare_cached(
+        "INSERT OR REPLACE INTO consolidations (date, timestamp, alerts, metrics, summary,
+             insights, recommendations, kbEntriesGenerated)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    put.execute(params![
+        day.date,
+        day.timestamp.millis(),
+        json(&day.alerts)?,
+        json(&day.metrics)?,
+        day.summary,
+        json(&day.insights)?,
+        json(&day.recommendations)?,
+        day.kb_entries_generated,
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! The samples of one metric over time, from the index of series.
+
+use rusqlite::{Connection, Row};
+
+use super::json::from_json;
+use crate::{
+    model::{Sample, Time},
+    store::{Bucket, Buckets},
+};
+
+/// The latest samples of a period, the earliest first.
+pub fn samples(
+    connection: &Connection,
+    name: &str,
+    from: Time,
+    until: Time,
+    limit: usize,
+) -> rusqlite::Result<Vec<Sample>> {
+    let mut select = connection.prepare_cached(
+        "SELECT name, value, unit, timestamp, labels FROM metrics
+         WHERE name = ?1 AND timestamp >= ?2 AND timestamp < ?3 ORDER BY timestamp DESC LIMIT ?4",
+    )?;
+    let params = (name, from.millis(), until.millis(), limit);
+    let mut samples: Vec<Sample> = select.query_map(params, sample)?.collect::<Result<_, _>>()?;
+    samples.reverse();
+    Ok(samples)
+}
+
+fn sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
+    Ok(Sample {
+        name: row.get(0)?,
+        value: row.get(1)?,
+        unit: row.get(2)?,
+        timestamp: Time::from_millis(row.get(3)?),
+        labels: from_json(row.get_ref(4)?.as_str()?)?,
+    })
+}
+
+/// The same in buckets.
+pub fn buckets(
+    connection: &Connection,
+    name: &str,
+    wanted: Buckets,
+) -> rusqlite::Result<Vec<Bucket>> {
+    let mut select = connection.prepare_cached(
+        "SELECT timestamp, value FROM metrics
+         WHERE name = ?1 AND timestamp >= ?2 AND timestamp < ?3 ORDER BY timestamp",
+    )?;
+    let mut rows = select.query((name, wanted.from.millis(), wanted.until.millis()))?;
+    let mut buckets: Vec<Bucket> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (at, value): (i64, f64) = (row.get(0)?, row.get(1)?);
+        let number = (at + wanted.offset_ms).div_euclid(wanted.width_ms.max(1));
+        match buckets.last_mut().filter(|bucket| bucket.number == number) {
+            Some(bucket) => {
+                bucket.count += 1;
+                bucket.min = bucket.min.min(value);
+                bucket.max = bucket.max.max(value);
+                bucket.sum += value;
+                bucket.last = value;
+            }
+            None => {
+                let (min, max, sum, last) = (value, value, value, value);
+                buckets.push(Bucket { number, count: 1, min, max, sum, last });
+            }
+        }
+    }
+    Ok(buckets)
+}

@@ -1,0 +1,167 @@
+//! Counts and series over periods: beyond the life of single alerts, and nothing twice.
+
+use orchestrator::{
+    history::{Aggregation, POINTS_MOST, Point},
+    model::{ReceivedAlert, Sample, Time},
+    store::Stored,
+};
+
+use super::world::{World, utc};
+
+async fn counted(world: &World, days: u32) -> (u64, u64, u64) {
+    let found = world.totals().of_last(days, None).await.unwrap();
+    let by_severity: u64 = found.alerts_by_severity.values().sum();
+    assert_eq!(found.alerts_count, by_severity);
+    assert_eq!(found.metrics_count, found.metrics_by_name.values().sum::<u64>());
+    (found.alerts_count, found.metrics_count, found.consolidations)
+}
+
+#[tokio::test]
+async fn alerts_are_counted_beyond_their_life_and_each_one_once() {
+    let world = World::at("2026-11-01T12:00:00Z").await;
+    let mut received = 0;
+    for day in 1..=20 {
+        world.set(&format!("2026-11-{day:02}T12:00:00Z"));
+        world.keep().await;
+        // One alert fires all the time and is received every day, the others once.
+        let long =
+            ReceivedAlert { starts_at: Some(utc("2026-11-01T12:00:00Z")), ..world.firing("long") };
+        world.receive(vec![long, world.firing("a"), world.firing("b")]).await;
+        received += 2;
+        assert_eq!(counted(&world, 30).await.0, received + 1, "on day {day}");
+    }
+    assert!(world.alerts().await < 10, "single alerts are gone");
+    assert_eq!(counted(&world, 30).await, (41, 0, 19));
+    // While everything of the period is still there, it counts to the millisecond.
+    assert_eq!(counted(&world, 1).await.0, 4, "two at noon yesterday, two now");
+    world.clock.advance_millis(1);
+    assert_eq!(counted(&world, 1).await.0, 2);
+}
+
+#[tokio::test]
+async fn a_period_longer_than_what_is_kept_begins_with_a_whole_day() {
+    let world = World::at("2026-11-10T06:00:00Z").await;
+    world.receive(vec![world.firing("before the period")]).await;
+    world.set("2026-11-10T18:00:00Z");
+    world.receive(vec![world.firing("in the period")]).await;
+    world.set("2026-11-15T12:00:00Z");
+    world.keep().await.unwrap();
+    assert_eq!(counted(&world, 5).await, (2, 0, 1));
+    assert_eq!(counted(&world, 4).await, (0, 0, 0));
+}
+
+#[tokio::test]
+async fn samples_are_counted_beyond_their_life_too() {
+    let mut world = World::at("2026-11-01T12:00:00Z").await;
+    world.settings.metrics_days = 3;
+    for day in 1..=10 {
+        world.set(&format!("2026-11-{day:02}T12:00:00Z"));
+        world.keep().await;
+        world.sample("alerts_firing", f64::from(day)).await;
+        world.sample("other", 1.0).await;
+    }
+    let found = world.totals().of_last(30, None).await.unwrap();
+    assert_eq!(found.metrics_by_name["alerts_firing"], 10);
+    assert_eq!(found.metrics_count, 20);
+}
+
+#[tokio::test]
+async fn days_that_were_never_summed_up_count_while_they_are_kept() {
+    let world = World::at("2026-11-10T12:00:00Z").await;
+    world.receive(vec![world.firing("a")]).await;
+    world.set("2026-11-20T12:00:00Z");
+    assert_eq!(counted(&world, 30).await, (1, 0, 0));
+    world.keep().await.unwrap();
+    assert_eq!(counted(&world, 30).await, (1, 0, 1));
+}
+
+async fn points(world: &World, days: u32, aggregation: Aggregation) -> (Vec<Point>, bool) {
+    let metric = Some(("alerts_firing", aggregation));
+    let found = world.totals().of_last(days, metric).await.unwrap();
+    (found.series.unwrap(), found.truncated)
+}
+
+#[tokio::test]
+async fn a_series_is_given_raw_by_the_hour_and_by_the_local_day() {
+    let world = World::at("2026-11-20T22:30:00Z").await;
+    for (at, value) in [
+        ("2026-11-20T22:30:00Z", 1.0),
+        ("2026-11-20T22:59:00Z", 3.0),
+        // The 21st in Berlin.
+        ("2026-11-20T23:00:00Z", 8.0),
+        ("2026-11-21T22:59:59Z", 6.0),
+    ] {
+        world.set(at);
+        world.sample("alerts_firing", value).await;
+    }
+    let (raw, truncated) = points(&world, 2, Aggregation::Raw).await;
+    assert_eq!((raw.len(), truncated), (4, false));
+    let json = serde_json::to_value(&raw[0]).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({"timestamp": "2026-11-20T22:30:00.000Z", "value": 1.0, "labels": {}})
+    );
+    let (hours, _) = points(&world, 2, Aggregation::Hourly).await;
+    assert_eq!(hours.len(), 3);
+    let (days, _) = points(&world, 2, Aggregation::Daily).await;
+    let days = serde_json::to_value(days).unwrap();
+    assert_eq!(
+        days,
+        serde_json::json!([
+            {"timestamp": "2026-11-19T23:00:00.000Z", "count": 2, "min": 1.0, "max": 3.0,
+             "avg": 2.0, "last": 3.0},
+            {"timestamp": "2026-11-20T23:00:00.000Z", "count": 2, "min": 6.0, "max": 8.0,
+             "avg": 7.0, "last": 6.0},
+        ])
+    );
+    assert!(world.totals().of_last(2, None).await.unwrap().series.is_none());
+}
+
+#[tokio::test]
+async fn a_day_on_which_clocks_change_is_one_point() {
+    let world = World::at("2026-10-24T21:59:00Z").await;
+    for hour in 0..27 {
+        world.sample("alerts_firing", f64::from(hour)).await;
+        world.clock.advance_millis(3_600_000);
+    }
+    let (days, _) = points(&world, 7, Aggregation::Daily).await;
+    let days: Vec<(Time, u64)> = days
+        .iter()
+        .map(|point| match point {
+            Point::Bucket { timestamp, count, .. } => (*timestamp, *count),
+            Point::Sample { .. } => panic!("{point:?}"),
+        })
+        .collect();
+    // The 24th to its last minute, the 25th with its 25 hours, and the 26th.
+    assert_eq!(
+        days,
+        [
+            (utc("2026-10-23T22:00:00Z"), 1),
+            (utc("2026-10-24T22:00:00Z"), 25),
+            (utc("2026-10-25T23:00:00Z"), 1),
+        ]
+    );
+    let (hours, _) = points(&world, 7, Aggregation::Hourly).await;
+    assert_eq!(hours.len(), 27);
+}
+
+#[tokio::test]
+async fn a_series_of_too_many_points_is_cut_to_its_latest() {
+    let world = World::at("2026-11-20T00:00:00Z").await;
+    let start = utc("2026-11-20T00:00:00Z");
+    let samples = (0..=POINTS_MOST as i64).map(|n| {
+        Stored::Sample(Sample {
+            name: "alerts_firing".into(),
+            value: n as f64,
+            unit: String::new(),
+            timestamp: start.plus_millis(n * 1000),
+            labels: [].into(),
+        })
+    });
+    world.store.put(samples.collect()).await.unwrap();
+    world.set("2026-11-21T00:00:00Z");
+    let (raw, truncated) = points(&world, 7, Aggregation::Raw).await;
+    assert!(truncated);
+    assert_eq!(raw.len(), POINTS_MOST);
+    assert!(matches!(raw[0], Point::Sample { value: 1.0, .. }), "{:?}", raw[0]);
+}

@@ -1,0 +1,217 @@
+//! Days are summed up and old data is deleted, once a local day.
+
+use std::sync::Arc;
+
+use orchestrator::{
+    history::Watcher,
+    model::{Consolidation, ReceivedAlert, Time},
+    shutdown::Phase,
+    store::Expired,
+};
+
+use super::world::{World, utc};
+
+/// Midnight in Berlin is 23:00 UTC in winter; a run waits half a minute for what is on its way.
+#[tokio::test]
+async fn a_day_is_summed_up_when_it_has_ended_and_not_before() {
+    let world = World::at("2026-11-23T12:00:00Z").await;
+    assert_eq!(world.keep().await.unwrap().consolidated, Vec::<String>::new(), "the first start");
+    world.receive(vec![world.firing("a"), world.firing("b")]).await;
+    world.sample("alerts_firing", 2.0).await;
+    world.set("2026-11-23T23:00:29Z");
+    assert_eq!(world.keep().await, None);
+    assert_eq!(world.keeper().next_due(), utc("2026-11-23T23:00:30Z"));
+    world.set("2026-11-23T23:00:30Z");
+    assert_eq!(world.keep().await.unwrap().consolidated, ["2026-11-23"]);
+    assert_eq!(world.keep().await, None, "once a day");
+    let day = only_day(&world).await;
+    assert_eq!((day.alerts.total, day.metrics.total), (2, 1));
+    assert_eq!((day.timestamp, day.kb_entries_generated), (utc("2026-11-23T23:00:00Z"), 1));
+    assert_eq!(day.alerts.top_issues[0].name, "DiskFull");
+    assert_eq!(day.insights[0], "DiskFull fired most: 2 of 2 alerts (100 %).");
+}
+
+async fn only_day(world: &World) -> Consolidation {
+    let mut days = world.store.consolidations_after(Time::from_millis(0)).await.unwrap();
+    assert_eq!(days.len(), 1, "{days:?}");
+    days.remove(0)
+}
+
+#[tokio::test]
+async fn a_day_that_is_summed_up_again_gives_the_same_document() {
+    let world = World::at("2026-11-23T12:00:00Z").await;
+    world.receive(vec![world.firing("a"), world.firing("b")]).await;
+    world.set("2026-11-24T00:00:00Z");
+    world.keep().await.unwrap();
+    let first = only_day(&world).await;
+    // Repeats move the last receipts on; a run by hand looks at the day again.
+    world
+        .receive(vec![ReceivedAlert {
+            received_at: utc("2026-11-24T00:00:00Z"),
+            ..world.firing("a")
+        }])
+        .await;
+    world.keeper().run(&world.phase).await.unwrap();
+    assert_eq!(only_day(&world).await, first);
+    // Even if the document was lost.
+    let other = World::at("2026-11-23T12:00:00Z").await;
+    other.receive(vec![other.firing("a"), other.firing("b")]).await;
+    other.set("2026-11-24T05:00:00Z");
+    other.keeper().run(&other.phase).await.unwrap();
+    assert_eq!(only_day(&other).await, first);
+}
+
+#[tokio::test]
+async fn days_missed_while_the_service_was_off_are_summed_up_at_the_start() {
+    let world = World::at("2026-11-20T12:00:00Z").await;
+    world.receive(vec![world.firing("a")]).await;
+    world.set("2026-11-22T12:00:00Z");
+    world.receive(vec![world.firing("b")]).await;
+    world.set("2026-11-24T12:00:00Z");
+    let report = world.keep().await.unwrap();
+    // Nothing is known of the 21st and the 23rd.
+    assert_eq!(report.consolidated, ["2026-11-20", "2026-11-22"]);
+    // What was received more than 48 hours ago was summed up before it was deleted.
+    assert_eq!((report.alerts, world.alerts().await), (1, 1));
+    assert_eq!(world.keep().await, None);
+    assert_eq!(world.days().await, ["2026-11-20", "2026-11-22"]);
+}
+
+#[tokio::test]
+async fn days_of_23_and_of_25_hours_are_whole_days() {
+    for (before, day, begins, last, ends) in [
+        (
+            "2026-03-28T12:00:00Z",
+            "2026-03-29",
+            "2026-03-28T23:00:00Z",
+            "2026-03-29T21:59:59Z",
+            "2026-03-29T22:00:00Z",
+        ),
+        (
+            "2026-10-24T12:00:00Z",
+            "2026-10-25",
+            "2026-10-24T22:00:00Z",
+            "2026-10-25T22:59:59Z",
+            "2026-10-25T23:00:00Z",
+        ),
+    ] {
+        let world = World::at(before).await;
+        world.receive(vec![world.firing("the day before")]).await;
+        for (n, at) in [begins, last, ends].into_iter().enumerate() {
+            world.set(at);
+            world.receive(vec![world.firing(&n.to_string())]).await;
+        }
+        world.clock.advance_millis(30_000);
+        let report = world.keep().await.unwrap();
+        assert_eq!(report.consolidated.last().unwrap(), day);
+        let summed_up = world.store.consolidations_after(utc(begins)).await.unwrap();
+        assert_eq!((summed_up[0].alerts.total, summed_up[0].timestamp), (2, utc(ends)), "{day}");
+    }
+}
+
+#[tokio::test]
+async fn alerts_live_48_hours_after_their_last_receipt_and_samples_90_days() {
+    let world = World::at("2026-11-20T12:00:00Z").await;
+    world.receive(vec![world.firing("quiet"), world.firing("long")]).await;
+    world.sample("alerts_firing", 2.0).await;
+    let long = world.firing("long");
+    world.set("2026-11-22T10:00:00Z");
+    let now = utc("2026-11-22T10:00:00Z");
+    world.receive(vec![ReceivedAlert { received_at: now, ..long }]).await;
+    world.set("2026-11-22T12:00:00Z");
+    assert_eq!(world.keeper().run(&world.phase).await.unwrap().alerts, 0, "48 hours to the ms");
+    world.clock.advance_millis(1);
+    assert_eq!(world.keeper().run(&world.phase).await.unwrap().alerts, 1);
+    assert_eq!(world.alerts().await, 1, "what fires for long is not old");
+    world.set("2027-02-18T12:00:00Z");
+    assert_eq!(world.keeper().run(&world.phase).await.unwrap().samples, 0);
+    world.clock.advance_millis(1);
+    assert_eq!(world.keeper().run(&world.phase).await.unwrap().samples, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_before_its_day_has_ended() {
+    let mut world = World::at("2026-11-23T08:00:00Z").await;
+    world.settings.alerts_hours = 1;
+    world.receive(vec![world.firing("a")]).await;
+    world.set("2026-11-23T20:00:00Z");
+    let report = world.keeper().run(&world.phase).await.unwrap();
+    assert_eq!((report.alerts, report.alerts_before), (0, utc("2026-11-22T23:00:00Z")));
+    world.set("2026-11-24T08:00:00Z");
+    let report = world.keep().await.unwrap();
+    assert_eq!((report.alerts, &report.consolidated[..]), (1, &["2026-11-23".to_owned()][..]));
+}
+
+#[tokio::test]
+async fn alerts_deleted_while_firing_fire_no_longer_in_store_and_memory() {
+    let world = World::at("2026-11-20T12:00:00Z").await;
+    world.receive(vec![world.firing("a"), world.firing("b")]).await;
+    let id = orchestrator::knowledge::pattern_id("DiskFull", "");
+    world.set("2026-11-24T12:00:00Z");
+    world.receive(vec![world.firing("c")]).await;
+    assert_eq!(world.keep().await.unwrap().alerts, 2);
+    let stored = world.store.entries(None).await.unwrap();
+    assert_eq!((stored[0].id.as_str(), stored[0].firing), (id.as_str(), Some(1)));
+    assert_eq!(world.base.entry(&id).unwrap().firing, Some(1));
+    assert_eq!(world.base.entry(&id).unwrap().occurrences, 3, "they did occur");
+    let summary = world.base.summary().unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&summary.body).unwrap();
+    assert_eq!(summary["alerts"]["firing"], 1);
+}
+
+#[tokio::test]
+async fn a_preview_tells_what_a_run_would_do_and_changes_nothing() {
+    let world = World::at("2026-11-20T12:00:00Z").await;
+    world.receive(vec![world.firing("a")]).await;
+    world.set("2026-11-24T12:00:00Z");
+    let preview = world.keeper().preview().await.unwrap();
+    assert_eq!((preview.alerts, preview.consolidated.len()), (1, 4), "days that may be summed up");
+    assert_eq!((world.alerts().await, world.days().await.len()), (1, 0));
+    assert!(world.keeper().is_due().await.unwrap());
+}
+
+#[tokio::test]
+async fn of_several_replicas_one_runs() {
+    let world = World::at("2026-11-20T12:00:00Z").await;
+    world.receive(vec![world.firing("a")]).await;
+    world.set("2026-11-24T12:00:00Z");
+    let keepers: Vec<_> = (0..4).map(|_| world.keeper()).collect();
+    let runs = keepers.iter().map(|keeper| keeper.run_if_due(&world.phase));
+    let reports = futures::future::try_join_all(runs).await.unwrap();
+    assert_eq!(reports.iter().flatten().count(), 1, "{reports:?}");
+    // A replica that comes later finds it done.
+    assert_eq!(world.keep().await, None);
+}
+
+#[tokio::test]
+async fn a_run_by_hand_is_refused_while_another_runs() {
+    let world = World::at("2026-11-20T12:00:00Z").await;
+    let minute = std::time::Duration::from_secs(60);
+    assert!(world.store.acquire_lease("retention", "other", minute).await.unwrap());
+    let refused = world.keeper().run(&world.phase).await.unwrap_err();
+    assert_eq!(refused.to_string(), "another process runs retention now");
+    assert_eq!(world.keep().await, None);
+}
+
+/// Drains the phase after the first batch.
+struct Impatient(Phase);
+
+impl Watcher for Impatient {
+    fn alerts_expired(&self, _: &Expired) {
+        self.0.drain();
+    }
+}
+
+#[tokio::test]
+async fn a_run_can_be_stopped_between_batches_and_the_next_one_goes_on() {
+    let world = World::at("2026-11-20T12:00:00Z").await;
+    world.receive((0..1000).map(|n| world.firing(&n.to_string())).collect()).await;
+    world.set("2026-11-24T12:00:00Z");
+    let impatient = Arc::new(Impatient(Phase::default()));
+    let stop = impatient.0.clone();
+    let report = world.keeper_with(impatient).run_if_due(&stop).await.unwrap().unwrap();
+    assert!(report.stopped && report.alerts < 1000, "{report:?}");
+    assert_eq!(world.alerts().await, 1000 - report.alerts);
+    let rest = world.keep().await.unwrap();
+    assert_eq!((rest.alerts, rest.stopped), (1000 - report.alerts, false));
+}

@@ -1,0 +1,168 @@
+//! Everything taken out and put back, from one kind of store to the other.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use futures::TryStreamExt;
+use orchestrator::{
+    history::{
+        export::{Format, take},
+        import::{ImportError, Imported, import},
+    },
+    model::{Collection, ManualClock, ReceivedAlert, Status},
+    store::{Store, migrate, mongodb::MongoStore},
+};
+use serde_json::Value;
+
+use super::world::{World, sqlite, utc};
+use crate::store_contract::under_test::Server;
+
+const DATA: [Collection; 4] = [
+    Collection::Alerts,
+    Collection::Metrics,
+    Collection::KnowledgeBase,
+    Collection::Consolidations,
+];
+
+/// A store with something in every collection.
+async fn past() -> World {
+    let world = World::at("2026-11-20T12:00:00.123Z").await;
+    let mut odd = world.firing("odd");
+    odd.labels.insert("dotted.name".into(), "Füllstand “100 %” $x \\ \"q\" 💾\n".into());
+    odd.annotations.insert("runbook_url".into(), "https://runbooks/disk".into());
+    odd.generator_url = Some("http://prometheus/graph?g0.expr=up%3D%3D0".into());
+    let over = ReceivedAlert {
+        status: Status::Resolved,
+        ends_at: Some(utc("2026-11-20T12:05:00Z")),
+        ..world.firing("over")
+    };
+    world.receive(vec![odd, over, world.firing("caused")]).await;
+    for value in [0.1, -5.0, 1e21, 3.0, 12_345_678.9] {
+        world.clock.advance_millis(1);
+        world.sample("alerts_firing", value).await;
+    }
+    world.set("2026-11-21T12:00:00Z");
+    world.keep().await.unwrap();
+    world.receive(vec![world.firing("today")]).await;
+    world
+}
+
+async fn export_to(store: &dyn Store, path: &Path) -> Vec<u8> {
+    let clock = ManualClock::new(utc("2026-11-21T12:00:00Z"));
+    let taken = take(store, &clock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
+    let pieces: Vec<_> = taken.bytes.try_collect().await.unwrap();
+    std::fs::write(path, pieces.concat()).unwrap();
+    pieces.concat()
+}
+
+async fn import_from(store: &dyn Store, path: &Path) -> Result<Imported, ImportError> {
+    import(store, path, Arc::new(|_, _, _| {})).await
+}
+
+/// The data as an export has it, in no order.
+async fn data(store: &dyn Store) -> BTreeSet<String> {
+    let mut documents = BTreeSet::new();
+    let export = store.export(DATA.to_vec()).await.unwrap();
+    let pieces: Vec<_> = export.documents.try_collect().await.unwrap();
+    for (collection, texts) in pieces {
+        for text in texts {
+            let document: Value = serde_json::from_str(&text).unwrap();
+            assert!(documents.insert(format!("{collection} {document}")), "twice: {document}");
+        }
+    }
+    documents
+}
+
+#[tokio::test]
+async fn an_export_put_back_gives_equal_data_and_twice_equals_once() {
+    let (world, folder) = (past().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("export.ndjson");
+    export_to(world.store.as_ref(), &file).await;
+    let target = sqlite(&folder.path().join("target.db"), &world.clock).await;
+    let all = data(world.store.as_ref()).await;
+    assert!(all.len() > 10, "{all:?}");
+    for _ in 0..2 {
+        let imported = import_from(target.as_ref(), &file).await.unwrap();
+        assert_eq!(imported.written, all.len() as u64);
+        assert_eq!(data(target.as_ref()).await, all);
+    }
+    assert_eq!(target.firing_alerts().await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_compressed_export_is_put_back_too() {
+    use std::io::Write;
+
+    let (world, folder) = (past().await, tempfile::tempdir().unwrap());
+    let plain = export_to(world.store.as_ref(), &folder.path().join("plain")).await;
+    let file = folder.path().join("export.ndjson.gz");
+    let fast = flate2::Compression::fast();
+    let mut zip = flate2::write::GzEncoder::new(std::fs::File::create(&file).unwrap(), fast);
+    zip.write_all(&plain).unwrap();
+    zip.finish().unwrap();
+    let target = sqlite(&folder.path().join("target.db"), &world.clock).await;
+    import_from(target.as_ref(), &file).await.unwrap();
+    assert_eq!(data(target.as_ref()).await, data(world.store.as_ref()).await);
+    // A cut one is noticed as well.
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() - 9]).unwrap();
+    import_from(target.as_ref(), &file).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn data_goes_from_sqlite_to_mongodb_and_back() {
+    let mut servers = Vec::new();
+    servers.extend(Server::replica_set().await);
+    servers.extend(Server::from_environment("TEST_MONGODB_STANDALONE_URI").await);
+    for server in servers {
+        let (world, folder) = (past().await, tempfile::tempdir().unwrap());
+        let file = folder.path().join("export.ndjson");
+        let all = data(world.store.as_ref()).await;
+        let mongodb = MongoStore::open(&server.uri, &server.database).await.unwrap();
+        migrate::up(&mongodb, "test", world.clock.as_ref(), false).await.unwrap();
+        export_to(world.store.as_ref(), &file).await;
+        for _ in 0..2 {
+            import_from(&mongodb, &file).await.unwrap();
+            assert_eq!(data(&mongodb).await, all);
+        }
+        export_to(&mongodb, &file).await;
+        let back = sqlite(&folder.path().join("back.db"), &world.clock).await;
+        import_from(back.as_ref(), &file).await.unwrap();
+        assert_eq!(data(back.as_ref()).await, all);
+        mongodb.close().await;
+        server.drop_database().await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_whole_changes_nothing() {
+    let (world, folder) = (past().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("export.ndjson");
+    let whole = export_to(world.store.as_ref(), &file).await;
+    let target = sqlite(&folder.path().join("target.db"), &world.clock).await;
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    let without_end = lines[..lines.len() - 1].concat();
+    let without_one = [&lines[..5], &lines[6..]].concat().concat();
+    let newer = String::from_utf8(whole.clone()).unwrap();
+    let newer = newer.replacen("\"schemaVersion\":3", "\"schemaVersion\":99", 1).into_bytes();
+    let broken = [&whole[..whole.len() / 2], b"?", &whole[whole.len() / 2..]].concat();
+    let mut telling = whole.clone();
+    telling.extend_from_slice(lines[2]);
+    for damaged in [without_end, without_one, newer, broken, telling, Vec::new(), b"x".to_vec()] {
+        std::fs::write(&file, &damaged).unwrap();
+        let refused = import_from(target.as_ref(), &file).await.unwrap_err();
+        assert!(!matches!(refused, ImportError::Store { .. }), "{refused}");
+        assert!(data(target.as_ref()).await.is_empty());
+    }
+    assert!(import_from(target.as_ref(), folder.path()).await.is_err(), "a folder is no file");
+}
+
+#[tokio::test]
+async fn a_store_of_another_schema_takes_nothing() {
+    let (world, folder) = (past().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("export.ndjson");
+    export_to(world.store.as_ref(), &file).await;
+    let path = folder.path().join("empty.db");
+    let empty = orchestrator::store::sqlite::SqliteStore::open(&path).await.unwrap();
+    let refused = import_from(&empty, &file).await.unwrap_err();
+    assert!(matches!(refused, ImportError::Schema { found: 0, .. }), "{refused}");
+}

@@ -1,0 +1,138 @@
+//! A store with a past, and a clock that stands still.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use jiff::{civil, tz::TimeZone};
+use orchestrator::{
+    config::RetentionSettings,
+    history::{Calendar, Keeper, Report, Totals, Watcher},
+    knowledge::{Base, learn_from_alerts},
+    model::{Clock, ManualClock, ReceivedAlert, Sample, Status, Time},
+    shutdown::Phase,
+    store::{Expired, Store, Stored, migrate, sqlite::SqliteStore},
+    telemetry::Metrics,
+};
+use parking_lot::Mutex;
+
+/// 48 hours, 90 days, at midnight.
+pub const SETTINGS: RetentionSettings =
+    RetentionSettings { metrics_days: 90, alerts_hours: 48, at: civil::Time::midnight() };
+
+pub fn utc(text: &str) -> Time {
+    Time::parse(text).unwrap()
+}
+
+/// The store, the base in memory, and the time.
+pub struct World {
+    pub store: Arc<dyn Store>,
+    pub base: Arc<Base>,
+    pub clock: Arc<ManualClock>,
+    pub calendar: Calendar,
+    pub settings: RetentionSettings,
+    pub phase: Phase,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// In Berlin, whose clocks change.
+    pub async fn at(now: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(utc(now)));
+        let store = sqlite(&folder.path().join("test.db"), &clock).await;
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let base = Base::load(Arc::clone(&store), time, metrics, 1000).await.unwrap();
+        let calendar = Calendar::new(TimeZone::get("Europe/Berlin").unwrap());
+        let phase = Phase::default();
+        Self { store, base, clock, calendar, settings: SETTINGS, phase, _folder: folder }
+    }
+
+    pub fn set(&self, now: &str) {
+        self.clock.set(utc(now));
+    }
+
+    /// Receives alerts now.
+    pub async fn receive(&self, alerts: Vec<ReceivedAlert>) {
+        let learn = Arc::new(learn_from_alerts);
+        let recording = self.store.record(alerts.into(), learn).await.unwrap();
+        self.base.learned(&recording);
+    }
+
+    /// An alert that fires now.
+    pub fn firing(&self, fingerprint: &str) -> ReceivedAlert {
+        let now = self.clock.now();
+        ReceivedAlert {
+            fingerprint: fingerprint.to_owned(),
+            starts_at: Some(now),
+            ends_at: None,
+            status: Status::Firing,
+            name: "DiskFull".to_owned(),
+            severity: "page".to_owned(),
+            message: "full".to_owned(),
+            labels: BTreeMap::from([("alertname".to_owned(), "DiskFull".to_owned())]),
+            annotations: BTreeMap::new(),
+            generator_url: None,
+            receiver: None,
+            received_at: now,
+        }
+    }
+
+    pub async fn sample(&self, name: &str, value: f64) {
+        let sample = Sample {
+            name: name.to_owned(),
+            value,
+            unit: "alerts".to_owned(),
+            timestamp: self.clock.now(),
+            labels: BTreeMap::new(),
+        };
+        self.store.put(vec![Stored::Sample(sample)]).await.unwrap();
+    }
+
+    pub fn keeper(&self) -> Keeper {
+        let told: Arc<dyn Watcher> = Arc::new(Told(Arc::clone(&self.base), Mutex::default()));
+        self.keeper_with(told)
+    }
+
+    pub fn keeper_with(&self, watcher: Arc<dyn Watcher>) -> Keeper {
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
+        let (store, calendar) = (Arc::clone(&self.store), self.calendar.clone());
+        Keeper::new(store, clock, calendar, self.settings, watcher)
+    }
+
+    /// Runs retention as the service would, and says what it did.
+    pub async fn keep(&self) -> Option<Report> {
+        self.keeper().run_if_due(&self.phase).await.unwrap()
+    }
+
+    pub fn totals(&self) -> Totals {
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
+        let (store, base) = (Arc::clone(&self.store), Arc::clone(&self.base));
+        Totals::new(store, base, clock, self.calendar.clone(), self.settings)
+    }
+
+    pub async fn alerts(&self) -> u64 {
+        let counts = self.store.collection_counts().await.unwrap();
+        counts.into_iter().find(|(name, _)| name.name() == "alerts").unwrap().1
+    }
+
+    pub async fn days(&self) -> Vec<String> {
+        let all = self.store.consolidations_after(Time::from_millis(i64::MIN)).await.unwrap();
+        all.into_iter().map(|day| day.date).collect()
+    }
+}
+
+pub async fn sqlite(path: &Path, clock: &Arc<ManualClock>) -> Arc<dyn Store> {
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
+    let store = SqliteStore::open_with_clock(path, Arc::clone(&clock)).await.unwrap();
+    migrate::up(&store, "test", clock.as_ref(), false).await.unwrap();
+    Arc::new(store)
+}
+
+struct Told(Arc<Base>, Mutex<()>);
+
+impl Watcher for Told {
+    fn alerts_expired(&self, expired: &Expired) {
+        let _one_at_a_time = self.1.lock();
+        self.0.expired(expired);
+    }
+}

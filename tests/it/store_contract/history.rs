@@ -1,0 +1,299 @@
+//! History: samples, series, days, and deleting what is old.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use orchestrator::{
+    model::{
+        Alert, Category, Collection, Consolidation, DayAlerts, DayMetrics, Entry, EntryChange,
+        MetricDay, ReceivedAlert, Sample, Severity, Time, TopIssue,
+    },
+    store::{Bucket, Buckets, Store, Stored},
+};
+use serde_json::json;
+
+use super::{
+    each_backend,
+    export::documents,
+    samples::{LEARNED, at, entry, firing, outcomes, record, resolved},
+};
+
+each_backend![Migrated:
+    an_alert_is_of_its_first_receipt_whatever_moves_the_last_one_on,
+    alerts_of_a_period_are_summed_up_by_name_cause_and_severity,
+    samples_come_back_as_they_were_put_the_latest_that_fit,
+    samples_are_put_into_buckets_from_an_offset,
+    samples_of_a_period_are_summed_up_by_name,
+    consolidations_come_back_as_they_were_put,
+    history_starts_with_what_is_kept,
+    putting_documents_twice_is_putting_them_once,
+    old_alerts_are_deleted_in_batches_the_oldest_first,
+    deleted_alerts_that_fired_fire_no_longer,
+    old_samples_are_deleted_in_batches,
+    what_is_old_is_counted_before_it_is_deleted,
+    the_last_retention_is_remembered,
+];
+
+fn sample(minutes: i64, value: f64) -> Sample {
+    Sample {
+        name: "alerts_firing".into(),
+        value,
+        unit: "alerts".into(),
+        timestamp: at(minutes),
+        labels: BTreeMap::new(),
+    }
+}
+
+async fn put_samples(store: &dyn Store, samples: &[(i64, f64)]) {
+    let samples = samples.iter().map(|(at, value)| Stored::Sample(sample(*at, *value)));
+    store.put(samples.collect()).await.unwrap();
+}
+
+async fn an_alert_is_of_its_first_receipt_whatever_moves_the_last_one_on(store: &dyn Store) {
+    record(store, vec![firing("a")]).await;
+    record(store, vec![ReceivedAlert { received_at: at(50), ..firing("a") }]).await;
+    record(store, vec![ReceivedAlert { received_at: at(60), ..resolved("a") }]).await;
+    let received =
+        async |from, until| store.received_counts(at(from), at(until)).await.unwrap().total;
+    assert_eq!(received(1, 2).await, 1);
+    assert_eq!(received(0, 1).await, 0, "the end is not of the period");
+    assert_eq!(received(2, 100).await, 0);
+    assert_eq!(store.alert_counts(at(60)).await.unwrap().total, 1);
+    let stored = &documents(store, Collection::Alerts).await[0];
+    assert_eq!(stored["firstReceived"], at(1).to_string());
+}
+
+async fn alerts_of_a_period_are_summed_up_by_name_cause_and_severity(store: &dyn Store) {
+    let mut caused = firing("c");
+    caused.labels.insert("cause".into(), "logs \"x\"".into());
+    record(store, vec![firing("a"), resolved("b"), caused]).await;
+    record(store, vec![ReceivedAlert { received_at: at(99), ..firing("late") }]).await;
+    let mut issues = store.issues(at(0), at(99)).await.unwrap();
+    issues.sort();
+    let facts: Vec<_> = issues
+        .iter()
+        .map(|i| (i.name.as_str(), i.cause.as_str(), i.severity.as_str(), i.count, i.resolved))
+        .collect();
+    assert_eq!(
+        facts,
+        [("DiskFull", "", "warning", 2, 1), ("DiskFull", "logs \"x\"", "warning", 1, 0)]
+    );
+    assert_eq!(issues[0].resolve_ms, 10 * 60_000);
+    assert_eq!(store.issues(at(100), at(200)).await.unwrap(), []);
+}
+
+async fn samples_come_back_as_they_were_put_the_latest_that_fit(store: &dyn Store) {
+    let labelled = Sample {
+        labels: BTreeMap::from([("severity".to_owned(), "pa\"ge.$".to_owned())]),
+        ..sample(2, 0.1)
+    };
+    let other = Sample { name: "other".into(), ..sample(2, 9.0) };
+    store.put([labelled.clone(), other].map(Stored::Sample).into()).await.unwrap();
+    put_samples(store, &[(3, -5.0), (1, 2.5), (4, 1e300)]).await;
+    let read = async |from, until, limit| {
+        store.samples("alerts_firing", at(from), at(until), limit).await.unwrap()
+    };
+    assert_eq!(
+        read(1, 5, 10).await,
+        [sample(1, 2.5), labelled.clone(), sample(3, -5.0), sample(4, 1e300)]
+    );
+    assert_eq!(read(1, 4, 2).await, [labelled, sample(3, -5.0)]);
+    assert_eq!(read(5, 9, 10).await, []);
+    assert_eq!(store.sample_counts(at(2)).await.unwrap().get("alerts_firing"), Some(&3));
+}
+
+async fn samples_are_put_into_buckets_from_an_offset(store: &dyn Store) {
+    put_samples(store, &[(0, 1.0), (59, 3.0), (60, 8.0), (61, 6.0), (300, 5.0)]).await;
+    // `at(0)` is 10:00:00.123; with this offset a bucket begins with it.
+    let width_ms = 3_600_000;
+    let offset_ms = -(at(0).millis() % width_ms);
+    let wanted = Buckets { from: at(0), until: at(300), width_ms, offset_ms };
+    let first = (at(0).millis() + offset_ms) / width_ms;
+    assert_eq!(
+        store.sample_buckets("alerts_firing", wanted).await.unwrap(),
+        [
+            Bucket { number: first, count: 2, min: 1.0, max: 3.0, sum: 4.0, last: 3.0 },
+            Bucket { number: first + 1, count: 2, min: 6.0, max: 8.0, sum: 14.0, last: 6.0 },
+        ]
+    );
+    let shifted = Buckets { offset_ms: offset_ms + width_ms / 2, until: at(400), ..wanted };
+    let counts: Vec<_> = store.sample_buckets("alerts_firing", shifted).await.unwrap();
+    assert_eq!(counts.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [1, 3, 1]);
+    assert_eq!(store.sample_buckets("unknown", wanted).await.unwrap(), []);
+}
+
+async fn samples_of_a_period_are_summed_up_by_name(store: &dyn Store) {
+    put_samples(store, &[(0, 1.0), (1, 2.0), (2, 6.0), (3, 100.0)]).await;
+    let days = store.sample_days(at(0), at(3)).await.unwrap();
+    let day = MetricDay { count: 3, min: 1.0, max: 6.0, avg: 3.0 };
+    assert_eq!(days, BTreeMap::from([("alerts_firing".to_owned(), day)]));
+    assert!(store.sample_days(at(4), at(9)).await.unwrap().is_empty());
+}
+
+fn consolidation(day: i64) -> Consolidation {
+    Consolidation {
+        date: format!("2026-11-{day:02}"),
+        timestamp: Time::parse(&format!("2026-11-{:02}T00:00:00Z", day + 1)).unwrap(),
+        alerts: DayAlerts {
+            total: 3,
+            by_severity: BTreeMap::from([("page".to_owned(), 3)]),
+            top_issues: vec![TopIssue {
+                name: "Disk".into(),
+                severity: "page".into(),
+                count: 3,
+                resolved: 1,
+                mean_time_to_resolve_ms: Some(5),
+                cause: None,
+            }],
+        },
+        metrics: DayMetrics {
+            total: 2,
+            by_name: BTreeMap::from([(
+                "alerts.firing".to_owned(),
+                MetricDay { count: 2, min: -1.0, max: 2.0, avg: 0.5 },
+            )]),
+        },
+        summary: "quiet “day”".into(),
+        insights: vec!["a".into(), "b".into()],
+        recommendations: Vec::new(),
+        kb_entries_generated: 1,
+    }
+}
+
+async fn consolidations_come_back_as_they_were_put(store: &dyn Store) {
+    let days = [consolidation(3), consolidation(1), consolidation(2)];
+    let put = days.clone().map(|day| Stored::Consolidation(Box::new(day)));
+    store.put(put.into()).await.unwrap();
+    let after = async |time| store.consolidations_after(time).await.unwrap();
+    assert_eq!(after(days[1].timestamp).await, [consolidation(2), consolidation(3)]);
+    let again = Consolidation { summary: "rewritten".into(), ..consolidation(2) };
+    store.put(vec![Stored::Consolidation(Box::new(again.clone()))]).await.unwrap();
+    assert_eq!(after(Time::from_millis(0)).await, [consolidation(1), again, consolidation(3)]);
+    let exported = documents(store, Collection::Consolidations).await;
+    assert_eq!(exported.len(), 3);
+    assert!(exported.contains(&serde_json::to_value(consolidation(1)).unwrap()), "{exported:?}");
+}
+
+async fn history_starts_with_what_is_kept(store: &dyn Store) {
+    assert_eq!(store.history_start().await.unwrap(), None);
+    put_samples(store, &[(7, 1.0)]).await;
+    assert_eq!(store.history_start().await.unwrap(), Some(at(7)));
+    record(store, vec![firing("a")]).await;
+    record(store, vec![ReceivedAlert { received_at: at(50), ..firing("a") }]).await;
+    assert_eq!(store.history_start().await.unwrap(), Some(at(1)));
+}
+
+fn alert(fingerprint: &str) -> Alert {
+    serde_json::from_value(json!({
+        "fingerprint": fingerprint, "startsAt": at(0), "name": "DiskFull", "severity": "page",
+        "status": "resolved", "message": "voll ü", "labels": {"alertname": "DiskFull"},
+        "timestamp": at(5), "firstReceived": at(2), "resolvedAt": at(4), "duration": 240_000,
+        "annotations": {}, "receiver": "r",
+    }))
+    .unwrap()
+}
+
+async fn putting_documents_twice_is_putting_them_once(store: &dyn Store) {
+    let mut known = Entry::new("kb".into(), "t".into(), Category::Runbook, Severity::High, at(0));
+    known.steps = vec!["df".into()];
+    let state = json!({"key": "lastRun", "value": {"n": 1}}).as_object().unwrap().clone();
+    let all = vec![
+        Stored::Alert(alert("a")),
+        Stored::Sample(sample(1, 2.0)),
+        Stored::Entry(Box::new(known.clone())),
+        Stored::Consolidation(Box::new(consolidation(1))),
+        Stored::State("lastRun".into(), state.clone()),
+    ];
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        store.put(all.clone()).await.unwrap();
+        let mut now = Vec::new();
+        for collection in Collection::ALL {
+            now.push(documents(store, collection).await);
+        }
+        seen.push(now);
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0][0], [serde_json::to_value(alert("a")).unwrap()]);
+    assert_eq!(seen[0][1], [serde_json::to_value(sample(1, 2.0)).unwrap()]);
+    assert_eq!(entry(store, "kb").await, Some(known));
+    assert!(seen[0][4].contains(&serde_json::Value::Object(state)), "{:?}", seen[0][4]);
+    // What is put again replaces all of it.
+    let reopened: Alert = Alert {
+        status: orchestrator::model::Status::Firing,
+        resolved_at: None,
+        duration: None,
+        receiver: None,
+        ..alert("a")
+    };
+    store.put(vec![Stored::Alert(reopened.clone()), Stored::Sample(sample(1, 3.0))]).await.unwrap();
+    let alerts = documents(store, Collection::Alerts).await;
+    assert_eq!(alerts, [serde_json::to_value(reopened).unwrap()]);
+    assert_eq!(store.samples("alerts_firing", at(0), at(9), 9).await.unwrap(), [sample(1, 3.0)]);
+    // And the service goes on with it as with its own.
+    assert_eq!(
+        outcomes(store, vec![firing("a")]).await.len()
+            + store.firing_alerts().await.unwrap() as usize,
+        2
+    );
+}
+
+fn pattern_of(name: &str, _cause: &str) -> String {
+    format!("kb-alert-{name}")
+}
+
+async fn old_alerts_are_deleted_in_batches_the_oldest_first(store: &dyn Store) {
+    let received = |n: i64| ReceivedAlert { received_at: at(n), ..resolved(&format!("f{n}")) };
+    record(store, (1..=7).map(received).collect()).await;
+    let expire = async |before, limit| {
+        store.expire_alerts(at(before), limit, pattern_of).await.unwrap().deleted
+    };
+    assert_eq!(expire(1, 10).await, 0, "what is exactly as old as allowed is kept");
+    assert_eq!(expire(7, 4).await, 4);
+    let left = documents(store, Collection::Alerts).await;
+    let mut left: Vec<_> =
+        left.iter().map(|alert| alert["fingerprint"].as_str().unwrap()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["f5", "f6", "f7"]);
+    assert_eq!(expire(7, 4).await, 2);
+    assert_eq!(expire(7, 4).await, 0);
+}
+
+async fn deleted_alerts_that_fired_fire_no_longer(store: &dyn Store) {
+    record(store, vec![firing("a"), firing("b"), firing("c"), resolved("d")]).await;
+    record(store, vec![ReceivedAlert { received_at: at(60), ..firing("c") }]).await;
+    assert_eq!(entry(store, LEARNED).await.unwrap().firing, Some(3));
+    let expired = store.expire_alerts(at(30), 100, pattern_of).await.unwrap();
+    assert_eq!(expired.deleted, 3);
+    assert_eq!(expired.fired, BTreeMap::from([(LEARNED.to_owned(), 2)]));
+    let learned = entry(store, LEARNED).await.unwrap();
+    assert_eq!((learned.firing, learned.occurrences, learned.resolutions), (Some(1), 4, 1));
+    // An entry that somebody deleted is not made again.
+    store.apply(vec![EntryChange::Delete(LEARNED.to_owned())]).await.unwrap();
+    assert_eq!(store.expire_alerts(at(99), 100, pattern_of).await.unwrap().deleted, 1);
+    assert_eq!(store.entries(None).await.unwrap(), []);
+    let known = Arc::new(learned);
+    store.apply(vec![EntryChange::Put(known)]).await.unwrap();
+}
+
+async fn old_samples_are_deleted_in_batches(store: &dyn Store) {
+    put_samples(store, &[(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]).await;
+    assert_eq!(store.expire_samples(at(4), 2).await.unwrap(), 2);
+    assert_eq!(store.expire_samples(at(4), 2).await.unwrap(), 1);
+    assert_eq!(store.expire_samples(at(4), 2).await.unwrap(), 0);
+    assert_eq!(store.samples("alerts_firing", at(0), at(9), 9).await.unwrap(), [sample(4, 4.0)]);
+}
+
+async fn what_is_old_is_counted_before_it_is_deleted(store: &dyn Store) {
+    record(store, vec![firing("a"), resolved("b")]).await;
+    put_samples(store, &[(1, 1.0), (2, 2.0)]).await;
+    assert_eq!(store.expired_counts(at(10), at(3)).await.unwrap(), (1, 2));
+    assert_eq!(store.expired_counts(at(11), at(2)).await.unwrap(), (2, 1));
+}
+
+async fn the_last_retention_is_remembered(store: &dyn Store) {
+    assert_eq!(store.last_retention().await.unwrap(), None);
+    for time in [at(1), at(2)] {
+        store.note_retention(time).await.unwrap();
+        assert_eq!(store.last_retention().await.unwrap(), Some(time));
+    }
+}
