@@ -199,7 +199,7 @@ check() {
 run_checks() {
   check cargo fmt --check
   check cargo clippy --locked --all-targets -- -D warnings
-  check cargo test --locked
+  check cargo test --locked --no-fail-fast
   check env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
   check cargo deny --locked check bans licenses sources
   check cargo machete

@@ -113,12 +113,6 @@ impl Service {
         let audit = open_audit_log(settings, &clock, &metrics)?;
         let coordination =
             Coordination::new(settings.redis.as_ref()).map_err(ServiceError::Redis)?;
-        let listener = listen(SocketAddr::new(settings.server.host, settings.server.port)).await?;
-        let metrics_listener = match settings.server.metrics_port {
-            Some(port) => Some(listen(SocketAddr::new(settings.server.metrics_host, port)).await?),
-            None => None,
-        };
-
         let opened = tokio::select! {
             opened = open_store(settings) => opened?,
             () = phase.draining() => return Err(ServiceError::Interrupted),
@@ -126,9 +120,8 @@ impl Service {
         let observed = ObservedStore::new(opened, Arc::clone(&metrics));
         let store_health = observed.health();
         let store: Arc<dyn Store> = Arc::new(observed);
-        if settings.store.migrate_on_start {
-            bring_up_to_date(store.as_ref(), clock.as_ref(), &audit).await?;
-        }
+        let dry_run = !settings.store.migrate_on_start;
+        bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
         metrics.schema_version.set(i64::from(store.schema_version().await?));
 
         let base = Base::load(
@@ -138,6 +131,13 @@ impl Service {
             settings.max_questions,
         );
         let base = base.await?;
+
+        let listener = listen(SocketAddr::new(settings.server.host, settings.server.port)).await?;
+        let metrics_listener = match settings.server.metrics_port {
+            Some(port) => Some(listen(SocketAddr::new(settings.server.metrics_host, port)).await?),
+            None => None,
+        };
+
         let (intake, intake_task) =
             Intake::new(Arc::clone(&store), Arc::clone(&base), Arc::clone(&metrics));
         let totals = Totals::new(
@@ -304,10 +304,10 @@ impl Service {
     pub async fn run(mut self) -> Result<(), ServiceError> {
         let phase = self.app.phase.clone();
         let died = tokio::select! {
-            // Tasks end because of the phase; that is no death.
             biased;
             () = phase.draining() => None,
-            ended = self.tasks.join_next() => Some(name_of(ended)),
+            // Draining ends tasks too, and may begin just now.
+            ended = self.tasks.join_next() => (!phase.is_draining()).then(|| name_of(ended)),
         };
         phase.drain();
         let deadline = Instant::now() + self.shutdown_timeout;
@@ -405,13 +405,48 @@ pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StoreErro
         .await
 }
 
+/// Knowledge at hand for a command that runs beside the service or without it.
+pub struct Workbench {
+    /// All knowledge.
+    pub base: Arc<Base>,
+    /// Where it is kept; to be closed at the end.
+    pub store: Arc<dyn Store>,
+    /// Who did what.
+    pub audit: Arc<AuditLog>,
+}
+
+impl Workbench {
+    /// Opens the store, brings its schema up to date and loads the knowledge.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let audit = open_audit_log(settings, &clock, &metrics)?;
+        let store = open_store(settings).await?;
+        let dry_run = !settings.store.migrate_on_start;
+        bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
+        let base = Base::load(Arc::clone(&store), clock, metrics, settings.max_questions).await?;
+        Ok(Self { base, store, audit })
+    }
+}
+
+/// Applies what is missing; on a dry run only makes sure that nothing speaks against this binary.
 async fn bring_up_to_date(
     store: &dyn Store,
     clock: &dyn Clock,
     audit: &AuditLog,
+    dry_run: bool,
 ) -> Result<(), ServiceError> {
     let holder = uuid::Uuid::new_v4().to_string();
-    let report = migrate::up(store, &holder, clock, false).await?;
+    let report = migrate::up(store, &holder, clock, dry_run).await?;
+    if dry_run {
+        if !report.applied.is_empty() {
+            let missing = report.applied.join(", ");
+            tracing::warn!(missing, "migrations are missing, and MIGRATE_ON_START is false");
+        }
+        return Ok(());
+    }
     for migration in &report.applied {
         let details = serde_json::json!({ "migration": migration });
         audit.record(Event::MigrationApplied, AuditContext::default(), details);

@@ -336,7 +336,7 @@ mod tests {
         let paths: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
         for path in [
             "alerts.0.annotations",
-            "alerts.0.labels",
+            "alerts.0.labels.\"\"",
             "alerts.0.labels.a",
             "alerts.0.startsAt",
             "alerts.0.status",

@@ -8,6 +8,7 @@ mod export;
 mod healthcheck;
 mod import;
 mod keygen;
+mod knowledge;
 mod migrate;
 mod output;
 mod progress;
@@ -53,6 +54,9 @@ enum Command {
     /// Put an ndjson export back, into either store
     #[command(after_help = import::HELP)]
     Import(import::Args),
+    /// Work on the knowledge base
+    #[command(after_help = EXIT_CODES)]
+    Knowledge(knowledge::Args),
     /// Make new random keys, as lines for .env
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::Args),
@@ -119,6 +123,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Retention(args) => retention::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Knowledge(args) => knowledge::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Healthcheck(args) => healthcheck::run(&args),

@@ -28,7 +28,7 @@ use tower::ServiceExt;
 pub use self::error::Error;
 use self::{
     extract::{Admin, Operator, Viewer},
-    guard::{Guarded, Handler, rate_limit::Bucket, with_role, with_webhook_proof, without_guard},
+    guard::{Guarded, rate_limit::Bucket, with_role, with_webhook_proof, without_guard},
     routes::{auth, entries, health, knowledge, openapi, persistence, webhook},
     state::App,
 };
@@ -89,11 +89,11 @@ pub fn router(app: &App) -> Router {
     for Route { method, path, bucket, guarded } in routes() {
         let metrics = app.metrics.route(path, &method);
         let filter = MethodFilter::try_from(method).unwrap_or(MethodFilter::GET);
-        let service = guard::stack(app, Some(bucket), metrics, guarded.handler);
+        let service = guard::stack(app, Some(bucket), metrics, guarded);
         router = router.route(path, on_service(filter, service));
     }
-    let unmatched = |handler: Handler| {
-        guard::stack(app, None, app.metrics.route("unmatched", &Method::GET), handler)
+    let unmatched = |guarded: Guarded| {
+        guard::stack(app, None, app.metrics.route("unmatched", &Method::GET), guarded)
     };
     let not_allowed = unmatched(guard::failing(|| Error::MethodNotAllowed));
     router

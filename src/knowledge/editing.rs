@@ -44,7 +44,7 @@ impl Base {
         let entry = Entry { provenance, occurrences: 1, ..draft.into_entry(id, now) };
         let entry = Arc::new(entry);
         self.store.apply(vec![EntryChange::Put(Arc::clone(&entry))]).await?;
-        self.hold(Arc::clone(&entry)).await?;
+        self.hold(vec![Arc::clone(&entry)]).await?;
         Ok(self.entry(&entry.id).unwrap_or_else(|| Entry::clone(&entry)))
     }
 
@@ -85,18 +85,36 @@ impl Base {
         Ok(removed)
     }
 
-    /// Makes or updates an entry that was read from a file. One that is there keeps what was
-    /// learned about it and what open questions it answered.
+    /// Makes or updates entries that were read from files, all or none. One that is there keeps
+    /// what was learned about it and what open questions it answered.
     ///
     /// # Errors
-    /// If it cannot be stored.
-    pub async fn import(self: &Arc<Self>, entry: Entry) -> Result<Imported, BaseError> {
-        let known = self.state.read().get(&entry.id).cloned();
+    /// If they cannot be stored.
+    pub async fn import(self: &Arc<Self>, entries: Vec<Entry>) -> Result<Vec<Imported>, BaseError> {
+        let (mut outcomes, mut changes, mut held) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in entries {
+            let known = self.state.read().get(&entry.id).cloned();
+            let (outcome, change) = self.compare(known.as_deref(), entry);
+            outcomes.push(outcome);
+            match &change {
+                Some(EntryChange::Rewrite(text)) => {
+                    held.extend(known.map(|known| Arc::new(known.with_text_of(text))));
+                }
+                Some(EntryChange::Put(entry)) => held.push(Arc::clone(entry)),
+                _ => {}
+            }
+            changes.extend(change);
+        }
+        if !changes.is_empty() {
+            self.store.apply(changes).await?;
+            self.hold(held).await?;
+        }
+        Ok(outcomes)
+    }
+
+    fn compare(&self, known: Option<&Entry>, entry: Entry) -> (Imported, Option<EntryChange>) {
         let Some(known) = known else {
-            let entry = Arc::new(entry);
-            self.store.apply(vec![EntryChange::Put(Arc::clone(&entry))]).await?;
-            self.hold(entry).await?;
-            return Ok(Imported::Created);
+            return (Imported::Created, Some(EntryChange::Put(Arc::new(entry))));
         };
         let mut text = Entry { last_updated: known.last_updated, ..entry };
         for source in &known.provenance.derived_from {
@@ -105,11 +123,10 @@ impl Base {
             }
         }
         if known.with_text_of(&text) == *known {
-            return Ok(Imported::Unchanged);
+            return (Imported::Unchanged, None);
         }
         text.last_updated = self.clock.now();
-        self.rewrite(text).await?;
-        Ok(Imported::Updated)
+        (Imported::Updated, Some(EntryChange::Rewrite(Arc::new(text))))
     }
 
     async fn rewrite(self: &Arc<Self>, text: Entry) -> Result<(), BaseError> {
@@ -117,21 +134,22 @@ impl Base {
         self.store.apply(vec![EntryChange::Rewrite(Arc::clone(&text))]).await?;
         let known = self.state.read().get(&text.id).cloned();
         match known {
-            Some(known) => self.hold(Arc::new(known.with_text_of(&text))).await,
+            Some(known) => self.hold(vec![Arc::new(known.with_text_of(&text))]).await,
             None => Ok(()),
         }
     }
 
-    /// Holds a stored entry in memory, searchable when this returns, and closes the open
-    /// questions that it answers.
-    async fn hold(self: &Arc<Self>, entry: Arc<Entry>) -> Result<(), BaseError> {
-        let told = {
+    /// Holds stored entries in memory, searchable when this returns, and closes the open
+    /// questions that they answer.
+    async fn hold(self: &Arc<Self>, entries: Vec<Arc<Entry>>) -> Result<(), BaseError> {
+        let told: Vec<_> = {
             let mut state = self.state.write();
-            let told = state.put(entry);
+            let told = entries.into_iter().filter_map(|entry| state.put(entry));
+            let told = told.map(IndexChange::Upsert).collect();
             self.publish_sizes(&state);
             told
         };
-        self.tell_later(told.map(IndexChange::Upsert).into_iter().collect());
+        self.tell_later(told);
         let base = Arc::clone(self);
         tokio::task::spawn_blocking(move || base.tell_index()).await??;
         self.close_answered_questions().await;
@@ -195,10 +213,13 @@ impl Base {
         changes
     }
 
-    /// Ids of the entries made from runbooks, to find those whose file is gone.
-    pub fn runbook_ids(&self) -> Vec<String> {
-        let state = self.state.read();
-        let runbooks = state.iter().filter(|e| e.provenance.source_type == SourceType::Runbook);
-        runbooks.map(|entry| entry.id.clone()).collect()
+    /// Entries made from files that `is_there` does not know any more.
+    pub fn without_file(&self, is_there: impl Fn(&str) -> bool) -> Vec<String> {
+        let from_files = |entry: &&Arc<Entry>| {
+            let provenance = &entry.provenance;
+            let mut sources = provenance.derived_from.iter();
+            provenance.source_type == SourceType::Runbook && !sources.any(|name| is_there(name))
+        };
+        self.state.read().iter().filter(from_files).map(|entry| entry.id.clone()).collect()
     }
 }

@@ -3,6 +3,21 @@
 // In a test binary everything is a test, not only what bears `#[test]`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
+mod answers;
 mod cli;
+mod crash;
+mod harness;
 mod history;
+mod intake;
+mod keys;
+mod knowledge;
+mod life;
+mod old_database;
+mod outage;
+mod persistence;
+mod properties;
+mod rate_limits;
 mod store_contract;
+mod watching;
+mod webhook_auth;

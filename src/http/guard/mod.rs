@@ -37,7 +37,10 @@ use super::{
     extract::{About, Call, Caller, ProvenBody, RoleLevel},
     state::App,
 };
-use crate::{security::Role, telemetry::RouteMetrics};
+use crate::{
+    security::{Key, Role},
+    telemetry::RouteMetrics,
+};
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
@@ -87,10 +90,13 @@ where
         let handler = handler.clone();
         Box::pin(async move {
             let caller = bearer::authenticate::<R>(&app, &call)?;
-            let key = Arc::clone(&caller.key);
+            let (key, request_id) = (Arc::clone(&caller.key), call.about.request_id.clone());
             let within = app.request_timeout;
             let answer = body::in_time(within, handler(caller, app, call)).await;
-            protected(answer, Some(&key))
+            let mut response =
+                answer.unwrap_or_else(|error| error.into_response(request_id.as_str()));
+            tell_of_expiry(&key, &mut response);
+            Ok(response)
         })
     });
     Guarded { access: Access::Role(R::ROLE), handler: guarded }
@@ -108,33 +114,24 @@ where
             let about = call.about.clone();
             let proven = signature::prove(&app, call).await?;
             let within = app.request_timeout;
-            protected(body::in_time(within, handler(proven, app, about)).await, None)
+            body::in_time(within, handler(proven, app, about)).await
         })
     });
     Guarded { access: Access::WebhookSender, handler: guarded }
 }
 
 /// A handler that always fails, for what is no route.
-pub fn failing(error: fn() -> Error) -> Handler {
-    Arc::new(move |_, _| Box::pin(async move { Err(error()) }))
+pub fn failing(error: fn() -> Error) -> Guarded {
+    without_guard(move |_, _| async move { Err(error()) })
 }
 
-/// What every answer of a protected route says, failures too.
-fn protected(
-    answer: Result<Response, Error>,
-    key: Option<&crate::security::Key>,
-) -> Result<Response, Error> {
-    let mut response = answer?;
-    if let Some(expires_at) = key.and_then(|key| key.expires_at)
+/// Every answer to a key that ends says when, failures too.
+fn tell_of_expiry(key: &Key, response: &mut Response) {
+    if let Some(expires_at) = key.expires_at
         && let Ok(value) = HeaderValue::from_str(&expires_at.to_string())
     {
         response.headers_mut().insert("x-api-key-expires", value);
     }
-    response
-        .headers_mut()
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
-    Ok(response)
 }
 
 /// All guards of one route around its handler.
@@ -142,7 +139,7 @@ pub fn stack(
     app: &App,
     bucket: Option<Bucket>,
     metrics: Arc<RouteMetrics>,
-    handler: Handler,
+    Guarded { access, handler }: Guarded,
 ) -> Stack {
     let inner = service_fn({
         let app = app.clone();
@@ -154,7 +151,15 @@ pub fn stack(
     };
     let app = app.clone();
     BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
-        enter(app.clone(), bucket, Arc::clone(&metrics), limited.clone(), request)
+        let entered = enter(app.clone(), bucket, Arc::clone(&metrics), limited.clone(), request);
+        async move {
+            let mut response = entered.await?;
+            if access != Access::Anyone {
+                let cached = response.headers_mut().entry(header::CACHE_CONTROL);
+                cached.or_insert(HeaderValue::from_static("no-store"));
+            }
+            Ok(response)
+        }
     }))
 }
 
@@ -209,15 +214,7 @@ async fn answer(
     };
     let request_id = about.request_id.clone();
     let answered = handler(app, Call { parts, body, about }).await;
-    Ok(answered.unwrap_or_else(|error| {
-        let hidden = matches!(error, Error::Unauthorized(_) | Error::Forbidden { .. });
-        let mut response = error.into_response(request_id.as_str());
-        if hidden {
-            let no_store = HeaderValue::from_static("no-store");
-            response.headers_mut().insert(header::CACHE_CONTROL, no_store);
-        }
-        response
-    }))
+    Ok(answered.unwrap_or_else(|error| error.into_response(request_id.as_str())))
 }
 
 /// The request's own line: what failed here is an error, what the client did wrong is worth

@@ -15,15 +15,13 @@ use mongodb::{
 use serde_json::{Map, Value};
 
 use super::{
-    MongoStore,
+    LONG, MongoStore,
     fault::Fault,
     lease,
     wire::{alert, entry, integer, json_object, sample},
+    within,
 };
-use crate::{
-    model::Collection,
-    store::{Export, Result},
-};
+use crate::{model::Collection, store::Export};
 
 const PIECE_DOCUMENTS: usize = 500;
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -41,7 +39,7 @@ pub(super) async fn export(
     }
     let walk = Walk { db: store.db.clone(), session, left: collections.into(), current: None };
     let documents = try_unfold(walk, |mut walk| async move {
-        let piece = walk.next_piece().await?;
+        let piece = within(LONG, walk.next_piece()).await?;
         Ok(piece.map(|piece| (piece, walk)))
     });
     let database_bytes = database_bytes(&store.db).await;
@@ -74,7 +72,9 @@ struct Walk {
 }
 
 impl Walk {
-    async fn next_piece(&mut self) -> Result<Option<(Collection, Vec<String>)>> {
+    async fn next_piece(
+        &mut self,
+    ) -> std::result::Result<Option<(Collection, Vec<String>)>, Fault> {
         loop {
             if self.current.is_none() {
                 let Some(collection) = self.left.pop_front() else { return Ok(None) };

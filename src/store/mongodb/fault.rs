@@ -72,8 +72,7 @@ impl Fault {
         match self {
             Self::Overtaken => true,
             Self::Driver(error) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
-                // Away is for the caller to hear of at once, not to be tried again and again.
-                !matches!(*error.kind, ErrorKind::ServerSelection { .. })
+                !is_away(error)
             }
             other => other.is_duplicate_key() || other.code() == Some(112),
         }
@@ -81,7 +80,8 @@ impl Fault {
 
     /// It is not known whether the commit happened; asking for it again is safe.
     pub(super) fn is_unknown_commit(&self) -> bool {
-        matches!(self, Self::Driver(e) if e.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT))
+        matches!(self, Self::Driver(error)
+            if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) && !is_away(error))
     }
 
     fn passes(&self) -> bool {
@@ -107,6 +107,11 @@ fn code_of(error: &Error) -> Option<i32> {
         ErrorKind::Write(WriteFailure::WriteConcernError(concern)) => Some(concern.code),
         _ => None,
     }
+}
+
+/// No server was found in time. That is for the caller to hear of at once, not to be tried again.
+fn is_away(error: &Error) -> bool {
+    matches!(*error.kind, ErrorKind::ServerSelection { .. })
 }
 
 fn passes(error: &Error) -> bool {

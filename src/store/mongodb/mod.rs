@@ -1,6 +1,6 @@
 //! MongoDB: the production store, and the one that replicas share.
 //!
-//! One file a concern; each speaks in [`fault::Fault`]s, which become [`StoreError`]s here, and
+//! One file a concern; each speaks in `Fault`s, which become [`StoreError`]s here, and
 //! here every operation gets its time limit. Every write waits until it is on disk at a majority.
 //!
 //! On a replica set or a cluster what belongs together is one transaction. On a lone server,
@@ -37,7 +37,8 @@ use crate::model::{
     Collection, Consolidation, Entry, EntryChange, MetricDay, ReceivedAlert, Sample, Time,
 };
 
-/// A driver waits for a server that has stopped answering as long as its socket is open.
+// The driver waits for a server that has stopped answering as long as the socket is open, so every
+// operation has a limit here: for a few documents, for a group, and for a whole collection.
 const SHORT: Duration = Duration::from_secs(4);
 const LONG: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(60);

@@ -70,9 +70,10 @@ impl Work for Group {
         if updated.hit != statements.len() {
             return Err(Fault::Overtaken);
         }
-        let learnings = (self.learn)(&self.alerts, &fold.outcomes);
+        let outcomes = not_new(&self.alerts, fold.outcomes, &fold.writes, &updated);
+        let learnings = (self.learn)(&self.alerts, &outcomes);
         knowledge::learn(&store.db, Some(session), &learnings).await?;
-        Ok(Recording { outcomes: fold.outcomes, learnings, learned: true })
+        Ok(Recording { outcomes, learnings, learned: true })
     }
 }
 

@@ -8,10 +8,11 @@ use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 
 use super::{
-    MongoStore,
+    LONG, MongoStore, SHORT,
     connect::write_concern_document,
     fault::{Fault, NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND},
     wire::{date, integer},
+    within,
 };
 use crate::{
     model::{Collection, Time},
@@ -55,16 +56,17 @@ impl Schema for MongoStore {
     }
 
     async fn applied(&self) -> Result<Vec<Applied>> {
-        Ok(applied(self).await?)
+        within(SHORT, applied(self)).await
     }
 
+    /// Without a time limit: an index on a large collection takes as long as it takes.
     async fn apply(&self, migration: &Migration, checksum: &str, at: Time) -> Result<()> {
         let commands: Vec<Document> = serde_json::from_str(migration.script)
             .map_err(|error| StoreError::refused(format!("{}: {error}", migration.name)))?;
         for command in commands {
             run(self, command).await?;
         }
-        Ok(write_down(self, migration, checksum, at).await?)
+        within(LONG, write_down(self, migration, checksum, at)).await
     }
 }
 

@@ -22,6 +22,13 @@ each_backend![Migrated:
     collections_are_counted,
 ];
 
+/// On MongoDB it takes a server that isolates snapshots: see `mongodb_only`.
+mod snapshot {
+    use super::an_export_shows_one_moment;
+
+    crate::store_contract::on_backend!(on_sqlite, Migrated: an_export_shows_one_moment);
+}
+
 /// All documents of a collection, through an export.
 pub async fn documents(store: &dyn Store, collection: Collection) -> Vec<Value> {
     let export = store.export(vec![collection]).await.unwrap();
@@ -102,4 +109,20 @@ async fn collections_are_counted(store: &dyn Store) {
     assert!(counts.contains(&(Collection::Metrics, 0)), "{counts:?}");
     assert!(store.sample_counts(at(0)).await.unwrap().is_empty());
     assert_eq!(store.consolidations_after(at(0)).await.unwrap(), []);
+}
+
+/// Counts and documents are those of the moment at which the export began.
+pub async fn an_export_shows_one_moment(store: &dyn Store) {
+    record(store, (0..700).map(|n| firing(&format!("old-{n}"))).collect()).await;
+    let export = store.export(vec![Collection::Alerts, Collection::KnowledgeBase]).await.unwrap();
+    let mut pieces = export.documents;
+    let (_, mut texts) = pieces.try_next().await.unwrap().unwrap();
+    record(store, (0..700).map(|n| firing(&format!("new-{n}"))).collect()).await;
+    while let Some((_, more)) = pieces.try_next().await.unwrap() {
+        texts.extend(more);
+    }
+    assert_eq!(export.counts, [(Collection::Alerts, 700), (Collection::KnowledgeBase, 1)]);
+    assert_eq!(texts.len(), 701);
+    assert!(!texts.iter().any(|text| text.contains("new-")));
+    assert!(texts[700].contains(r#""occurrences":700"#), "{}", texts[700]);
 }

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{
-    export::documents,
+    export::{an_export_shows_one_moment, documents},
     samples::{LEARNED, at, entry, firing, learn, outcomes, record},
     under_test::{Proxy, Server},
 };
@@ -186,5 +186,17 @@ async fn a_server_that_falls_silent_is_unavailable_soon() {
     let asked = Instant::now();
     let error = store.ping().await.unwrap_err();
     assert!(error.is_unavailable() && asked.elapsed() < SOON, "{error} {:?}", asked.elapsed());
+    server.drop_database().await;
+}
+
+#[tokio::test]
+async fn an_export_shows_one_moment_of_a_replica_set() {
+    let Some(server) = Server::replica_set().await else { return };
+    let store = migrated(&server).await;
+    let build = server.raw().run_command(doc! { "buildInfo": 1 }).await.unwrap();
+    // SecantusDB takes `readConcern: snapshot` outside of transactions and reads what is newest.
+    if !build.contains_key("secantusVersion") {
+        an_export_shows_one_moment(&store).await;
+    }
     server.drop_database().await;
 }

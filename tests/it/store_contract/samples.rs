@@ -49,9 +49,26 @@ pub fn resolved(fingerprint: &str) -> ReceivedAlert {
 /// The id of the entry that [`learn`] learns about.
 pub const LEARNED: &str = "kb-alert-DiskFull";
 
-/// Counts as the service does, one learning an alert.
+/// Counts as the service does, one learning an entry.
 pub fn learn() -> Learn {
-    Arc::new(|group, outcomes| group.iter().zip(outcomes).map(learning).collect())
+    Arc::new(|group, outcomes| {
+        let mut learned: BTreeMap<String, Learning> = BTreeMap::new();
+        for one in group.iter().zip(outcomes).map(learning) {
+            let id = one.seed.id.clone();
+            match learned.get_mut(&id) {
+                None => drop(learned.insert(id, one)),
+                Some(all) => {
+                    all.severity = all.severity.max(one.severity);
+                    all.seen = all.seen.max(one.seen);
+                    all.occurrences += one.occurrences;
+                    all.resolutions += one.resolutions;
+                    all.resolve_ms += one.resolve_ms;
+                    all.firing += one.firing;
+                }
+            }
+        }
+        learned.into_values().collect()
+    })
 }
 
 fn learning((alert, recorded): (&ReceivedAlert, &Recorded)) -> Learning {

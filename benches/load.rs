@@ -1,0 +1,178 @@
+//! The service beside a bare axum handler, under `wrk -t1 -c32`, in one run.
+//!
+//! `cargo bench --bench load [-- SECONDS]` starts both in this process, drives them with Debian's
+//! `wrk`, and prints a table. The service has all its guards on, with limits set to 0; each
+//! webhook is answered only when its alert is on the disk. On MongoDB too, if
+//! `TEST_MONGODB_URI` is set.
+
+use std::{
+    collections::BTreeMap, net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration,
+};
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use orchestrator::{config::Settings, model::SystemClock, service::Service, shutdown::Phase};
+
+const TOKEN: &str = "webhook-token-of-the-load-bench-0123456789";
+const KEY: &str = "api-key-of-the-load-bench-0123456789abcdef";
+
+/// One line of the table.
+struct Row {
+    what: &'static str,
+    per_second: f64,
+    p50: String,
+    p99: String,
+    failed: u64,
+}
+
+fn main() {
+    let seconds = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(5);
+    if Command::new("wrk").arg("--version").output().is_err() {
+        println!("this bench needs wrk (Debian's package wrk)");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let scripts = tempfile::tempdir().unwrap();
+    let fresh = write_script(scripts.path(), "fresh.lua", FRESH_ALERTS);
+    let same = write_script(scripts.path(), "same.lua", SAME_ALERT);
+    let query = write_script(scripts.path(), "query.lua", QUERY);
+
+    let bare = runtime.block_on(start_bare());
+    let drive = |what, address: SocketAddr, path: &str, script: Option<&Path>| {
+        let row = wrk(what, &format!("http://{address}{path}"), script, seconds);
+        println!("{}", line(&row));
+        row
+    };
+    println!("{:<44}{:>12}{:>11}{:>11}{:>9}", "", "requests/s", "p50", "p99", "failed");
+    let bare_get = drive("bare axum GET", bare, "/health", None);
+    let bare_post = drive("bare axum POST", bare, "/webhook/alerts", Some(&fresh));
+
+    let (sqlite, _directory) = runtime.block_on(start_service(None));
+    let on_sqlite = [
+        (drive("GET /health", sqlite, "/health", None), &bare_get, 0.5),
+        (
+            drive("GET /api/knowledge/summary", sqlite, "/api/knowledge/summary", None),
+            &bare_get,
+            0.5,
+        ),
+        (
+            drive("POST one new alert, SQLite", sqlite, "/webhook/alerts", Some(&fresh)),
+            &bare_post,
+            0.15,
+        ),
+        (
+            drive("POST one known alert, SQLite", sqlite, "/webhook/alerts", Some(&same)),
+            &bare_post,
+            0.15,
+        ),
+    ];
+    drive("POST a query", sqlite, "/api/knowledge/query", Some(&query));
+    #[allow(clippy::disallowed_methods)] // why: a bench takes its server as the tests do
+    if let Ok(uri) = std::env::var("TEST_MONGODB_URI") {
+        let (mongodb, _directory) = runtime.block_on(start_service(Some(uri)));
+        drive("POST one new alert, MongoDB", mongodb, "/webhook/alerts", Some(&fresh));
+    }
+    println!();
+    for (row, bare, aim) in on_sqlite {
+        let ratio = row.per_second / bare.per_second;
+        println!("{:<44}{ratio:>8.2} of {} (aim: {aim})", row.what, bare.what);
+    }
+}
+
+/// A handler that does nothing, for comparison.
+async fn start_bare() -> SocketAddr {
+    let router = Router::new()
+        .route("/health", get(|| async { "{\"status\":\"healthy\"}" }))
+        .route("/webhook/alerts", post(|_: axum::body::Bytes| async { "{\"status\":\"ok\"}" }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async { axum::serve(listener, router).await });
+    address
+}
+
+async fn start_service(mongodb: Option<String>) -> (SocketAddr, tempfile::TempDir) {
+    // Beside the build, because a RAM disk would make every sync free.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut environment: BTreeMap<String, String> = [
+        ("PORT", "0"),
+        ("METRICS_PORT", "0"),
+        ("API_KEY", KEY),
+        ("WEBHOOK_TOKEN", TOKEN),
+        ("RATE_LIMIT_WEBHOOK", "0"),
+        ("RATE_LIMIT_API", "0"),
+        ("RATE_LIMIT_PUBLIC", "0"),
+        ("RATE_LIMIT_HEALTH", "0"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect();
+    if let Some(uri) = mongodb {
+        environment.insert("DATABASE_URL".into(), uri);
+        environment.insert("DB_NAME".into(), format!("bench_{}", std::process::id()));
+    }
+    let settings = Settings::load(&environment, directory.path()).unwrap();
+    let service = Service::start(&settings, Arc::new(SystemClock), Phase::default()).await.unwrap();
+    let address = service.address();
+    tokio::spawn(service.run());
+    (address, directory)
+}
+
+fn write_script(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text.replace("$TOKEN", TOKEN).replace("$KEY", KEY)).unwrap();
+    path
+}
+
+fn wrk(what: &'static str, url: &str, script: Option<&Path>, seconds: u64) -> Row {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c32", "--latency", &format!("-d{seconds}s")]);
+    command.args(script.map(|path| format!("-s{}", path.display())));
+    let output = command.arg(url).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let value = |name: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with(name));
+        line.and_then(|line| line.split_whitespace().last()).unwrap_or("?").to_owned()
+    };
+    std::thread::sleep(Duration::from_millis(500)); // why: lets the last connections close
+    Row {
+        what,
+        per_second: value("Requests/sec:").parse().unwrap_or(0.0),
+        p50: value("50%"),
+        p99: value("99%"),
+        failed: value("Non-2xx").parse().unwrap_or(0),
+    }
+}
+
+fn line(row: &Row) -> String {
+    let Row { what, per_second, p50, p99, failed } = row;
+    format!("{what:<44}{per_second:>12.0}{p50:>11}{p99:>11}{failed:>9}")
+}
+
+/// Each request is about an instance of its own, of one of ten alert names.
+const FRESH_ALERTS: &str = r#"
+local counter = 0
+math.randomseed(os.time())
+local run = math.random(1, 1000000000)
+wrk.method = "POST"
+wrk.headers["Authorization"] = "Bearer $TOKEN"
+wrk.headers["Content-Type"] = "application/json"
+request = function()
+  counter = counter + 1
+  local body = string.format('{"version":"4","status":"firing","receiver":"bench","alerts":[{"status":"firing","labels":{"alertname":"BenchAlert%d","severity":"warning","instance":"node%d-%d:9100","job":"node"},"annotations":{"summary":"Something is wrong on node %d","runbook_url":"https://runbooks.example.org/bench"},"startsAt":"2026-11-24T07:00:27.468Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"http://prometheus:9090/graph"}]}', counter % 10, run, counter, counter)
+  return wrk.format(nil, nil, nil, body)
+end
+"#;
+
+const SAME_ALERT: &str = r#"
+wrk.method = "POST"
+wrk.headers["Authorization"] = "Bearer $TOKEN"
+wrk.body = '{"version":"4","status":"firing","receiver":"bench","alerts":[{"status":"firing","labels":{"alertname":"BenchAlert","severity":"warning","instance":"node1:9100","job":"node"},"annotations":{"summary":"Something is wrong"},"startsAt":"2026-11-24T07:00:27.468Z","endsAt":"0001-01-01T00:00:00Z"}]}'
+"#;
+
+const QUERY: &str = r#"
+wrk.method = "POST"
+wrk.headers["Authorization"] = "Bearer $KEY"
+wrk.body = '{"query":"bench alert on a node"}'
+"#;

@@ -1,0 +1,94 @@
+//! The one invariant that everything leans on: an alert that was answered 200 is in the store,
+//! once, whatever happens to the process a moment later.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::harness::{Actor, Alert, Place, on_mongodb, on_sqlite, payload};
+
+const KILLS: usize = 10;
+const SENDERS: usize = 8;
+/// Answers of 200 in each life of the process before it is killed.
+const ANSWERS: usize = 30;
+
+/// Sends alerts of its own one after the other until nobody answers: those that were answered
+/// 200, and the one that was not.
+async fn send(
+    alertmanager: Actor,
+    mut next: Vec<String>,
+    numbers: Arc<AtomicUsize>,
+    answers: Arc<tokio::sync::Semaphore>,
+) -> (Vec<String>, String) {
+    let mut answered = Vec::new();
+    loop {
+        let instance = next
+            .pop()
+            .unwrap_or_else(|| format!("node{}", numbers.fetch_add(1, Ordering::Relaxed)));
+        let body = payload([Alert::firing("HighErrorRate", &instance)]).to_string();
+        let request =
+            alertmanager.request(reqwest::Method::POST, "/webhook/alerts", body.as_bytes());
+        match alertmanager.try_send(request.body(body)).await {
+            Ok(answer) if answer.status == 200 => {
+                answered.push(instance);
+                answers.add_permits(1);
+            }
+            _ => return (answered, instance),
+        }
+    }
+}
+
+async fn nothing_answered_is_lost_or_counted_twice(place: &Place) {
+    let numbers = Arc::new(AtomicUsize::new(0));
+    let mut answered = HashSet::new();
+    // What got no answer is sent again, as Alertmanager does: it may be stored already.
+    let mut unanswered: Vec<String> = Vec::new();
+    for _ in 0..KILLS {
+        let mut process = place.spawn(&[]).await;
+        let answers = Arc::new(tokio::sync::Semaphore::new(0));
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|_| {
+                let again = unanswered.pop().into_iter().collect();
+                tokio::spawn(send(process.alertmanager(), again, numbers.clone(), answers.clone()))
+            })
+            .collect();
+        let enough = answers.acquire_many(ANSWERS as u32).await.unwrap();
+        process.kill();
+        drop(enough);
+        for sender in senders {
+            let (own, last) = sender.await.unwrap();
+            answered.extend(own);
+            unanswered.push(last);
+        }
+    }
+    assert!(answered.len() >= KILLS * ANSWERS);
+
+    let process = place.spawn(&[]).await;
+    let mut stored: HashMap<String, usize> = HashMap::new();
+    for alert in process.admin().stored("alerts").await {
+        let instance = alert["labels"]["instance"].as_str().unwrap().to_owned();
+        *stored.entry(instance).or_default() += 1;
+    }
+    for instance in &answered {
+        assert_eq!(stored.get(instance), Some(&1), "{instance} was answered 200");
+    }
+    assert!(stored.values().all(|count| *count == 1));
+    let entries = process.admin().stored("knowledge_base").await;
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0]["occurrences"], stored.len());
+    assert_eq!(entries[0]["firing"], stored.len());
+}
+
+#[tokio::test]
+async fn sqlite_has_every_answered_alert_once_after_ten_kills() {
+    on_sqlite(nothing_answered_is_lost_or_counted_twice).await;
+}
+
+#[tokio::test]
+async fn mongodb_has_every_answered_alert_once_after_ten_kills() {
+    on_mongodb(nothing_answered_is_lost_or_counted_twice).await;
+}

@@ -1,0 +1,59 @@
+//! What the black-box tests stand on: a place of its own for each test (a directory and an empty
+//! database), the service started there in process or as the built binary, and the people who
+//! call it.
+
+mod actor;
+mod payload;
+mod place;
+mod process;
+mod raw;
+mod running;
+
+pub use self::{
+    actor::{Actor, Answer, TOKEN, hmac_hex, keys},
+    payload::{Alert, payload},
+    place::{Place, on_mongodb, on_sqlite, require},
+    process::Process,
+    raw::Raw,
+    running::Running,
+};
+
+use std::time::{Duration, Instant};
+
+/// How long another process or task may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Makes a test of each of these claims on each store.
+macro_rules! on_each_store {
+    ($($claim:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $claim() {
+                    $crate::harness::on_sqlite(super::$claim).await;
+                }
+            )*
+        }
+        mod on_mongodb {
+            $(
+                #[tokio::test]
+                async fn $claim() {
+                    $crate::harness::on_mongodb(super::$claim).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_each_store;
+
+/// Asks again and again until there is an answer; for what happens in another process or task.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "this did not happen: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,150 @@
+//! The store goes away while the service runs, and comes back.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::json;
+
+use crate::{
+    harness::{Alert, Place, Running, eventually, on_mongodb, on_sqlite, payload},
+    store_contract::under_test::Proxy,
+};
+
+/// A store that can be taken away.
+enum Store {
+    /// A database file that is not at its place any more.
+    File { at: PathBuf, away: PathBuf },
+    /// A connection that is cut.
+    Server(Proxy),
+}
+
+impl Store {
+    /// The service on a store that can be taken away.
+    async fn start(place: &Place) -> (Running, Self) {
+        match place.server() {
+            None => {
+                let data = place.directory().join("data");
+                let (at, away) = (data.join("orchestrator.db"), data.join("away.db"));
+                (place.start().await, Self::File { at, away })
+            }
+            Some(server) => {
+                let proxy = Proxy::start(server.address().await).await;
+                let url = server.through(proxy.address).await;
+                (place.start_with(&[("DATABASE_URL", &url)]).await, Self::Server(proxy))
+            }
+        }
+    }
+
+    fn go_away(&self) {
+        match self {
+            Self::File { at, away } => fs::rename(at, away).unwrap(),
+            Self::Server(proxy) => proxy.cut(),
+        }
+    }
+
+    fn come_back(&self) {
+        match self {
+            Self::File { at, away } => fs::rename(away, at).unwrap(),
+            Self::Server(proxy) => proxy.open(),
+        }
+    }
+}
+
+fn alert(instance: &str) -> serde_json::Value {
+    payload([Alert::firing("DiskFull", instance)])
+}
+
+async fn is_ready(service: &Running) -> bool {
+    service.anonymous().get("/ready").await.status == 200
+}
+
+async fn health(service: &Running) -> String {
+    let health = service.anonymous().get("/health").await.expect(200).json();
+    health["status"].as_str().unwrap().to_owned()
+}
+
+async fn an_outage_is_told_survived_and_made_good(place: &Place) {
+    let (service, store) = Store::start(place).await;
+    service.alertmanager().notify(&alert("node1")).await.expect(200);
+    store.go_away();
+
+    // Webhooks are refused so that Alertmanager tries again.
+    let refused = service.alertmanager().notify(&alert("node2")).await.expect(503);
+    assert_eq!(refused.error(), "The store is unavailable");
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
+    assert_eq!(health(&service).await, "degraded");
+
+    // Reads go on, and what a question teaches is kept in memory.
+    let known = service.operator().ask("DiskFull").await;
+    assert_eq!(known["sources"].as_array().unwrap().len(), 1);
+    assert_eq!(service.operator().ask("zebra stampede").await["gap"]["occurrences"], 1);
+    assert_eq!(service.operator().ask("zebra stampede").await["gap"]["occurrences"], 2);
+    assert_eq!(service.summary().await["stats"]["total"], 2);
+    assert_eq!(service.sample("knowledge_unpersisted_entries").await, 1.0);
+    assert_eq!(service.sample("store_up").await, 0.0);
+    let persistence = service.anonymous().get("/api/persistence/health").await.expect(200).json();
+    assert_eq!(
+        (&persistence["status"], &persistence["database"]),
+        (&json!("unhealthy"), &json!(false))
+    );
+    service.admin().get("/api/persistence/export").await.expect(503).error();
+    service.viewer().get("/api/persistence/historical").await.expect(503).error();
+
+    // A short outage is no reason to take the service out of use; a long one is.
+    eventually("it is not ready", async || (!is_ready(&service).await).then_some(())).await;
+    let unready = service.anonymous().get("/ready").await.expect(503);
+    assert_ne!(unready.header("retry-after"), "");
+
+    store.come_back();
+    eventually("it is ready", async || is_ready(&service).await.then_some(())).await;
+    eventually("what waited is stored", async || {
+        (service.sample("knowledge_unpersisted_entries").await == 0.0).then_some(())
+    })
+    .await;
+    assert_eq!(health(&service).await, "healthy");
+    service.alertmanager().notify(&alert("node2")).await.expect(200);
+    let stored = service.stored("knowledge_base").await;
+    let occurrences = |category: &str| {
+        let found = stored.iter().find(|entry| entry["category"] == category);
+        found.expect("an entry")["occurrences"].clone()
+    };
+    assert_eq!((occurrences("question"), occurrences("alert_pattern")), (json!(2), json!(2)));
+    assert_eq!(service.stored("alerts").await.len(), 2);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_sqlite_is_told_survived_and_made_good() {
+    on_sqlite(an_outage_is_told_survived_and_made_good).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_mongodb_is_told_survived_and_made_good() {
+    on_mongodb(an_outage_is_told_survived_and_made_good).await;
+}
+
+/// Another process that keeps the file locked: writes wait for it a while, then fail; nothing
+/// else does.
+#[tokio::test]
+async fn a_file_locked_by_another_is_an_outage_of_writes_alone() {
+    let place = Place::sqlite();
+    let service = place.start().await;
+    service.alertmanager().notify(&alert("node1")).await.expect(200);
+    let other = rusqlite::Connection::open(place.directory().join("data/orchestrator.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let alertmanager = service.alertmanager();
+    let (refusal, second) = (alert("node2"), alert("node2"));
+    let refused = alertmanager.notify(&refusal);
+    let meanwhile = async {
+        service.operator().ask("DiskFull").await;
+        service.anonymous().get("/health").await.expect(200);
+        service.viewer().get("/api/persistence/historical").await.expect(200);
+    };
+    let (refused, ()) = tokio::join!(refused, meanwhile);
+    assert_ne!(refused.expect(503).header("retry-after"), "");
+    other.execute_batch("ROLLBACK").unwrap();
+    eventually("alerts are taken again", async || {
+        (alertmanager.notify(&second).await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(service.stored("alerts").await.len(), 2);
+}
