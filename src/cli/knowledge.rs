@@ -9,11 +9,10 @@ use std::{
 };
 
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{
-    Failure, output,
+    Failure, output, progress,
     serve::{failed, runtime},
 };
 use crate::{
@@ -156,7 +155,7 @@ async fn import(
     clock: &dyn Clock,
 ) -> Result<Summary, Failure> {
     let mut summary = Summary::default();
-    let bar = progress(files.len());
+    let bar = progress::bar("runbooks", files.len() as u64);
     let (mut found, mut made) = (BTreeSet::new(), BTreeSet::new());
     let named: Vec<_> = files.iter().collect();
     for batch in named.chunks(BATCH) {
@@ -209,15 +208,4 @@ fn read(path: &Path, summary: &mut Summary) -> Option<String> {
 
 fn warn(warning: &str) {
     tracing::warn!("{warning}");
-}
-
-/// Shown on a terminal only.
-fn progress(files: usize) -> ProgressBar {
-    let bar = ProgressBar::new(files as u64);
-    let style =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} runbooks, {per_sec}, {eta} left");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar
 }

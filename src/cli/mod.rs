@@ -45,6 +45,9 @@ enum Command {
     /// Bring the schema of the store up to date, or show where it stands
     #[command(after_help = EXIT_CODES)]
     Migrate(migrate::Args),
+    /// Work on the knowledge base
+    #[command(after_help = EXIT_CODES)]
+    Knowledge(knowledge::Args),
     /// Sum up days that ended and delete what is old, once, as the service does every day
     #[command(after_help = EXIT_CODES)]
     Retention(retention::Args),
@@ -54,9 +57,6 @@ enum Command {
     /// Put an ndjson export back, into either store
     #[command(after_help = import::HELP)]
     Import(import::Args),
-    /// Work on the knowledge base
-    #[command(after_help = EXIT_CODES)]
-    Knowledge(knowledge::Args),
     /// Make new random keys, as lines for .env
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::Args),
@@ -120,10 +120,10 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve => serve::run(),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Knowledge(args) => knowledge::run(&args),
         Command::Retention(args) => retention::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
-        Command::Knowledge(args) => knowledge::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Healthcheck(args) => healthcheck::run(&args),

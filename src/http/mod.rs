@@ -61,6 +61,7 @@ pub fn routes() -> Vec<Route> {
         get ("/api/knowledge/entries/{id}", Api,     with_role::<Viewer, _, _>(entries::read)),
         put ("/api/knowledge/entries/{id}", Api,     with_role::<Operator, _, _>(entries::replace)),
         delete("/api/knowledge/entries/{id}", Api,   with_role::<Operator, _, _>(entries::delete)),
+        get ("/api/knowledge/export",       Export,  with_role::<Admin, _, _>(knowledge::export)),
         get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical)),
         get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export)),
         get ("/api/auth/me",                Api,     with_role::<Viewer, _, _>(auth::me)),

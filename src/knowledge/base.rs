@@ -241,7 +241,7 @@ impl Base {
         state.get(id).map(|entry| state.view(entry))
     }
 
-    /// All entries as they are shown, in the order of their ids; open questions too.
+    /// All entries as they are kept, in the order of their ids; open questions too.
     pub fn entries(&self) -> Vec<Arc<Entry>> {
         let mut entries: Vec<_> = self.state.read().iter().cloned().collect();
         entries.sort_by(|a, b| a.id.cmp(&b.id));

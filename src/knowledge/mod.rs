@@ -8,6 +8,7 @@ mod answer;
 mod base;
 mod draft;
 mod editing;
+pub mod export;
 mod freshness;
 mod keeping;
 mod learning;

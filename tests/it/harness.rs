@@ -13,7 +13,7 @@ pub use self::{
     actor::{Actor, Answer, TOKEN, hmac_hex, keys},
     payload::{Alert, payload},
     place::{Place, on_mongodb, on_sqlite, require},
-    process::Process,
+    process::{Process, free_port},
     raw::Raw,
     running::Running,
 };

@@ -7,6 +7,8 @@ mod access;
 mod answers;
 mod cli;
 mod crash;
+mod documents;
+mod end_to_end;
 mod harness;
 mod history;
 mod intake;

@@ -87,7 +87,6 @@ async fn an_outage_is_told_survived_and_made_good(place: &Place) {
         (&json!("unhealthy"), &json!(false))
     );
     service.admin().get("/api/persistence/export").await.expect(503).error();
-    service.viewer().get("/api/persistence/historical").await.expect(503).error();
 
     // A short outage is no reason to take the service out of use; a long one is.
     eventually("it is not ready", async || (!is_ready(&service).await).then_some(())).await;

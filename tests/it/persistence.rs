@@ -179,7 +179,7 @@ async fn health_names_addresses_that_answer() {
     let service = start(&place).await;
     let health = service.anonymous().get("/health").await.expect(200).json();
     assert_json_snapshot!("health", health, {
-        ".version" => "[version]", ".metrics" => "[url]", ".knowledge" => "[url]", ".persistence" => "[url]",
+        ".version" => "[version]", ".uptimeSeconds" => "[n]", ".metrics" => "[url]", ".knowledge" => "[url]", ".persistence" => "[url]",
     });
     for name in ["metrics", "knowledge", "persistence"] {
         let url = health[name].as_str().unwrap();

@@ -1,23 +1,27 @@
 //! Questions and the summary.
 
-use std::time::Instant;
+use std::{convert::Infallible, iter::once, sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
+use futures::stream;
 use serde::Serialize;
 
 use crate::{
     http::{
         Error,
-        extract::{Call, Caller, Operator},
+        extract::{Admin, Call, Caller, Operator},
         guard::body,
         json, json_response,
+        parameters::Parameters,
         state::App,
     },
-    knowledge::{Freshness, Gap, Question, ScoredEntry},
+    knowledge::{self, Freshness, Gap, Question, ScoredEntry},
+    model::{Entry, Time},
+    security::Event,
 };
 
 /// The answer to a question.
@@ -129,6 +133,48 @@ pub async fn summary(app: App, call: Call) -> Result<Response, Error> {
         headers.insert(header::ETAG, etag);
     }
     Ok(response)
+}
+
+/// `GET /api/knowledge/export`: all entries as they are kept, open questions too.
+///
+/// The Markdown is one file that `orchestrator knowledge import` reads back to equal entries.
+#[utoipa::path(get, path = "/api/knowledge/export",
+    params(("format" = Option<String>, Query, description = "markdown or json (if not given)")),
+    responses((status = 200, description = "The entries")))]
+pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Response, Error> {
+    let mut parameters = Parameters::of(&call.parts.uri);
+    let format = parameters.one_of("format", &["json", "markdown"]).unwrap_or("json");
+    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
+    let entries = app.base.entries();
+    let details = serde_json::json!({
+        "key": caller.key.label, "format": format, "entries": entries.len(),
+    });
+    call.about.audit(&app, Event::DataExport, details);
+    Ok(match format {
+        "markdown" => streamed("text/markdown; charset=utf-8", markdown(entries)),
+        _ => streamed("application/json", listed(entries, app.clock.now())),
+    })
+}
+
+fn streamed(kind: &'static str, pieces: impl Iterator<Item = String> + Send + 'static) -> Response {
+    let pieces = stream::iter(pieces.map(Ok::<_, Infallible>));
+    let mut response = Response::new(Body::from_stream(pieces));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn markdown(entries: Vec<Arc<Entry>>) -> impl Iterator<Item = String> {
+    entries.into_iter().map(|entry| knowledge::export::markdown(&entry))
+}
+
+fn listed(entries: Vec<Arc<Entry>>, now: Time) -> impl Iterator<Item = String> {
+    let opening = format!("{{\"exportDate\":\"{now}\",\"total\":{},\"entries\":[", entries.len());
+    let entries = entries.into_iter().enumerate().map(|(place, entry)| {
+        let comma = if place == 0 { "" } else { "," };
+        // Strings and numbers always serialise.
+        format!("{comma}{}", serde_json::to_string(&*entry).unwrap_or_default())
+    });
+    once(opening).chain(entries).chain(once("]}".to_owned()))
 }
 
 /// Whether an `If-None-Match` value names the tag; a weak form of it counts (RFC 9110, 13.1.2).

@@ -27,6 +27,7 @@ use crate::http::{Error, extract::Call, guard::Access, json_response, routes, st
         webhook::alerts,
         knowledge::query,
         knowledge::summary,
+        knowledge::export,
         persistence::health,
         persistence::historical,
         persistence::export,

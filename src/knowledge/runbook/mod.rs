@@ -38,6 +38,11 @@ pub fn id_for(alert: &str) -> String {
     format!("kb-runbook-{}", &hex::encode(Sha256::digest(alert.as_bytes()))[..16])
 }
 
+/// Whether a heading of this text would name the whole and no part of it.
+pub(super) fn names_no_section(heading: &str) -> bool {
+    !heading.trim().is_empty() && sections::part_of(heading).is_none()
+}
+
 /// All entries in a file: one, or as many as an export wrote into it.
 pub fn read(file_name: &str, markdown: &str, now: Time) -> Vec<Parsed> {
     exported::split(markdown).into_iter().map(|part| parse(file_name, part, now)).collect()
@@ -53,7 +58,9 @@ pub fn parse(file_name: &str, markdown: &str, now: Time) -> Parsed {
         warnings.push("a code fence is not closed".to_owned());
     }
     let cut = sections::cut(closed.as_deref().unwrap_or(front.body));
-    if cut.sections.iter().all(|section| section.text.trim().is_empty()) {
+    if front.fields.contains_key("id") {
+        // Written by an export: a part that is not there was empty.
+    } else if cut.sections.iter().all(|section| section.text.trim().is_empty()) {
         warnings.push("it holds no text".to_owned());
     } else if !cut.sections.iter().any(|section| section.known) {
         warnings.push("no heading of a runbook is in it; all text became the description".into());
@@ -123,4 +130,75 @@ fn joined(sections: &[Section<'_>], part: Part) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISK_FULL: &str = "---\ntitle: Disk full\naliases: [DiskAlmostFull]\ntags: disk, ops\n---\n\n# DiskFull\n\nPaged on Mondays.\n\n## Meaning\n\nNo space.\n\n## Impact\n\nWrites fail.\n\n## Diagnosis\n\nLook:\n\n```sh\ndf -h\n```\n\n- big files\n- old logs\n\n## Root cause\n\nLogs grow.\n\n## Mitigation\n\nDelete.\n\n## Escalation\n\nCall storage.\n\n## Notes\n\nSee wiki.\n";
+
+    fn parsed(file: &str, markdown: &str) -> Parsed {
+        parse(file, markdown, Time::from_millis(5))
+    }
+
+    #[test]
+    fn a_runbook_becomes_an_entry() {
+        let Parsed { entry, warnings } = parsed("books/DiskFull.md", DISK_FULL);
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!((entry.title.as_str(), entry.category), ("Disk full", Category::Runbook));
+        assert_eq!(
+            entry.description,
+            "Paged on Mondays.\n\n## Meaning\n\nNo space.\n\n## Impact\n\nWrites fail.\n\n\
+             ## Notes\n\nSee wiki."
+        );
+        assert_eq!(entry.root_cause.as_deref(), Some("Logs grow."));
+        assert_eq!(entry.steps, ["Look:\n\n```sh\ndf -h\n```", "big files", "old logs"]);
+        assert_eq!(entry.solution, "Delete.\n\n## Escalation\n\nCall storage.");
+        assert_eq!(entry.tags, ["DiskFull", "DiskAlmostFull", "disk", "ops"]);
+        assert_eq!(entry.provenance.derived_from, ["books/DiskFull.md"]);
+        assert_eq!((entry.id, entry.last_updated), (id_for("DiskFull"), Time::from_millis(5)));
+    }
+
+    #[test]
+    fn the_title_is_told_by_the_front_matter_or_a_heading_or_the_file() {
+        assert_eq!(parsed("A.md", "# From heading\n\n## Fix\nx").entry.title, "From heading");
+        assert_eq!(parsed("DiskFull.md", "## Fix\nx").entry.title, "DiskFull");
+    }
+
+    #[test]
+    fn the_id_follows_the_alert_and_not_the_folder() {
+        assert_eq!(parsed("a/DiskFull.md", "x").entry.id, parsed("DiskFull.md", "y").entry.id);
+        assert_eq!(id_for("DiskFull").len(), "kb-runbook-".len() + 16);
+    }
+
+    #[test]
+    fn what_is_odd_is_imported_with_a_warning_that_names_the_file() {
+        for (markdown, warning) in [
+            ("---\n: [\n---\n## Fix\nx", "front matter"),
+            ("---\ntitle: a\n## Fix\nx", "not closed"),
+            ("## Fix\nx\n```\nls", "fence"),
+            ("just text: x", "no heading"),
+            ("", "no text"),
+        ] {
+            let Parsed { entry, warnings } = parsed("Odd.md", markdown);
+            let told = |text: &String| text.starts_with("Odd.md: ") && text.contains(warning);
+            assert!(warnings.iter().any(told), "{markdown:?}: {warnings:?}");
+            let text = entry.solution + &entry.description;
+            assert!(markdown.is_empty() || text.contains('x'), "{markdown:?}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_fence_left_open_swallows_no_section() {
+        let entry = parsed("A.md", "## Diagnosis\n```sh\nls\n\n## Mitigation\nx").entry;
+        assert_eq!((entry.steps.len(), entry.solution.as_str()), (1, "x"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_file_stops_the_import(text in "(---\n|title: |[a-z]: \\[|```|## Fix|## Meaning|[#>* \n\ta1.\\-]){0,40}") {
+            parsed("Any.md", &text);
+        }
+    }
 }

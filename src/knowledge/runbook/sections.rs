@@ -22,104 +22,42 @@ pub(super) enum Part {
     ExpectedOutcome,
 }
 
-/// What headings of runbooks are called, in lower case.
-const HEADINGS: [(Part, &[&str]); 6] = [
+/// What headings of runbooks are called, in lower case, separated by commas.
+const HEADINGS: [(Part, &str); 6] = [
     (
         Part::Description,
-        &[
-            "meaning",
-            "description",
-            "summary",
-            "overview",
-            "impact",
-            "symptoms",
-            "symptom",
-            "context",
-            "background",
-            "severity",
-            "about",
-            "introduction",
-            "full context",
-            "what it means",
-            "user impact",
-        ],
+        "meaning, description, summary, overview, impact, user impact, symptom, symptoms, context, \
+         full context, background, severity, about, introduction, what it means",
     ),
     (
         Part::RootCause,
-        &[
-            "cause",
-            "causes",
-            "root cause",
-            "root causes",
-            "possible causes",
-            "common causes",
-            "likely causes",
-            "reason",
-            "reasons",
-            "why it happens",
-            "rootcause",
-        ],
+        "cause, causes, root cause, root causes, possible causes, common causes, likely causes, \
+         reason, reasons, why it happens",
     ),
     (
         Part::Prerequisites,
-        &["prerequisites", "prerequisite", "requirements", "before you begin", "preconditions"],
+        "prerequisite, prerequisites, requirements, preconditions, before you begin",
     ),
     (
         Part::Steps,
-        &[
-            "diagnosis",
-            "diagnose",
-            "diagnostics",
-            "investigation",
-            "investigate",
-            "steps",
-            "troubleshooting",
-            "troubleshoot",
-            "verify",
-            "verification",
-            "debugging",
-            "triage",
-            "checks",
-            "how to diagnose",
-            "initial diagnosis",
-            "first steps",
-            "procedure",
-        ],
+        "diagnosis, diagnose, diagnostics, initial diagnosis, how to diagnose, investigation, \
+         investigate, troubleshooting, troubleshoot, debugging, triage, checks, verify, \
+         verification, steps, first steps, procedure",
     ),
     (
         Part::Solution,
-        &[
-            "mitigation",
-            "mitigate",
-            "mitigations",
-            "resolution",
-            "resolve",
-            "solution",
-            "solutions",
-            "remediation",
-            "remediate",
-            "fix",
-            "fixes",
-            "how to fix",
-            "recovery",
-            "action",
-            "actions",
-            "response",
-            "workaround",
-            "escalation",
-            "prevention",
-            "what to do",
-            "possible fixes",
-            "runbook",
-        ],
+        "mitigation, mitigations, mitigate, resolution, resolve, solution, solutions, remediation, \
+         remediate, fix, fixes, possible fixes, how to fix, recovery, action, actions, response, \
+         workaround, escalation, prevention, what to do, runbook",
     ),
-    (Part::ExpectedOutcome, &["expected outcome", "expected result", "outcome", "done when"]),
+    (Part::ExpectedOutcome, "expected outcome, expected result, outcome, done when"),
 ];
 
 /// The part that a heading of this text begins.
 pub(super) fn part_of(heading: &str) -> Option<Part> {
     let name = heading.trim().trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    HEADINGS.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(part, _)| *part)
+    let is_called = |names: &str| names.split(',').any(|known| known.trim() == name);
+    HEADINGS.iter().find(|(_, names)| is_called(names)).map(|(part, _)| *part)
 }
 
 /// A piece of the file under one heading.

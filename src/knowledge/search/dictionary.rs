@@ -33,7 +33,10 @@ impl<'a> Dictionary<'a> {
     /// How many documents have this stem in one of the fields; one that is in both counts twice.
     pub fn frequency(&self, stem: &str) -> u64 {
         let count = |field| self.searcher.doc_freq(&Term::from_field_text(field, stem));
-        [self.fields.name, self.fields.text].into_iter().filter_map(|field| count(field).ok()).sum()
+        [self.fields.name, self.fields.text, self.fields.how]
+            .into_iter()
+            .filter_map(|field| count(field).ok())
+            .sum()
     }
 
     /// Whether any document has this stem.
@@ -57,10 +60,12 @@ impl<'a> Dictionary<'a> {
     }
 
     /// Words that one letter too many, too few, wrong or swapped with its neighbour makes `word`.
-    pub fn similar_to(&self, word: &str) -> Vec<String> {
-        if word.chars().count() < SHORTEST_MISSPELT {
+    pub fn similar_to(&self, word: &str, known: bool) -> Vec<String> {
+        let shortest = if known { SHORTEST_MISSPELT } else { SHORTEST_MISSPELT - 1 };
+        if word.chars().count() < shortest {
             return Vec::new();
         }
+        let first = word.chars().next();
         let term = Term::from_field_text(self.fields.written, word);
         self.gather(word, |dictionary, found| {
             let stream = FuzzyTermQuery::new(term.clone(), 1, true)
@@ -68,6 +73,9 @@ impl<'a> Dictionary<'a> {
                 .and_then(|automaton| Ok(dictionary.search(automaton).into_stream()?));
             if let Ok(stream) = stream {
                 read(stream, found);
+            }
+            if word.len() < SHORTEST_MISSPELT {
+                found.retain(|similar, _| similar.chars().next() == first);
             }
         })
     }

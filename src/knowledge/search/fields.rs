@@ -4,9 +4,8 @@ use tantivy::TantivyDocument;
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions,
 };
-use tantivy::tokenizer::{PreTokenizedString, Token};
 
-use super::words::{names, stem};
+use super::words::{names, push_stem};
 use crate::knowledge::vocabulary::vocabulary;
 use crate::model::Entry;
 
@@ -17,8 +16,10 @@ pub(super) struct Fields {
     pub slot: Field,
     /// Stems of title and tags.
     pub name: Field,
-    /// Stems of all other text.
+    /// Stems of what it means and why it happens.
     pub text: Field,
+    /// Stems of what to do.
+    pub how: Field,
     /// All words as written, for prefixes and typing errors.
     pub written: Field,
 }
@@ -31,6 +32,7 @@ impl Fields {
             slot: schema.add_u64_field("slot", FAST | INDEXED),
             name: schema.add_text_field("name", scored()),
             text: schema.add_text_field("text", scored()),
+            how: schema.add_text_field("how", scored()),
             written: schema.add_text_field("written", listed()),
         };
         (schema.build(), fields)
@@ -42,36 +44,42 @@ impl Fields {
         let mut document = TantivyDocument::new();
         words.add_name(&entry.title);
         entry.tags.iter().for_each(|tag| words.add_name(tag));
-        document.add_pre_tokenized_text(self.name, words.take_stems());
-        let parts = [&entry.prerequisites, &entry.steps].into_iter().flatten();
-        let texts = [&entry.description, &entry.solution, &entry.expected_outcome];
-        for text in texts.into_iter().chain(&entry.root_cause).chain(parts) {
+        document.add_text(self.name, words.take_stems());
+        words.add_text(&entry.description);
+        entry.root_cause.iter().for_each(|cause| words.add_text(cause));
+        document.add_text(self.text, words.take_stems());
+        for text in entry.prerequisites.iter().chain(&entry.steps) {
             words.add_text(text);
         }
-        document.add_pre_tokenized_text(self.text, words.take_stems());
-        document.add_pre_tokenized_text(self.written, words.take_written());
+        words.add_text(&entry.solution);
+        words.add_text(&entry.expected_outcome);
+        document.add_text(self.how, words.take_stems());
+        document.add_text(self.written, words.take_written());
         document.add_u64(self.slot, u64::from(slot));
         document
     }
 }
 
 fn scored() -> TextOptions {
-    let indexing = TextFieldIndexing::default().set_index_option(IndexRecordOption::WithFreqs);
-    TextOptions::default().set_indexing_options(indexing)
+    indexed(IndexRecordOption::WithFreqs, true)
 }
 
 fn listed() -> TextOptions {
-    let indexing = TextFieldIndexing::default()
-        .set_index_option(IndexRecordOption::Basic)
-        .set_fieldnorms(false);
-    TextOptions::default().set_indexing_options(indexing)
+    indexed(IndexRecordOption::Basic, false)
 }
 
-/// The words of one document, gathered field by field.
+/// What is handed to the index are words already: it has nothing to do but to split at blanks.
+fn indexed(what: IndexRecordOption, norms: bool) -> TextOptions {
+    let indexing = TextFieldIndexing::default().set_tokenizer("whitespace");
+    TextOptions::default()
+        .set_indexing_options(indexing.set_index_option(what).set_fieldnorms(norms))
+}
+
+/// The words of one document, gathered field by field, each list separated by blanks.
 #[derive(Default)]
 struct Words {
-    stems: Vec<Token>,
-    written: Vec<Token>,
+    stems: String,
+    written: String,
 }
 
 impl Words {
@@ -106,23 +114,17 @@ impl Words {
         if vocabulary().is_stop_word(word) {
             return;
         }
-        self.stems.push(token(self.stems.len(), stem(word).into_owned()));
-        self.written.push(token(self.written.len(), word.to_owned()));
+        push_stem(&mut self.stems, word);
+        self.stems.push(' ');
+        self.written.push_str(word);
+        self.written.push(' ');
     }
 
-    fn take_stems(&mut self) -> PreTokenizedString {
-        PreTokenizedString { text: String::new(), tokens: std::mem::take(&mut self.stems) }
+    fn take_stems(&mut self) -> String {
+        std::mem::take(&mut self.stems)
     }
 
-    /// Each word once: only the dictionary of this field is used.
-    fn take_written(&mut self) -> PreTokenizedString {
-        self.written.sort_unstable_by(|a, b| a.text.cmp(&b.text));
-        self.written.dedup_by(|a, b| a.text == b.text);
-        self.written.iter_mut().enumerate().for_each(|(at, token)| token.position = at);
-        PreTokenizedString { text: String::new(), tokens: std::mem::take(&mut self.written) }
+    fn take_written(&mut self) -> String {
+        std::mem::take(&mut self.written)
     }
-}
-
-fn token(position: usize, text: String) -> Token {
-    Token { offset_from: 0, offset_to: 0, position, text, position_length: 1 }
 }

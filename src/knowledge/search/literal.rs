@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::best::Found;
+use super::ranking::Found;
 use super::substring::Needle;
 use super::texts::{Place, Texts};
 
-/// Literal hits that are ranked, at most; beyond that, any of them fill the answer.
-const MOST_LITERAL: usize = 1000;
+/// Literal hits looked for, at least; beyond as many as are asked for, any of them will do.
+const ENOUGH: usize = 100;
 /// What a literal hit adds, of the best score by words.
 const IN_TITLE: f32 = 1.0;
 const ELSEWHERE: f32 = 0.2;
@@ -18,6 +18,7 @@ pub(super) fn raise<'a>(
     found: &mut Vec<Found<'a>>,
     texts: &Texts,
     needle: &Needle<'_>,
+    limit: usize,
     admitted: &'a (dyn Fn(u32) -> Option<&'a str> + Sync),
 ) -> HashSet<u32> {
     let top = found.iter().map(|best| best.score).fold(0.0, f32::max);
@@ -34,7 +35,7 @@ pub(super) fn raise<'a>(
         }
     }
     for slot in texts.holding(needle) {
-        if holding.len() >= MOST_LITERAL {
+        if holding.len() >= limit.max(ENOUGH) {
             break;
         }
         if holding.contains(&slot) {

@@ -5,11 +5,12 @@
 //! change is found as soon as [`Index::apply`] has returned, that whatever holds the query as a
 //! substring in title, description or tags is found, and that no query is an error.
 
-mod best;
 mod dictionary;
 mod fields;
 mod literal;
 mod plan;
+mod postings;
+mod ranking;
 mod substring;
 mod texts;
 pub(crate) mod words;
@@ -17,25 +18,27 @@ pub(crate) mod words;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::query::{BooleanQuery, BoostQuery, DisjunctionMaxQuery, Occur, TermQuery};
-use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::indexer::{
+    IndexWriterOptions, LogMergePolicy, MergeCandidate, MergePolicy, NoMergePolicy,
+};
 use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
-use self::best::{Best, Found};
 use self::dictionary::Dictionary;
 use self::fields::Fields;
-use self::plan::{Alternative, Concept};
+use self::ranking::{Bounds, Found};
 use self::substring::Needle;
 use self::texts::Texts;
 use crate::model::{Category, Entry};
 
-/// A name says more about an entry than a word of its text.
-const NAME_BOOST: f32 = 2.5;
-/// How much the lesser ways to write a concept add to the best one.
-const TIE_BREAKER: f32 = 0.15;
-/// Documents that are ranked closely, for each one asked for.
-const CANDIDATES: usize = 50;
+/// What the indexing thread may gather before it closes a segment. Taken only as it is needed:
+/// at start-up, when all entries come at once, it saves merging many small segments.
+const BUDGET_BYTES: usize = 64 << 20;
+/// The share of deleted documents at which a segment is written anew.
+const MOST_DELETED: f32 = 0.3;
+/// Documents that are ranked closely, however few are asked for.
+const CANDIDATES: usize = 100;
+/// Postings read for a query: a millisecond's worth.
+const MOST_POSTINGS: u64 = 100_000;
 
 /// The index cannot go on: out of memory, or its writing thread is gone.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +61,9 @@ pub struct Query<'a> {
     pub text: &'a str,
     /// At most so many hits.
     pub limit: usize,
-    /// Whether the entry of this id may be an answer.
+    /// Whether the entry of this id may be an answer: category, severity, tag, whatever the
+    /// caller knows. It is called while the index is held for reading, so no lock that it takes
+    /// may be held while calling [`Index::apply`].
     pub admits: &'a (dyn Fn(&str) -> bool + Sync),
 }
 
@@ -87,11 +92,12 @@ impl Index {
     pub fn new() -> Result<Self, SearchError> {
         let (schema, fields) = Fields::new();
         let index = tantivy::Index::create_in_ram(schema);
-        let options = IndexWriterOptions::builder().num_worker_threads(1).num_merge_threads(1);
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(BUDGET_BYTES);
         let writer: IndexWriter = index.writer_with_options(options.build())?;
-        let mut merging = LogMergePolicy::default();
-        merging.set_del_docs_ratio_before_merge(0.3);
-        writer.set_merge_policy(Box::new(merging));
+        writer.set_merge_policy(Box::new(NoMergePolicy));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self { fields, reader, writer: Mutex::new(writer), texts: RwLock::default() })
     }
@@ -113,6 +119,9 @@ impl Index {
     /// # Errors
     /// When the index cannot be written any more.
     pub fn apply(&self, changes: &[IndexChange]) -> Result<(), SearchError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         let mut writer = self.writer.lock();
         let mut freed = Vec::new();
         for change in changes {
@@ -127,6 +136,7 @@ impl Index {
             }
         }
         writer.commit()?;
+        merge(&mut writer)?;
         self.reader.reload()?;
         self.texts.write().free(freed);
         Ok(())
@@ -155,7 +165,7 @@ impl Index {
         let admitted = |slot: u32| texts.id(slot).filter(|id| (query.admits)(id));
         let mut found = self.ranked(&searcher, query, &admitted);
         let needle = Needle::new(&typed);
-        let holding = literal::raise(&mut found, &texts, &needle, &admitted);
+        let holding = literal::raise(&mut found, &texts, &needle, query.limit, &admitted);
         found.sort_unstable();
         literal::keep_holding(&mut found, &holding, query.limit);
         found.into_iter().map(hit).collect()
@@ -172,52 +182,31 @@ impl Index {
         if concepts.is_empty() {
             return Vec::new();
         }
-        let best = Best { limit: query.limit.max(CANDIDATES), admitted };
-        let found = searcher.search(&self.any_of(&concepts), &best).unwrap_or_default();
-        let found = found.into_iter();
-        found.filter_map(|(score, slot)| Some(Found { score, slot, id: admitted(slot)? })).collect()
+        let bounds = Bounds { candidates: query.limit.max(CANDIDATES), postings: MOST_POSTINGS };
+        let found = ranking::best(searcher, self.fields, &concepts, bounds, admitted);
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, "the search index cannot be read; only literal hits answer");
+            Vec::new()
+        })
     }
+}
 
-    fn any_of(&self, concepts: &[Concept]) -> BooleanQuery {
-        BooleanQuery::union(concepts.iter().map(|concept| self.best_of(concept)).collect())
+/// Merges segments of like size, so that there are never many of them.
+///
+/// Done here and not in the background: tantivy's merging thread holds a lock while it cleans up,
+/// for which a reload at the same moment would sleep a tenth of a second.
+fn merge(writer: &mut IndexWriter) -> Result<(), SearchError> {
+    let mut policy = LogMergePolicy::default();
+    policy.set_del_docs_ratio_before_merge(MOST_DELETED);
+    // Few levels far apart: a change rarely waits for more than some hundred documents.
+    policy.set_min_layer_size(500);
+    policy.set_level_log_size(3.0);
+    policy.set_min_num_segments(5);
+    let segments = writer.index().searchable_segment_metas()?;
+    for MergeCandidate(ids) in policy.compute_merge_candidates(&segments) {
+        writer.merge(&ids).wait()?;
     }
-
-    fn best_of(&self, concept: &Concept) -> Box<dyn tantivy::query::Query> {
-        let weighed = |alternative| self.all_of(alternative, concept.weight);
-        let disjuncts = concept.alternatives.iter().flat_map(weighed).collect();
-        Box::new(DisjunctionMaxQuery::with_tie_breaker(disjuncts, TIE_BREAKER))
-    }
-
-    fn all_of(
-        &self,
-        alternative: &Alternative,
-        weight: f32,
-    ) -> Vec<Box<dyn tantivy::query::Query>> {
-        let share = alternative.weight * weight / alternative.stems.len().max(1) as f32;
-        let in_fields = |stem: &String| -> Vec<Box<dyn tantivy::query::Query>> {
-            vec![
-                self.term(self.fields.name, stem, share * NAME_BOOST),
-                self.term(self.fields.text, stem, share),
-            ]
-        };
-        match alternative.stems.as_slice() {
-            [stem] => in_fields(stem),
-            stems => {
-                let each = stems.iter().map(|stem| {
-                    let either =
-                        DisjunctionMaxQuery::with_tie_breaker(in_fields(stem), TIE_BREAKER);
-                    (Occur::Must, Box::new(either) as Box<dyn tantivy::query::Query>)
-                });
-                vec![Box::new(BooleanQuery::new(each.collect()))]
-            }
-        }
-    }
-
-    fn term(&self, field: Field, stem: &str, boost: f32) -> Box<dyn tantivy::query::Query> {
-        let term = Term::from_field_text(field, stem);
-        let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
-        Box::new(BoostQuery::new(Box::new(query), boost))
-    }
+    Ok(())
 }
 
 fn hit(found: Found<'_>) -> Hit {
@@ -225,142 +214,4 @@ fn hit(found: Found<'_>) -> Hit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Severity, Time};
-
-    fn entry(id: &str, title: &str, description: &str) -> Entry {
-        let mut entry = Entry::new(
-            id.to_owned(),
-            title.to_owned(),
-            Category::Runbook,
-            Severity::Low,
-            Time::default(),
-        );
-        entry.description = description.to_owned();
-        entry
-    }
-
-    fn index(entries: &[(&str, &str, &str)]) -> Index {
-        let index = Index::new().unwrap();
-        let upsert = |(id, title, text): &(&str, &str, &str)| {
-            IndexChange::Upsert(Arc::new(entry(id, title, text)))
-        };
-        index.apply(&entries.iter().map(upsert).collect::<Vec<_>>()).unwrap();
-        index
-    }
-
-    fn ask(index: &Index, text: &str) -> Vec<String> {
-        ask_for(index, text, 10)
-    }
-
-    fn ask_for(index: &Index, text: &str, limit: usize) -> Vec<String> {
-        let hits = index.search(&Query { text, limit, admits: &|_| true });
-        hits.into_iter().map(|hit| hit.id).collect()
-    }
-
-    #[test]
-    fn a_change_is_found_as_soon_as_it_is_applied() {
-        let index = index(&[("a", "DiskFull", "no space")]);
-        assert_eq!(ask(&index, "disk full"), ["a"]);
-        index.apply(&[IndexChange::Upsert(Arc::new(entry("a", "ClockSkew", "time")))]).unwrap();
-        assert_eq!(ask(&index, "clock"), ["a"]);
-        assert!(ask(&index, "no space").is_empty());
-        index.apply(&[IndexChange::Remove("a".into()), IndexChange::Remove("b".into())]).unwrap();
-        assert!(ask(&index, "clock").is_empty());
-        assert!(index.is_empty());
-    }
-
-    #[test]
-    fn a_slot_used_again_answers_for_its_new_entry_only() {
-        let index = index(&[("a", "DiskFull", ""), ("b", "ClockSkew", "")]);
-        index.apply(&[IndexChange::Remove("a".into())]).unwrap();
-        index.apply(&[IndexChange::Upsert(Arc::new(entry("c", "NodeDown", "")))]).unwrap();
-        assert!(ask(&index, "full").is_empty());
-        assert_eq!(ask(&index, "node down"), ["c"]);
-    }
-
-    #[test]
-    fn an_open_question_is_no_answer() {
-        let index = index(&[("a", "DiskFull", "")]);
-        let mut question = entry("a", "DiskFull", "");
-        question.category = Category::Question;
-        index.apply(&[IndexChange::Upsert(Arc::new(question))]).unwrap();
-        assert!(ask(&index, "DiskFull").is_empty());
-    }
-
-    #[test]
-    fn any_way_to_write_a_name_finds_it_first() {
-        let index = index(&[
-            ("hpa", "KubeHPAMaxedOut", ""),
-            ("sts", "KubeStatefulSetReplicasMismatch", ""),
-            ("cm", "KubeControllerManagerDown", ""),
-            ("api", "KubeAPIDown", "the node is down"),
-        ]);
-        for typed in ["KubeHPAMaxedOut", "kubehpamaxedout", "kube_hpa_maxed_out", "hpa-maxed"] {
-            assert_eq!(ask(&index, typed)[0], "hpa", "{typed}");
-        }
-        for typed in ["statefulset mismatch", "stateful set replicas", "kubestateful"] {
-            assert_eq!(ask(&index, typed)[0], "sts", "{typed}");
-        }
-        for typed in ["controler manager", "contorller", "ControllerManager", "manag"] {
-            assert_eq!(ask(&index, typed)[0], "cm", "{typed}");
-        }
-    }
-
-    #[test]
-    fn whatever_holds_the_query_is_found_even_among_many_better_ones() {
-        let mut entries: Vec<(String, String)> =
-            (0..200).map(|n| (format!("n{n:03}"), format!("NodeDown on node {n}"))).collect();
-        entries.push(("odd".into(), "xyzNodeDo".into()));
-        let index = Index::new().unwrap();
-        let changes: Vec<_> = entries
-            .iter()
-            .map(|(id, title)| IndexChange::Upsert(Arc::new(entry(id, title, "node down"))))
-            .collect();
-        index.apply(&changes).unwrap();
-        for typed in ["yznode", "XYZNODEDO", "yz"] {
-            assert!(ask_for(&index, typed, 3).contains(&"odd".to_owned()), "{typed}");
-        }
-        assert!(ask_for(&index, "zNodeDo", 1).contains(&"odd".to_owned()));
-    }
-
-    #[test]
-    fn query_syntax_is_text() {
-        let index = index(&[("a", "DiskFull AND more", "see (a): \"b\"")]);
-        for typed in ["AND", "\"", ":", "(", "title:disk", "disk AND OR NOT (", "+ -", "^2 ~ *"] {
-            ask(&index, typed);
-        }
-        assert_eq!(ask(&index, "\"disk full\" AND ("), ["a"]);
-        assert_eq!(ask(&index, "(a): \"b\""), ["a"]);
-    }
-
-    #[test]
-    fn equal_hits_come_in_the_order_of_their_ids_whatever_the_limit() {
-        let index = index(&[("c", "Disk", ""), ("a", "Disk", ""), ("b", "Disk", "")]);
-        assert_eq!(ask(&index, "disk"), ["a", "b", "c"]);
-        assert_eq!(ask_for(&index, "disk", 2), ["a", "b"]);
-    }
-
-    #[test]
-    fn a_filter_finds_the_admitted_however_far_down_they_are() {
-        let entries: Vec<_> = (0..300).map(|n| format!("e{n:03}")).collect();
-        let index = Index::new().unwrap();
-        let changes: Vec<_> = entries
-            .iter()
-            .map(|id| IndexChange::Upsert(Arc::new(entry(id, "Disk", "disk disk"))))
-            .collect();
-        index.apply(&changes).unwrap();
-        let admits = |id: &str| id == "e299";
-        let hits = index.search(&Query { text: "filesystem", limit: 1, admits: &admits });
-        assert_eq!(hits.first().map(|hit| hit.id.as_str()), Some("e299"));
-    }
-
-    #[test]
-    fn only_stop_words_find_what_holds_them() {
-        let index = index(&[("a", "What to do", ""), ("b", "Disk", "")]);
-        assert_eq!(ask(&index, "what to do"), ["a"]);
-        assert!(ask(&index, "how is the").is_empty());
-        assert!(ask(&index, "   ").is_empty());
-    }
-}
+mod tests;

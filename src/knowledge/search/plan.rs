@@ -20,6 +20,8 @@ const NEAR_A_KNOWN_WORD: f32 = 0.3;
 
 /// What a word that says little about the matter weighs.
 const LIGHT: f32 = 0.25;
+/// What is left of the weight of words that a known phrase is made of: they say it twice.
+const INSIDE_A_PHRASE: f32 = 0.4;
 /// What a whole name typed as one weighs, on top of its parts.
 const WHOLE_NAME: f32 = 1.5;
 
@@ -31,6 +33,8 @@ const MOST_WORDS: usize = 64;
 pub(super) struct Concept {
     /// How much it counts.
     pub weight: f32,
+    /// Whether it says too little to find an answer by.
+    pub light: bool,
     /// How it may be written.
     pub alternatives: Vec<Alternative>,
 }
@@ -46,7 +50,7 @@ pub(super) struct Alternative {
 
 impl Concept {
     fn new(weight: f32) -> Self {
-        Self { weight, alternatives: Vec::new() }
+        Self { weight, light: false, alternatives: Vec::new() }
     }
 
     /// Adds an alternative, or raises the weight of the one that is there.
@@ -76,26 +80,31 @@ pub(super) fn concepts(query: &str, dictionary: &Dictionary<'_>) -> Vec<Concept>
     join_neighbours(&words, &mut singles, dictionary);
     concepts.extend(synonyms(&stems, &mut singles));
     concepts.extend(singles.into_iter().filter(|concept| !concept.alternatives.is_empty()));
+    if concepts.iter().all(|concept| concept.light) {
+        concepts.iter_mut().for_each(|concept| concept.light = false);
+    }
     concepts
 }
 
 /// A word as typed, cut short, or mistyped. Nothing for a stop word.
 fn single(word: &str, dictionary: &Dictionary<'_>) -> Concept {
     let vocabulary = vocabulary();
-    let mut concept = Concept::new(if vocabulary.is_light(word) { LIGHT } else { 1.0 });
+    let mut concept = Concept::new(1.0);
     if vocabulary.is_stop_word(word) {
         return concept;
     }
     let typed = stem(word);
     concept.add(vec![typed.to_string()], 1.0);
-    if concept.weight < 1.0 {
+    if vocabulary.is_light(word) {
+        (concept.weight, concept.light) = (LIGHT, true);
         return concept;
     }
     for longer in dictionary.beginning_with(word) {
         concept.add(vec![stem(&longer).into_owned()], BEGINS_WITH);
     }
-    let near = if dictionary.knows(&typed) { NEAR_A_KNOWN_WORD } else { MISSPELT };
-    for similar in dictionary.similar_to(word) {
+    let known = dictionary.knows(&typed);
+    let near = if known { NEAR_A_KNOWN_WORD } else { MISSPELT };
+    for similar in dictionary.similar_to(word, known) {
         concept.add(vec![stem(&similar).into_owned()], near);
     }
     concept
@@ -129,6 +138,8 @@ fn synonyms(stems: &[String], singles: &mut [Concept]) -> Vec<Concept> {
         if length == 1 {
             add_others(&mut singles[at], others, SYNONYM);
         } else {
+            let inside = &mut singles[at..at + length];
+            inside.iter_mut().for_each(|concept| concept.weight *= INSIDE_A_PHRASE);
             let mut concept = Concept::new(1.0);
             add_others(&mut concept, others, PHRASE_SYNONYM);
             phrases.push(concept);

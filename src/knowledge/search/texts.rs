@@ -100,7 +100,7 @@ fn lower_texts(entry: &Entry) -> (u32, Box<str>) {
     let title = lower.len() as u32;
     for text in std::iter::once(&entry.description).chain(&entry.tags) {
         lower.push(BETWEEN);
-        lower.extend(text.chars().flat_map(char::to_lowercase));
+        lower.push_str(&lower_case(text));
     }
     (title, lower.into_boxed_str())
 }
@@ -108,5 +108,8 @@ fn lower_texts(entry: &Entry) -> (u32, Box<str>) {
 /// Lower case letter by letter: a letter's form never depends on what stands beside it, as it
 /// does in `str::to_lowercase`, so that a part of a text stays a part.
 pub(super) fn lower_case(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.chars().flat_map(char::to_lowercase).collect()
 }

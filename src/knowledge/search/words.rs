@@ -6,6 +6,8 @@
 //! for everything else.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use frostem::{Algorithm, Stemmer};
@@ -18,6 +20,28 @@ static STEMMER: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::Eng
 /// The stem that the word is indexed and looked for as. `word` is in lower case.
 pub(crate) fn stem(word: &str) -> Cow<'_, str> {
     if word.is_ascii() { STEMMER.stem(word) } else { Cow::Borrowed(word) }
+}
+
+/// Stems remembered by a thread; entries use few words, and stemming is most of indexing.
+const MOST_REMEMBERED: usize = 20_000;
+
+thread_local! {
+    static REMEMBERED: RefCell<HashMap<Box<str>, Box<str>>> = RefCell::default();
+}
+
+/// Appends the stem of `word`, which is in lower case.
+pub(super) fn push_stem(text: &mut String, word: &str) {
+    REMEMBERED.with_borrow_mut(|remembered| {
+        if let Some(stem) = remembered.get(word) {
+            return text.push_str(stem);
+        }
+        let stem = stem(word);
+        text.push_str(&stem);
+        if remembered.len() >= MOST_REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(word.into(), stem.into());
+    });
 }
 
 /// One run of letters, digits, `_` and `-` in a text.

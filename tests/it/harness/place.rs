@@ -82,6 +82,7 @@ impl Place {
             ("RATE_LIMIT_HEALTH", "0"),
             ("AUTH_FAILURE_LIMIT", "0"),
             ("SHUTDOWN_TIMEOUT_SECONDS", "10"),
+            ("STORE_CONNECT_TIMEOUT_SECONDS", "10"),
         ] {
             place.set(name, value);
         }

@@ -1,0 +1,137 @@
+//! What watches the service: the table of metrics, the alert rules and their own tests.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+
+use orchestrator::{model::Status, security::Event, telemetry::Metrics};
+use regex::Regex;
+use serde_json::Value;
+
+use super::{
+    is_there,
+    markdown::{code_spans, rows, section},
+    path, read,
+};
+
+/// Each metric with its labels, as the service shows them.
+fn families() -> BTreeMap<String, BTreeSet<String>> {
+    let metrics = Metrics::new().unwrap();
+    // These have no sample before something has happened.
+    metrics.http_requests_total.with_label_values(&["/health", "GET", "200"]);
+    metrics.http_request_duration_seconds.with_label_values(&["/health", "GET"]);
+    metrics.validation_failures_total.with_label_values(&["/health"]);
+    metrics.store_operation("ping");
+    metrics.alert_received("critical", Status::Firing);
+    let text = metrics.render();
+    let mut families: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut family = String::new();
+    let label = Regex::new(r#"(\w+)=""#).unwrap();
+    for line in text.lines() {
+        if let Some(declared) = line.strip_prefix("# TYPE ") {
+            family = declared.split(' ').next().unwrap().to_owned();
+        } else if !line.starts_with('#') {
+            let labels = label.captures_iter(line).map(|found| found[1].to_owned());
+            let labels = labels.filter(|name| name != "le");
+            families.entry(family.clone()).or_default().extend(labels);
+        }
+    }
+    families
+}
+
+#[test]
+fn the_table_of_metrics_is_complete() {
+    let document = read("ops/MONITORING.md");
+    let written: BTreeMap<String, BTreeSet<String>> = rows(section(&document, "## Metrics"))
+        .iter()
+        .map(|row| {
+            let name = code_spans(&row[0]).next().unwrap_or_else(|| panic!("{row:?}"));
+            let (name, labels) = name.split_once('{').unwrap_or((name, ""));
+            let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
+            (name.to_owned(), labels.map(str::to_owned).collect())
+        })
+        .collect();
+    assert_eq!(written, families());
+}
+
+#[test]
+fn the_table_of_audit_events_is_complete() {
+    let document = read("ops/MONITORING.md");
+    let rows = rows(section(&document, "## Audit log"));
+    let written: BTreeSet<&str> = rows.iter().flat_map(|row| code_spans(&row[0])).collect();
+    let known: BTreeSet<&str> = Event::ALL.map(Event::as_str).into();
+    assert_eq!(written, known);
+}
+
+/// Alert name → expression.
+fn rules() -> BTreeMap<String, String> {
+    let file: Value = serde_saphyr::from_str(&read("monitoring/alert-rules.yml")).unwrap();
+    let groups = file["groups"].as_array().unwrap();
+    let rules = groups.iter().flat_map(|group| group["rules"].as_array().unwrap());
+    let text = |rule: &Value, name: &str| rule[name].as_str().unwrap().to_owned();
+    rules.map(|rule| (text(rule, "alert"), text(rule, "expr"))).collect()
+}
+
+/// The names of metrics in an expression: what is neither a label, nor a function, nor a word
+/// of the language.
+fn metrics_of(expression: &str) -> BTreeSet<String> {
+    const WORDS: [&str; 8] = ["and", "or", "unless", "by", "on", "without", "offset", "bool"];
+    let aside = Regex::new(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|without|ignoring)\s*\([^)]*\)").unwrap();
+    let name = Regex::new(r"[a-zA-Z_:][a-zA-Z0-9_:]*\s*\(?").unwrap();
+    let rest = aside.replace_all(expression, " ");
+    let names = name.find_iter(&rest).map(|found| found.as_str().trim());
+    let names = names.filter(|name| !name.ends_with('(') && !WORDS.contains(name));
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn alert_rules_ask_only_for_metrics_that_there_are() {
+    let families = families();
+    for (alert, expression) in rules() {
+        let metrics = metrics_of(&expression);
+        assert!(!metrics.is_empty(), "{alert}");
+        for metric in metrics {
+            let known = |name: &str| name == "up" || families.contains_key(name);
+            let parts = ["_bucket", "_sum", "_count"];
+            let part = parts.iter().filter_map(|part| metric.strip_suffix(part)).any(known);
+            assert!(known(&metric) || part, "{alert} asks for {metric}");
+        }
+    }
+}
+
+#[test]
+fn every_alert_rule_is_explained_and_tested() {
+    let document = read("ops/MONITORING.md");
+    let rows = rows(section(&document, "## Alert rules"));
+    let explained: BTreeSet<&str> = rows.iter().flat_map(|row| code_spans(&row[0])).collect();
+    let rules = rules();
+    let known: BTreeSet<&str> = rules.keys().map(String::as_str).collect();
+    assert_eq!(explained, known);
+    let tests = read("monitoring/alert-rules.test.yml");
+    for rule in known {
+        assert!(tests.contains(&format!("alertname: {rule}\n")), "{rule} has no test");
+    }
+}
+
+fn passes(program: &str, arguments: &[&str]) {
+    if !is_there(program) {
+        return;
+    }
+    let done = Command::new(program).args(arguments).current_dir(path("monitoring")).output();
+    let done = done.unwrap();
+    let text = [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    assert!(done.status.success(), "{program} {arguments:?}: {text}");
+}
+
+#[test]
+fn alert_rules_pass_their_own_tests() {
+    passes("promtool", &["check", "rules", "alert-rules.yml"]);
+    passes("promtool", &["test", "rules", "alert-rules.test.yml"]);
+}
+
+#[test]
+fn prometheus_and_alertmanager_take_their_configurations() {
+    passes("promtool", &["check", "config", "--syntax-only", "prometheus.yml"]);
+    passes("amtool", &["check-config", "alertmanager.yml"]);
+}
