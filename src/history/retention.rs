@@ -66,6 +66,8 @@ pub struct Report {
     pub samples_before: Time,
     /// Whether it was stopped before its end.
     pub stopped: bool,
+    /// Whether nothing was kept at all, as at the first start.
+    pub empty: bool,
 }
 
 /// Hears of what a run does while it does it.
@@ -183,6 +185,7 @@ impl Keeper {
     async fn work(&self, stop: &Phase) -> Result<Report, RetentionError> {
         let began = self.clock.now();
         let mut report = self.cutoffs();
+        report.empty = self.store.history_start().await?.is_none();
         report.consolidated = self.consolidate_missing().await?;
         let (before_alerts, before_samples) = (report.alerts_before, report.samples_before);
         let (alerts, samples) = self.store.expired_counts(before_alerts, before_samples).await?;

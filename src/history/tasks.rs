@@ -105,7 +105,9 @@ impl RetentionTask {
             let now = self.clock.now().millis() / 1000;
             self.metrics.retention_last_success_timestamp_seconds.set(now);
         }
-        audit(&self.audit, report, "schedule");
+        if !report.empty {
+            audit(&self.audit, report, "schedule");
+        }
     }
 }
 

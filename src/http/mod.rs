@@ -97,10 +97,10 @@ pub fn router(app: &App) -> Router {
         guard::stack(app, None, app.metrics.route("unmatched", &Method::GET), guarded)
     };
     let not_allowed = unmatched(guard::failing(|| Error::MethodNotAllowed));
-    router
+    let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
-        .fallback_service(unmatched(guard::failing(|| Error::NotFound)))
-        .layer(guard::cors::layer(&app.cors))
+        .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
+    guard::cors::around(router, &app.cors)
 }
 
 /// The router of the metrics' own listener.

@@ -35,6 +35,8 @@ impl Readers {
         let permit = permit.map_err(|_| StoreError::unavailable("the store is closed"))?;
         let (file, idle) = (Arc::clone(&self.file), Arc::clone(&self.idle));
         let reading = tokio::task::spawn_blocking(move || {
+            // A connection that is open would go on reading a file that was deleted or replaced.
+            file.check()?;
             let free = idle.lock().pop();
             let connection = free.map_or_else(|| file.reader(), Ok)?;
             let result = work(&connection).map_err(store_error);

@@ -1,9 +1,12 @@
 //! Counts and series over periods: beyond the life of single alerts, and nothing twice.
 
+use std::sync::Arc;
+
 use orchestrator::{
-    history::{Aggregation, POINTS_MOST, Point},
-    model::{ReceivedAlert, Sample, Time},
+    history::{Aggregation, POINTS_MOST, Point, Sampler},
+    model::{Clock, ManualClock, ReceivedAlert, Sample, Status, Time},
     store::Stored,
+    telemetry::Metrics,
 };
 
 use super::world::{World, utc};
@@ -164,4 +167,25 @@ async fn a_series_of_too_many_points_is_cut_to_its_latest() {
     assert!(truncated);
     assert_eq!(raw.len(), POINTS_MOST);
     assert!(matches!(raw[0], Point::Sample { value: 1.0, .. }), "{:?}", raw[0]);
+}
+
+#[tokio::test]
+async fn the_service_samples_its_own_figures() {
+    let world = World::at("2026-11-20T12:00:00Z").await;
+    world.receive(vec![world.firing("a"), world.firing("b")]).await;
+    let metrics = Arc::new(Metrics::new().unwrap());
+    metrics.alert_received("page", Status::Firing);
+    metrics.knowledge_queries_total.with_label_values(&["gap"]).inc();
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&world.clock);
+    let mut sampler = Sampler::new(Arc::clone(&world.store), metrics, clock);
+    sampler.take().await.unwrap();
+    world.clock.advance_millis(60_000);
+    sampler.take().await.unwrap();
+    let (points, _) = points(&world, 1, Aggregation::Raw).await;
+    assert_eq!(points.len(), 2);
+    assert!(matches!(points[1], Point::Sample { value: 2.0, .. }), "{points:?}");
+    let found = world.totals().of_last(1, None).await.unwrap();
+    for name in ["alerts_received_total", "knowledge_queries_total", "alerts_firing"] {
+        assert_eq!(found.metrics_by_name[name], 2, "{name}");
+    }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use orchestrator::{
-    history::Watcher,
-    model::{Consolidation, ReceivedAlert, Time},
+    history::{RetentionTask, Watcher},
+    model::{Clock, Consolidation, ManualClock, ReceivedAlert, Time},
+    security::AuditLog,
     shutdown::Phase,
     store::Expired,
+    telemetry::Metrics,
 };
 
 use super::world::{World, utc};
@@ -214,4 +216,42 @@ async fn a_run_can_be_stopped_between_batches_and_the_next_one_goes_on() {
     assert_eq!(world.alerts().await, 1000 - report.alerts);
     let rest = world.keep().await.unwrap();
     assert_eq!((rest.alerts, rest.stopped), (1000 - report.alerts, false));
+}
+
+#[tokio::test]
+async fn the_running_service_tells_metrics_and_audit_log_of_a_run() {
+    let world = World::at("2026-11-20T12:00:00Z").await;
+    world.receive(vec![world.firing("a")]).await;
+    world.set("2026-11-24T12:00:00Z");
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("security.jsonl");
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&world.clock);
+    let audit = AuditLog::open(&log, Arc::clone(&clock), metrics.audit_counters()).unwrap();
+    let task = RetentionTask::new(
+        Arc::clone(&world.store),
+        Arc::clone(&world.base),
+        clock,
+        Arc::clone(&metrics),
+        Arc::new(audit),
+        world.settings,
+    );
+    let phase = world.phase.clone();
+    let running = tokio::spawn(async move { task.run(&phase).await });
+    let line = crate::harness::eventually("the run is audited", async || {
+        let text = std::fs::read_to_string(&log).ok()?;
+        serde_json::from_str::<serde_json::Value>(text.lines().next()?).ok()
+    })
+    .await;
+    world.phase.drain();
+    running.await.unwrap();
+    assert_eq!(line["event"], "retention_run");
+    assert_eq!(
+        (&line["details"]["alerts"], &line["details"]["by"]),
+        (&1.into(), &"schedule".into())
+    );
+    let deleted = metrics.retention_deleted_total.with_label_values(&["alerts"]).get();
+    assert_eq!(deleted, 1);
+    let last = metrics.retention_last_success_timestamp_seconds.get();
+    assert_eq!(last, utc("2026-11-24T12:00:00Z").millis() / 1000);
 }

@@ -1,0 +1,292 @@
+//! A million alerts taken out, put back, and deleted, while requests go on.
+//!
+//! `cargo bench --bench history [-- ALERTS]` fills SQLite with alerts of the usual size and
+//! prints how fast each goes, how much memory it takes, and how long requests beside it wait.
+
+#![allow(clippy::unwrap_used)] // why: a bench that cannot go on has nothing to print
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use orchestrator::{
+    config::Settings,
+    history::{
+        export::{Format, take},
+        import::import,
+    },
+    model::{Alert, Clock, Collection, Status, SystemClock, Time},
+    service::Service,
+    shutdown::Phase,
+    store::{Store, Stored, migrate, sqlite::SqliteStore},
+};
+use serde_json::json;
+
+const TOKEN: &str = "webhook-token-of-the-history-bench-0123456789";
+const KEY: &str = "api-key-of-the-history-bench-0123456789abcdef";
+const DATABASE: &str = "data/orchestrator.db";
+const HOUR_MS: i64 = 3_600_000;
+
+fn main() {
+    let alerts = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(1_000_000);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        export_and_import(folder().path(), alerts).await;
+        retain(folder().path(), alerts).await;
+    });
+}
+
+/// Beside the build, because a RAM disk would make every sync free.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+async fn open(folder: &Path, name: &str) -> SqliteStore {
+    let store = SqliteStore::open(&folder.join(name)).await.unwrap();
+    migrate::up(&store, "bench", &SystemClock, false).await.unwrap();
+    store
+}
+
+/// An alert as Prometheus sends it, last received at `at`.
+fn alert(n: u64, at: Time) -> Alert {
+    let text = |name: &str, value: String| (name.to_owned(), value);
+    Alert {
+        fingerprint: format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        starts_at: at.plus_millis(-60_000),
+        name: format!("HighErrorRate{}", n % 50),
+        severity: ["critical", "warning", "info"][(n % 3) as usize].to_owned(),
+        status: if n.is_multiple_of(10) { Status::Firing } else { Status::Resolved },
+        message: format!("Error rate of node{n} is above 5 % for 10 minutes"),
+        timestamp: at,
+        first_received: at,
+        resolved_at: (!n.is_multiple_of(10)).then_some(at),
+        duration: (!n.is_multiple_of(10)).then_some(60_000),
+        labels: BTreeMap::from([
+            text("alertname", format!("HighErrorRate{}", n % 50)),
+            text("instance", format!("node{n}.example.org:9100")),
+            text("job", "api".into()),
+            text("severity", "warning".into()),
+            text("cluster", "eu-central-1".into()),
+        ]),
+        annotations: BTreeMap::from([
+            text("summary", format!("Error rate of node{n} is above 5 %")),
+            text("runbook_url", "https://runbooks.example.org/high-error-rate".into()),
+        ]),
+        generator_url: Some("http://prometheus.example.org:9090/graph?g0.expr=errors".into()),
+        receiver: Some("orchestrator".into()),
+    }
+}
+
+async fn fill(store: &SqliteStore, numbers: std::ops::Range<u64>, at: Time) {
+    let mut numbers = numbers.into_iter().peekable();
+    while numbers.peek().is_some() {
+        let batch = numbers.by_ref().take(5_000).map(|n| Stored::Alert(alert(n, at)));
+        store.put(batch.collect()).await.unwrap();
+    }
+}
+
+async fn start(folder: &Path) -> (String, Phase) {
+    let variables = [
+        ("PORT", "0"),
+        ("METRICS_PORT", "0"),
+        ("API_KEY", KEY),
+        ("WEBHOOK_TOKEN", TOKEN),
+        ("RATE_LIMIT_WEBHOOK", "0"),
+        ("RATE_LIMIT_HEALTH", "0"),
+        ("RATE_LIMIT_PUBLIC", "0"),
+        ("RATE_LIMIT_EXPORT", "0"),
+    ];
+    let variables: BTreeMap<String, String> =
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let settings = Settings::load(&variables, folder).unwrap();
+    let phase = Phase::default();
+    let service = Service::start(&settings, Arc::new(SystemClock), phase.clone()).await.unwrap();
+    let url = format!("http://{}", service.address());
+    tokio::spawn(service.run());
+    (url, phase)
+}
+
+async fn export_and_import(folder: &Path, alerts: u64) {
+    let now = SystemClock.now();
+    let store = open(folder, DATABASE).await;
+    fill(&store, 0..alerts, now).await;
+    store.note_retention(now).await.unwrap();
+
+    let file = folder.join("export.ndjson");
+    let memory = Memory::watch();
+    let began = Instant::now();
+    let taken = take(&store, &SystemClock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
+    let (mut bytes, mut written) = (taken.bytes, 0);
+    let mut output = std::fs::File::create(&file).unwrap();
+    while let Some(piece) = bytes.next().await {
+        let piece = piece.unwrap();
+        written += piece.len();
+        output.write_all(&piece).unwrap();
+    }
+    rate("export to a file", alerts, began.elapsed());
+    println!("{:<44}{:>9} MB", "  its size", written / 1_000_000);
+    println!("{:<44}{:>9.1} MB", "  memory grew by", memory.growth());
+    store.close().await;
+
+    let (url, phase) = start(folder).await;
+    println!("requests without an export:");
+    let quiet = Beside::start(&url);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    quiet.print().await;
+    let memory = Memory::watch();
+    let beside = Beside::start(&url);
+    let began = Instant::now();
+    let path = format!("{url}/api/persistence/export?format=ndjson");
+    let answer = reqwest::Client::new().get(path).bearer_auth(KEY).send().await.unwrap();
+    let mut body = answer.bytes_stream();
+    let mut last = Vec::new();
+    while let Some(piece) = body.next().await {
+        last = piece.unwrap().to_vec();
+    }
+    assert!(String::from_utf8_lossy(&last).contains("\"end\":true"));
+    rate("export over HTTP", alerts, began.elapsed());
+    println!("{:<44}{:>9.1} MB", "  memory grew by", memory.growth());
+    println!("requests beside it:");
+    beside.print().await;
+    phase.drain();
+
+    let target = open(folder, "target.db").await;
+    let began = Instant::now();
+    let imported = import(&target, &file, Arc::new(|_, _, _| {})).await.unwrap();
+    rate("import", imported.documents, began.elapsed());
+    let began = Instant::now();
+    import(&target, &file, Arc::new(|_, _, _| {})).await.unwrap();
+    rate("import again", imported.documents, began.elapsed());
+    target.close().await;
+}
+
+/// A service that starts with old alerts deletes them at once.
+async fn retain(folder: &Path, alerts: u64) {
+    let now = SystemClock.now();
+    let store = open(folder, DATABASE).await;
+    fill(&store, 0..alerts, now.plus_millis(-72 * HOUR_MS)).await;
+    fill(&store, alerts..alerts + alerts / 5, now).await;
+    store.close().await;
+    let (url, phase) = start(folder).await;
+    let began = Instant::now();
+    let beside = Beside::start(&url);
+    let watcher = SqliteStore::open(&folder.join(DATABASE)).await.unwrap();
+    while watcher.last_retention().await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    rate("retention", alerts, began.elapsed());
+    println!("requests beside it:");
+    beside.print().await;
+    let left = watcher.collection_counts().await.unwrap();
+    println!("{:<44}{:>9?}", "  alerts left", left[0].1);
+    phase.drain();
+    watcher.close().await;
+}
+
+fn rate(what: &str, documents: u64, took: Duration) {
+    let per_second = documents as f64 / took.as_secs_f64();
+    println!("{what:<44}{per_second:>9.0} documents/s  ({:.1} s)", took.as_secs_f64());
+}
+
+/// Requests one after the other while something else goes on.
+struct Beside {
+    stop: Arc<AtomicBool>,
+    health: tokio::task::JoinHandle<Vec<Duration>>,
+    webhooks: tokio::task::JoinHandle<Vec<Duration>>,
+}
+
+impl Beside {
+    fn start(url: &str) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (client, over) = (reqwest::Client::new(), Arc::clone(&stop));
+        let path = format!("{url}/health");
+        let health = tokio::spawn(async move {
+            let mut took = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                assert!(client.get(&path).send().await.unwrap().status().is_success());
+                took.push(began.elapsed());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            took
+        });
+        let (client, over) = (reqwest::Client::new(), Arc::clone(&stop));
+        let path = format!("{url}/webhook/alerts");
+        let webhooks = tokio::spawn(async move {
+            let mut took = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let labels = json!({"alertname": "Beside", "n": took.len().to_string()});
+                let body = json!({"alerts": [{"status": "firing", "labels": labels}]}).to_string();
+                let began = Instant::now();
+                let answer = client.post(&path).bearer_auth(TOKEN).body(body).send().await.unwrap();
+                assert!(answer.status().is_success(), "{}", answer.status());
+                took.push(began.elapsed());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            took
+        });
+        Self { stop, health, webhooks }
+    }
+
+    async fn print(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for (what, task) in [("GET /health", self.health), ("POST an alert", self.webhooks)] {
+            let mut took = task.await.unwrap();
+            took.sort();
+            let ms = |part: usize| {
+                let place = (took.len() * part / 1000).min(took.len().saturating_sub(1));
+                took.get(place).map_or(0.0, |took| took.as_secs_f64() * 1000.0)
+            };
+            let (p50, p99, max) = (ms(500), ms(990), ms(1000));
+            let count = took.len();
+            println!(
+                "  {what:<42}{p50:>9.2} ms p50 {p99:>9.2} ms p99 {max:>9.2} ms max  ({count})"
+            );
+        }
+    }
+}
+
+/// The resident memory of this process, watched from a thread.
+struct Memory {
+    before: u64,
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<u64>,
+}
+
+impl Memory {
+    fn watch() -> Self {
+        let (before, stop) = (resident(), Arc::new(AtomicBool::new(false)));
+        let over = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut most = 0;
+            while !over.load(Ordering::Relaxed) {
+                most = most.max(resident());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            most
+        });
+        Self { before, stop, thread }
+    }
+
+    /// In megabytes, at most.
+    fn growth(self) -> f64 {
+        self.stop.store(true, Ordering::Relaxed);
+        let most = self.thread.join().unwrap();
+        most.saturating_sub(self.before) as f64 / (1024.0 * 1024.0)
+    }
+}
+
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    let kilobytes: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    kilobytes * 1024
+}
