@@ -1,6 +1,6 @@
 //! The outside world: the route table, guards, and wire formats.
 //!
-//! [`ROUTES`](routes) is the one list of what can be called: path → bucket → guard → handler.
+//! [`routes()`] is the one list of what can be called: path → bucket → guard → handler.
 //! The router, the metrics' labels, the OpenAPI document and the test that walks every route as a
 //! stranger all read it.
 
