@@ -3,6 +3,7 @@
 
 pub mod fingerprint;
 pub mod intake;
+mod labels;
 pub mod payload;
 
 pub use intake::{Intake, Receipt};
