@@ -13,7 +13,6 @@ COPY migrations ./migrations
 # Cargo wants to see every target that Cargo.toml names, though it builds one only.
 COPY benches ./benches
 COPY tests ./tests
-COPY .env.example ./
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
     cargo build --release --locked --bin orchestrator \

@@ -5,6 +5,8 @@
 //! webhook is answered only when its alert is on the disk. On MongoDB too, if
 //! `TEST_MONGODB_URI` is set.
 
+#![allow(clippy::unwrap_used)] // why: a bench that cannot go on has nothing to tell
+
 use std::{
     collections::BTreeMap, net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration,
 };

@@ -29,7 +29,7 @@ install_packages() {
   local missing=() pair
   for pair in redis-server:redis-server redis-cli:redis-tools prometheus:prometheus \
     promtool:prometheus prometheus-alertmanager:prometheus-alertmanager wrk:wrk \
-    python3:python3 cc:build-essential; do
+    python3:python3 curl:curl cc:build-essential; do
     # Other systems call Alertmanager by its own name.
     [ "${pair%%:*}" = prometheus-alertmanager ] && have alertmanager && continue
     have "${pair%%:*}" || missing+=("${pair#*:}")

@@ -58,7 +58,7 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where alerts and knowledge are kept.
     pub store: StoreSettings,
-    /// `REDIS_URL`: shares limits and leases between replicas.
+    /// `REDIS_URL`: where replicas meet.
     pub redis: Option<RedisSettings>,
     /// `API_KEY` or `API_KEY_ROTATION`.
     pub api_keys: Vec<ApiKeySettings>,

@@ -1,4 +1,4 @@
-//! Redis, which shares limits and leases between replicas.
+//! Redis, where replicas meet.
 
 use redis::IntoConnectionInfo;
 use secrecy::{ExposeSecret, SecretString};

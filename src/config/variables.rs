@@ -49,7 +49,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("MONGO_AUTH_SOURCE", "admin", "database that holds the user"),
     plain("MIGRATE_ON_START", "true", "bring the schema up to date at start"),
     plain("STORE_CONNECT_TIMEOUT_SECONDS", "60", "how long to try to reach the store at start"),
-    secret("REDIS_URL", "", "`redis://…`; shares limits and locks between replicas"),
+    secret("REDIS_URL", "", "`redis://…`; so far asked only whether it is there, for `/api/persistence/health`"),
     secret("REDIS_PASSWORD", "", "password for REDIS_URL, where the URL has none"),
     secret("API_KEY", "", "one admin key"),
     secret("API_KEY_ROTATION", "", r#"JSON list of {"key","label","roles","version","createdAt","expiresAt","active"}; replaces API_KEY"#),

@@ -1,6 +1,6 @@
 //! The outside world: the route table, guards, and wire formats.
 //!
-//! [`ROUTES`](routes) is the one list of what can be called: path → bucket → guard → handler.
+//! [`routes()`] is the one list of what can be called: path → bucket → guard → handler.
 //! The router, the metrics' labels, the OpenAPI document and the test that walks every route as a
 //! stranger all read it.
 
@@ -97,10 +97,10 @@ pub fn router(app: &App) -> Router {
         guard::stack(app, None, app.metrics.route("unmatched", &Method::GET), guarded)
     };
     let not_allowed = unmatched(guard::failing(|| Error::MethodNotAllowed));
-    router
+    let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
-        .fallback_service(unmatched(guard::failing(|| Error::NotFound)))
-        .layer(guard::cors::layer(&app.cors))
+        .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
+    guard::cors::around(router, &app.cors)
 }
 
 /// The router of the metrics' own listener.

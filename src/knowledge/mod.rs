@@ -1,8 +1,8 @@
 //! What the service knows, and how it answers.
 //!
 //! [`Base`] holds all entries in memory for reading; every change goes to the store as well.
-//! [`learning`] turns alerts into changes, [`search`] finds, [`questions`] remembers what had no
-//! answer, [`editing`] takes what people write, [`summary`] renders the page that dashboards poll.
+//! `learning` turns alerts into changes, `search` finds, `questions` remembers what had no
+//! answer, `editing` takes what people write, `summary` renders the page that dashboards poll.
 
 mod answer;
 mod base;

@@ -5,6 +5,8 @@
 
 mod field;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
@@ -47,7 +49,7 @@ fn unreadable(error: &serde_json::Error) -> Rejection {
 }
 
 /// A failed check, with the sentence for a person.
-pub fn problem(message: impl Into<std::borrow::Cow<'static, str>>) -> ValidationError {
+pub fn problem(message: impl Into<Cow<'static, str>>) -> ValidationError {
     ValidationError::new("invalid").with_message(message.into())
 }
 
@@ -90,8 +92,8 @@ fn collect(prefix: &str, errors: &ValidationErrors, found: &mut Vec<Problem>) {
 
 /// The derive names fields as Rust does, the wire as JavaScript does. Names that come from the
 /// wire are left alone: the caller wrote them.
-fn wire_name(name: &std::borrow::Cow<'static, str>) -> std::borrow::Cow<'static, str> {
-    use std::borrow::Cow;
+#[allow(clippy::ptr_arg)] // why: whether the name is borrowed tells where it comes from
+fn wire_name(name: &Cow<'static, str>) -> Cow<'static, str> {
     match name {
         Cow::Borrowed("generator_url") => "generatorURL".into(),
         Cow::Borrowed(field) if field.contains('_') => camel_case(field).into(),

@@ -12,7 +12,7 @@ mod running;
 pub use self::{
     actor::{Actor, Answer, TOKEN, hmac_hex, keys},
     payload::{Alert, payload},
-    place::{Place, on_mongodb, on_sqlite, require},
+    place::{Place, on_lone_mongodb, on_mongodb, on_sqlite, require},
     process::{Process, free_port},
     raw::Raw,
     running::Running,

@@ -6,6 +6,7 @@
 mod access;
 mod answers;
 mod cli;
+mod cors;
 mod crash;
 mod documents;
 mod end_to_end;

@@ -1,38 +1,59 @@
 //! Pages of other origins: denied unless listed.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Method, header},
+    middleware::{self, Next},
+    response::Response,
+};
 use serde_json::json;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::request_id::{RequestId, X_REQUEST_ID};
 use crate::{
     config::CorsSettings,
     http::{extract::About, state::App},
     security::Event,
 };
 
-/// The layer that answers preflights and lets listed origins read answers; with none listed it
-/// adds nothing, and browsers deny.
-pub fn layer(
-    settings: &CorsSettings,
-) -> tower::util::Either<CorsLayer, tower::layer::util::Identity> {
+/// Answers preflights and lets listed origins read answers; with none listed nothing is added,
+/// and browsers deny.
+pub fn around(router: Router, settings: &CorsSettings) -> Router {
     if settings.origins.is_empty() {
-        return tower::util::Either::Right(tower::layer::util::Identity::new());
+        return router;
     }
+    router.layer(layer(settings)).layer(middleware::from_fn(finish_preflight))
+}
+
+fn layer(settings: &CorsSettings) -> CorsLayer {
     let origins = if any(settings) {
         AllowOrigin::any()
     } else {
         AllowOrigin::list(settings.origins.iter().cloned())
     };
-    let mut layer = CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods(settings.methods.clone())
         .allow_headers(settings.headers.clone())
         .expose_headers(settings.exposed.clone())
         .allow_credentials(settings.credentials);
-    if let Some(age) = settings.max_age {
-        layer = layer.max_age(age);
+    match settings.max_age {
+        Some(age) => layer.max_age(age),
+        None => layer,
     }
-    tower::util::Either::Left(layer)
+}
+
+/// A preflight never comes to the guards, and is an answer like every other all the same.
+async fn finish_preflight(request: Request, next: Next) -> Response {
+    let preflight = (request.method() == Method::OPTIONS).then(|| RequestId::of(request.headers()));
+    let mut response = next.run(request).await;
+    if let Some(id) = preflight {
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, id.header_value());
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+    response
 }
 
 fn any(settings: &CorsSettings) -> bool {

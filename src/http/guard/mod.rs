@@ -16,6 +16,7 @@ use std::{
     convert::Infallible,
     future::Future,
     net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
 };
@@ -26,6 +27,7 @@ use axum::{
     http::{HeaderValue, Request, header},
     response::Response,
 };
+use futures::FutureExt;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tracing::Instrument;
@@ -213,9 +215,16 @@ async fn answer(
         return Ok(Error::unavailable("The service is starting").into_response("unknown"));
     };
     let request_id = about.request_id.clone();
-    let answered = handler(app, Call { parts, body, about }).await;
+    // A defect in one handler is that request's failure, not its connection's.
+    let answering = AssertUnwindSafe(handler(app, Call { parts, body, about })).catch_unwind();
+    let answered = answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))));
     Ok(answered.unwrap_or_else(|error| error.into_response(request_id.as_str())))
 }
+
+/// A handler panicked; the panic itself is logged where it happens.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler panicked")]
+struct Panicked;
 
 /// The request's own line: what failed here is an error, what the client did wrong is worth
 /// knowing, and what went well is for who looks closely.

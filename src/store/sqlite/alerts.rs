@@ -9,7 +9,7 @@ use super::{
     knowledge,
 };
 use crate::{
-    model::{Alert, EntryChange, ReceivedAlert, Status, Time},
+    model::{Alert, ReceivedAlert, Status, Time},
     store::{
         Learn, Recording,
         recording::{self, Write},
@@ -28,7 +28,7 @@ pub fn record(
     }
     let learnings = learn(group, &fold.outcomes);
     for learning in &learnings {
-        knowledge::apply(tx, &EntryChange::Learn(learning.clone()))?;
+        knowledge::learn(tx, learning)?;
     }
     Ok(Recording { outcomes: fold.outcomes, learnings, learned: true })
 }
@@ -42,8 +42,8 @@ fn stored(tx: &Transaction<'_>, group: &[ReceivedAlert]) -> rusqlite::Result<Vec
         stored.extend(by_key.query_row(params, alert).optional()?);
     }
     let mut open = tx.prepare_cached(
-        "SELECT * FROM alerts WHERE fingerprint = ?1 AND status = 'firing'
-         ORDER BY startsAt DESC LIMIT 1",
+        "SELECT * FROM alerts INDEXED BY alerts_instance
+         WHERE fingerprint = ?1 AND status = 'firing' ORDER BY startsAt DESC LIMIT 1",
     )?;
     for fingerprint in recording::open_wanted(group) {
         stored.extend(open.query_row([fingerprint], alert).optional()?);

@@ -32,7 +32,7 @@ pub fn entries(connection: &Connection, since: Option<Time>) -> rusqlite::Result
 pub fn apply(tx: &Transaction<'_>, change: &EntryChange) -> rusqlite::Result<()> {
     match change {
         EntryChange::Learn(learning) => learn(tx, learning),
-        EntryChange::Put(entry) => write(tx, entry, "INSERT OR REPLACE", "", &[]),
+        EntryChange::Put(entry) => put(tx, entry),
         EntryChange::Rewrite(entry) => rewrite(tx, entry),
         EntryChange::Delete(id) => {
             tx.prepare_cached("DELETE FROM knowledge_base WHERE id = ?1")?.execute([id])?;
@@ -41,46 +41,52 @@ pub fn apply(tx: &Transaction<'_>, change: &EntryChange) -> rusqlite::Result<()>
     }
 }
 
-fn learn(tx: &Transaction<'_>, learning: &Learning) -> rusqlite::Result<()> {
+/// Adds to the counters of an entry, or makes it from the seed.
+pub fn learn(tx: &Transaction<'_>, learning: &Learning) -> rusqlite::Result<()> {
+    let mut update = tx.prepare_cached(
+        "UPDATE knowledge_base SET
+             severity = CASE WHEN instr(:ranks, :severity) > instr(:ranks, severity)
+                 THEN :severity ELSE severity END,
+             firstSeen = min(firstSeen, :firstSeen),
+             lastUpdated = max(lastUpdated, :lastUpdated),
+             occurrences = occurrences + :occurrences,
+             resolutions = resolutions + :resolutions,
+             resolveMs = resolveMs + :resolveMs,
+             firing = CASE category WHEN 'alert_pattern'
+                 THEN max(0, coalesce(firing, 0) + :firing) ELSE firing END
+         WHERE id = :id",
+    )?;
+    let updated = update.execute(named_params! {
+        ":id": learning.seed.id,
+        ":ranks": SEVERITY_RANKS,
+        ":severity": learning.severity.as_str(),
+        ":firstSeen": learning.seed.first_seen.millis(),
+        ":lastUpdated": learning.seen.millis(),
+        ":occurrences": learning.occurrences,
+        ":resolutions": learning.resolutions,
+        ":resolveMs": learning.resolve_ms,
+        ":firing": learning.firing,
+    })?;
+    if updated > 0 {
+        return Ok(());
+    }
     let mut made = Entry::clone(&learning.seed);
     learning.apply_to(&mut made);
-    let on_conflict = "ON CONFLICT (id) DO UPDATE SET
-        severity = CASE WHEN instr(:ranks, excluded.severity) > instr(:ranks, severity)
-            THEN excluded.severity ELSE severity END,
-        firstSeen = min(firstSeen, excluded.firstSeen),
-        lastUpdated = max(lastUpdated, excluded.lastUpdated),
-        occurrences = occurrences + :addOccurrences,
-        resolutions = resolutions + :addResolutions,
-        resolveMs = resolveMs + :addResolveMs,
-        firing = CASE category WHEN 'alert_pattern'
-            THEN max(0, coalesce(firing, 0) + :addFiring) ELSE firing END";
-    let additions: &[(&str, &dyn ToSql)] = named_params! {
-        ":ranks": SEVERITY_RANKS,
-        ":addOccurrences": learning.occurrences,
-        ":addResolutions": learning.resolutions,
-        ":addResolveMs": learning.resolve_ms,
-        ":addFiring": learning.firing,
-    };
-    write(tx, &made, "INSERT", on_conflict, additions)
+    put(tx, &made)
 }
 
-fn write(
-    tx: &Transaction<'_>,
-    entry: &Entry,
-    insert: &str,
-    on_conflict: &str,
-    more: &[(&str, &dyn ToSql)],
-) -> rusqlite::Result<()> {
-    let sql = format!(
-        "{insert} INTO knowledge_base (id, title, category, severity, description, rootCause,
-             solution, prerequisites, steps, expectedOutcome, tags, relatedEntries, firstSeen,
-             lastUpdated, occurrences, successRate, provenance, runbookUrl, meanTimeToResolveMs,
-             firing, resolutions, resolveMs)
+/// Writes an entry whole, over the one of its id if there is one.
+fn put(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
+    let mut insert = tx.prepare_cached(
+        "INSERT OR REPLACE INTO knowledge_base (id, title, category, severity, description,
+             rootCause, solution, prerequisites, steps, expectedOutcome, tags, relatedEntries,
+             firstSeen, lastUpdated, occurrences, successRate, provenance, runbookUrl,
+             meanTimeToResolveMs, firing, resolutions, resolveMs)
          VALUES (:id, :title, :category, :severity, :description, :rootCause, :solution,
              :prerequisites, :steps, :expectedOutcome, :tags, :relatedEntries, :firstSeen,
              :lastUpdated, :occurrences, :successRate, :provenance, :runbookUrl,
-             :meanTimeToResolveMs, :firing, :resolutions, :resolveMs) {on_conflict}"
-    );
+             :meanTimeToResolveMs, :firing, :resolutions, :resolveMs)",
+    )?;
     let text = text_params(entry)?;
     let counters: &[(&str, &dyn ToSql)] = named_params! {
         ":firstSeen": entry.first_seen.millis(),
@@ -92,8 +98,8 @@ fn write(
         ":resolveMs": entry.resolve_ms,
     };
     let text = text.iter().map(|(name, value)| (*name, value.as_ref()));
-    let params: Vec<_> = text.chain(counters.iter().chain(more).copied()).collect();
-    tx.prepare_cached(&sql)?.execute(params.as_slice())?;
+    let params: Vec<_> = text.chain(counters.iter().copied()).collect();
+    insert.execute(params.as_slice())?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file of this machine.
 //!
 //! WAL with `synchronous=FULL`: a commit is on the disk when it returns. One thread owns the
-//! connection that writes ([`writer`]); reads have connections of their own ([`readers`]) and
+//! connection that writes (`writer`); reads have connections of their own (`readers`) and
 //! see the last commit.
 
 mod alerts;

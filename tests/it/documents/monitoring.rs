@@ -64,13 +64,22 @@ fn the_table_of_audit_events_is_complete() {
     assert_eq!(written, known);
 }
 
-/// Alert name → expression.
-fn rules() -> BTreeMap<String, String> {
+/// A rule's expression, and where it says what to do.
+struct Rule {
+    expression: String,
+    solution: String,
+}
+
+fn rules() -> BTreeMap<String, Rule> {
     let file: Value = serde_saphyr::from_str(&read("monitoring/alert-rules.yml")).unwrap();
     let groups = file["groups"].as_array().unwrap();
     let rules = groups.iter().flat_map(|group| group["rules"].as_array().unwrap());
-    let text = |rule: &Value, name: &str| rule[name].as_str().unwrap().to_owned();
-    rules.map(|rule| (text(rule, "alert"), text(rule, "expr"))).collect()
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let rule = |rule: &Value| {
+        let solution = text(&rule["annotations"]["solution"]);
+        (text(&rule["alert"]), Rule { expression: text(&rule["expr"]), solution })
+    };
+    rules.map(rule).collect()
 }
 
 /// The names of metrics in an expression: what is neither a label, nor a function, nor a word
@@ -88,8 +97,8 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
 #[test]
 fn alert_rules_ask_only_for_metrics_that_there_are() {
     let families = families();
-    for (alert, expression) in rules() {
-        let metrics = metrics_of(&expression);
+    for (alert, rule) in rules() {
+        let metrics = metrics_of(&rule.expression);
         assert!(!metrics.is_empty(), "{alert}");
         for metric in metrics {
             let known = |name: &str| name == "up" || families.contains_key(name);
@@ -111,6 +120,20 @@ fn every_alert_rule_is_explained_and_tested() {
     let tests = read("monitoring/alert-rules.test.yml");
     for rule in known {
         assert!(tests.contains(&format!("alertname: {rule}\n")), "{rule} has no test");
+    }
+}
+
+/// The service learns a rule's annotation `solution`, so these stand in its own answers.
+#[test]
+fn an_alert_rule_says_what_to_do_or_where_that_is_written() {
+    for (alert, rule) in rules() {
+        if let Some((document, heading)) = rule.solution.split_once(".md, ") {
+            let text = read(&format!("{document}.md"));
+            let there = text.lines().any(|line| {
+                line.starts_with("##") && line.trim_start_matches('#').trim() == heading
+            });
+            assert!(there, "{alert} names {}", rule.solution);
+        }
     }
 }
 

@@ -50,8 +50,15 @@ fn files_that_are_named_are_there() {
 /// Other files that set settings.
 const FILES: [&str; 3] = ["Dockerfile", "docker-compose.yml", "ops/orchestrator.service"];
 /// Written like settings, but not the service's own.
-const OTHERS: [&str; 3] =
-    ["X_FILE", "MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_PASSWORD_FILE"];
+const OTHERS: [&str; 7] = [
+    "X_FILE",
+    "AF_INET",
+    "AF_INET6",
+    "AF_UNIX",
+    "MONGO_INITDB_ROOT_PASSWORD_FILE",
+    "MONGO_INITDB_ROOT_USERNAME",
+    "REDISCLI_AUTH",
+];
 
 #[test]
 fn settings_that_are_named_exist() {

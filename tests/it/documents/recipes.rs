@@ -2,13 +2,17 @@
 //! started in an empty directory.
 
 use std::{
-    net::{TcpListener, TcpStream},
+    collections::BTreeMap,
     path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
-use super::{is_there, markdown::blocks, read};
+use super::{
+    is_there,
+    markdown::{blocks, section},
+    read,
+};
+use crate::harness::{Alert, Place, Process, free_port, payload};
 
 /// A recipe, and what it shows.
 struct Recipe {
@@ -41,78 +45,97 @@ fn missing<'a>(output: &str, shows: &'a str) -> Option<&'a str> {
     })
 }
 
-struct Service(Child);
-
-impl Service {
-    fn start(directory: &Path, port: u16, metrics_port: u16) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrator"));
-        command.current_dir(directory).env_clear();
-        command.env("PORT", port.to_string()).env("METRICS_PORT", metrics_port.to_string());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut service = Self(command.spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(30);
-        // The listener is bound before the store is opened; the credentials are there before it.
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(service.0.try_wait().unwrap().is_none(), "the service has ended");
-            assert!(Instant::now() < deadline, "the service does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        service
-    }
+/// Starts the binary with no settings but those that keep it out of others' way.
+async fn start(directory: &Path, metrics_port: u16) -> Process {
+    let variables = [
+        ("PORT", "0".to_owned()),
+        ("METRICS_PORT", metrics_port.to_string()),
+        ("LOG_FORMAT", "json".to_owned()),
+    ];
+    let variables = BTreeMap::from(variables.map(|(name, value)| (name.to_owned(), value)));
+    let mut service = Process::spawn(directory, &variables);
+    service.serving().await;
+    service
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Two ports that nobody listens on now.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
-}
-
-#[test]
+/// Runs recipes in one shell in `directory`; each must succeed and show what it says.
 #[allow(clippy::disallowed_methods)]
-fn the_readmes_recipes_show_what_they_say() {
-    if !is_there("bash") || !is_there("curl") {
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let [port, metrics_port] = free_ports();
-    let _service = Service::start(directory.path(), port, metrics_port);
-    std::fs::create_dir_all(directory.path().join("target/release")).unwrap();
-    let binary = directory.path().join("target/release/orchestrator");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_orchestrator"), binary).unwrap();
-
+fn run(recipes: &[Recipe], directory: &Path, variables: &BTreeMap<String, String>) {
     const END: &str = "\n--- end of recipe ---\n";
-    let recipes = recipes(&read("README.md"));
-    assert!(recipes.len() > 5);
     let mut script = String::from("set -eu -o pipefail\n");
-    for recipe in &recipes {
-        let commands = recipe.commands.replace("localhost:3000", &format!("127.0.0.1:{port}"));
-        let commands = commands.replace("localhost:9100", &format!("127.0.0.1:{metrics_port}"));
-        script.push_str(&format!("{commands}\nprintf '{}'\n", END.replace('\n', "\\n")));
+    for recipe in recipes {
+        let end = END.replace('\n', "\\n");
+        script.push_str(&format!("{}\nprintf '%b' '{end}'\n", recipe.commands));
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let binaries = Path::new(env!("CARGO_BIN_EXE_orchestrator")).parent().unwrap().to_owned();
+    let paths = [binaries].into_iter().chain(std::env::split_paths(&paths));
     let mut shell = Command::new("bash");
-    shell.current_dir(directory.path()).env_clear().env("PATH", path);
+    shell.current_dir(directory).env_clear().envs(variables);
+    shell.env("PATH", std::env::join_paths(paths).unwrap());
     let done = shell.args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
     let output = String::from_utf8(done.stdout).unwrap();
     let errors = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{}: {errors}\n{output}", done.status);
-
-    for (recipe, output) in recipes.iter().zip(output.split(END)) {
-        if let Some(piece) = missing(output, &recipe.shows) {
-            panic!(
-                "{}\nprinted:\n{output}\nwithout {piece:?} of:\n{}",
-                recipe.commands, recipe.shows
-            );
+    for (Recipe { commands, shows }, output) in recipes.iter().zip(output.split(END)) {
+        if let Some(piece) = missing(output, shows) {
+            panic!("{commands}\nprinted:\n{output}\nwithout {piece:?} of:\n{shows}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_readmes_recipes_show_what_they_say() {
+    if !is_there("bash") || !is_there("curl") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    // 0 would mean no metrics.
+    let metrics_port = free_port();
+    let service = start(directory.path(), metrics_port).await;
+    let (main, metrics) = (service.address().to_string(), format!("127.0.0.1:{metrics_port}"));
+    std::fs::create_dir_all(directory.path().join("target/release")).unwrap();
+    let binary = directory.path().join("target/release/orchestrator");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_orchestrator"), binary).unwrap();
+    let mut recipes = recipes(&read("README.md"));
+    assert!(recipes.len() > 5);
+    for recipe in &mut recipes {
+        let commands = recipe.commands.replace("localhost:3000", &main);
+        recipe.commands = commands.replace("localhost:9100", &metrics);
+    }
+    run(&recipes, directory.path(), &BTreeMap::new());
+}
+
+#[tokio::test]
+async fn what_is_restored_by_the_runbooks_recipes_is_what_was_backed_up() {
+    if !is_there("bash") {
+        return;
+    }
+    let mut place = Place::sqlite();
+    place.set("DATABASE_URL", "sqlite:orchestrator.db");
+    let document = read("ops/RUNBOOK.md");
+    let [back_up, restore] = ["## Back up", "## Restore from a backup"]
+        .map(|heading| recipes(section(&document, heading)));
+    assert!(!back_up.is_empty() && !restore.is_empty());
+    let variables = place.variables(&[]);
+
+    let mut service = place.spawn(&[]).await;
+    let alert = payload([Alert::firing("DiskAlmostFull", "db-1")]);
+    service.alertmanager().notify(&alert).await.expect(200);
+    run(&back_up, place.directory(), &variables);
+    let stored = async |service: &Process| {
+        let admin = service.admin();
+        (admin.stored("alerts").await, admin.stored("knowledge_base").await)
+    };
+    let before = stored(&service).await;
+    assert!(!before.0.is_empty() && !before.1.is_empty());
+    let later = payload([Alert::firing("AfterTheBackup", "db-1")]);
+    service.alertmanager().notify(&later).await.expect(200);
+    service.terminate();
+    assert_eq!(service.exit_code().await, 0);
+
+    run(&restore, place.directory(), &variables);
+    assert_eq!(stored(&place.spawn(&[]).await).await, before);
 }
 
 #[test]

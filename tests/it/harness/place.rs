@@ -28,7 +28,20 @@ pub async fn on_sqlite(claim: impl AsyncFnOnce(&Place)) {
 
 /// Runs a claim on MongoDB, if there is a server.
 pub async fn on_mongodb(claim: impl AsyncFnOnce(&Place)) {
-    let Some(place) = Place::mongodb().await else { return };
+    if let Some(server) = Server::replica_set().await {
+        on_server(server, claim).await;
+    }
+}
+
+/// Runs a claim on the MongoDB without transactions, if there is one.
+pub async fn on_lone_mongodb(claim: impl AsyncFnOnce(&Place)) {
+    if let Some(server) = Server::from_environment("TEST_MONGODB_STANDALONE_URI").await {
+        on_server(server, claim).await;
+    }
+}
+
+async fn on_server(server: Server, claim: impl AsyncFnOnce(&Place)) {
+    let place = Place::mongodb(server);
     let ended = AssertUnwindSafe(claim(&place)).catch_unwind().await;
     if let Some(server) = place.server {
         server.drop_database().await;
@@ -51,22 +64,23 @@ pub fn require(variable: &str) -> Option<String> {
 impl Place {
     /// With a SQLite file.
     pub fn sqlite() -> Self {
-        Self::new(None)
+        Self::new()
     }
 
-    /// With a database of the server of `TEST_MONGODB_URI`.
-    pub async fn mongodb() -> Option<Self> {
-        let server = Server::replica_set().await?;
-        let mut place = Self::new(None);
+    fn mongodb(server: Server) -> Self {
+        let mut place = Self::new();
         place.set("DATABASE_URL", &server.text);
         place.set("DB_NAME", &server.database);
         place.server = Some(server);
-        Some(place)
+        place
     }
 
-    fn new(server: Option<Server>) -> Self {
-        let mut place =
-            Self { directory: tempfile::tempdir().unwrap(), server, variables: BTreeMap::new() };
+    fn new() -> Self {
+        let mut place = Self {
+            directory: tempfile::tempdir().unwrap(),
+            server: None,
+            variables: BTreeMap::new(),
+        };
         for (name, value) in [
             ("HOST", "127.0.0.1"),
             ("PORT", "0"),
