@@ -103,6 +103,11 @@ impl<R: BufRead> Reader<R> {
         self.header.collections.values().sum()
     }
 
+    /// The length of the line that was read last, in bytes.
+    pub fn line_length(&self) -> usize {
+        self.line.len()
+    }
+
     /// The next document; `None` at the end, which is then known to be whole. Documents that the
     /// target has of its own are `Some(None)`.
     pub fn next_document(&mut self) -> Result<Option<Option<Stored>>, ImportError> {

@@ -21,10 +21,14 @@ pub use self::frame::Header;
 use self::frame::Reader;
 use crate::store::{Store, StoreError, Stored};
 
-/// Documents written at once.
-const BATCH: usize = 1_000;
+/// Documents written at once: the more, the fewer pages of the stores' indexes are written twice.
+const BATCH: usize = 10_000;
+/// A batch is full with this much text, too.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Batches read ahead.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
+/// How often the first reading tells how far it is, in documents.
+const TELL_EVERY: u64 = 1_000;
 const BUFFER: usize = 256 * 1024;
 
 /// Why a file was not imported.
@@ -157,7 +161,7 @@ fn check(path: &Path, newest: u32, progress: &Progress) -> Result<(Header, u64),
     let (promised, mut documents) = (reader.promised(), 0);
     while reader.next_document()?.is_some() {
         documents += 1;
-        if documents % BATCH as u64 == 0 {
+        if documents % TELL_EVERY == 0 {
             progress(Step::Checking, documents, promised);
         }
     }
@@ -170,12 +174,14 @@ type Batches = mpsc::Sender<(u64, Vec<Stored>)>;
 /// Hands the documents over, with the lines that they were on.
 fn read(path: &Path, newest: u32, batches: &Batches) -> Result<(), ImportError> {
     let mut reader = open(path, newest)?;
-    let (mut lines, mut batch) = (0, Vec::with_capacity(BATCH));
+    let (mut lines, mut bytes, mut batch) = (0, 0, Vec::new());
     while let Some(document) = reader.next_document()? {
         lines += 1;
+        bytes += reader.line_length();
         batch.extend(document);
-        if lines == BATCH as u64 {
-            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        if batch.len() == BATCH || bytes >= BATCH_BYTES {
+            bytes = 0;
+            let full = std::mem::take(&mut batch);
             // Whoever writes has failed, and tells why.
             if batches.blocking_send((std::mem::take(&mut lines), full)).is_err() {
                 return Ok(());

@@ -161,7 +161,7 @@ impl Store for MongoStore {
     }
 
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
-        within(WHOLE, put::put(self, documents)).await
+        put::put(self, documents).await
     }
 
     async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)> {

@@ -3,20 +3,33 @@
 use mongodb::bson::{self, Bson, Document, doc};
 
 use super::{
-    MongoStore, command,
+    MongoStore, WHOLE, command,
     fault::Fault,
     knowledge::put_statement,
     wire::{ALERT_OPTIONAL, alert_fields, alert_id, date, missing, sample_fields, sample_id},
+    within,
 };
 use crate::{
     model::{Alert, Collection, Consolidation, Sample},
-    store::Stored,
+    store::{StoreError, Stored},
 };
 
 /// Tries of statements that lost a race for making their document.
 const TRIES: usize = 3;
 
-pub(super) async fn put(store: &MongoStore, documents: Vec<Stored>) -> Result<(), Fault> {
+/// Documents that one time limit is for.
+const PIECE: usize = 1_000;
+
+pub(super) async fn put(store: &MongoStore, documents: Vec<Stored>) -> Result<(), StoreError> {
+    let mut documents = documents.into_iter().peekable();
+    while documents.peek().is_some() {
+        let piece = documents.by_ref().take(PIECE).collect();
+        within(WHOLE, put_piece(store, piece)).await?;
+    }
+    Ok(())
+}
+
+async fn put_piece(store: &MongoStore, documents: Vec<Stored>) -> Result<(), Fault> {
     let mut statements: Vec<(Collection, Vec<Document>)> =
         Collection::ALL.map(|collection| (collection, Vec::new())).into();
     for document in documents {

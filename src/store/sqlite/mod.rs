@@ -145,9 +145,7 @@ impl Store for SqliteStore {
     }
 
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
-        self.writer
-            .write(move |tx| documents.into_iter().try_for_each(|document| put::put(tx, document)))
-            .await
+        self.writer.write(move |tx| put::put_all(tx, documents)).await
     }
 
     async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)> {

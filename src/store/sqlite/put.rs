@@ -9,8 +9,21 @@ use crate::{
     store::Stored,
 };
 
-/// Writes one; the caller commits.
-pub fn put(tx: &Transaction<'_>, document: Stored) -> rusqlite::Result<()> {
+/// Writes them; the caller commits. Alerts go in the order of their index, whose pages are then
+/// written one after the other; of two with one key the later one stays.
+pub fn put_all(tx: &Transaction<'_>, mut documents: Vec<Stored>) -> rusqlite::Result<()> {
+    fn place(document: &Stored) -> Option<&str> {
+        match document {
+            Stored::Alert(alert) => Some(&alert.fingerprint),
+            _ => None,
+        }
+    }
+    documents.sort_by(|a, b| place(a).cmp(&place(b)));
+    documents.into_iter().try_for_each(|document| put(tx, document))
+}
+
+/// Writes one.
+fn put(tx: &Transaction<'_>, document: Stored) -> rusqlite::Result<()> {
     match document {
         Stored::Alert(alert) => alerts::put(tx, &alert),
         Stored::Sample(sample) => put_sample(tx, &sample),
