@@ -61,9 +61,7 @@ impl Base {
         let Some(known) = known.filter(|entry| entry.category != Category::Question) else {
             return Ok(None);
         };
-        let text = draft.into_entry(id.to_owned(), self.clock.now());
-        let text = Entry { provenance: known.provenance.clone(), ..text };
-        self.rewrite(text).await?;
+        self.rewrite(draft.in_place_of(&known, self.clock.now())).await?;
         Ok(self.entry(id))
     }
 

@@ -10,6 +10,7 @@ mod cors;
 mod crash;
 mod documents;
 mod end_to_end;
+mod entries;
 mod harness;
 mod history;
 mod intake;
