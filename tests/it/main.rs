@@ -21,6 +21,7 @@ mod old_database;
 mod outage;
 mod persistence;
 mod properties;
+mod questions;
 mod rate_limits;
 mod store_contract;
 mod watching;
