@@ -23,6 +23,7 @@ mod persistence;
 mod properties;
 mod questions;
 mod rate_limits;
+mod searching;
 mod store_contract;
 mod watching;
 mod webhook_auth;
