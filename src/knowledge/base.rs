@@ -108,10 +108,10 @@ impl Base {
             max_questions,
         });
         base.merge(entries, true);
-        // What is loaded has met the open questions before.
-        base.to_ask.lock().clear();
         let loading = Arc::clone(&base);
         tokio::task::spawn_blocking(move || loading.tell_index()).await??;
+        // What is loaded has met the open questions before.
+        base.to_ask.lock().clear();
         base.count_alerts().await?;
         Ok(base)
     }
@@ -163,9 +163,12 @@ impl Base {
             Ok::<_, BaseError>((question, entries))
         })
         .await??;
-        let gap = match entries.is_empty() {
-            true => Some(self.note_question(&question.text).await),
-            false => None,
+        let gap = match entries.first() {
+            None => Some(self.note_question(&question.text).await),
+            Some(best) => {
+                self.close_if_open(&question, &best.entry.id).await;
+                None
+            }
         };
         let outcome = if gap.is_some() { "gap" } else { "answered" };
         self.metrics.knowledge_queries_total.with_label_values(&[outcome]).inc();

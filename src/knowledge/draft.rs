@@ -18,8 +18,8 @@ const MAX_ITEMS: usize = 200;
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntryDraft {
     title: String,
-    category: Category,
-    severity: Severity,
+    category: Option<Category>,
+    severity: Option<Severity>,
     description: String,
     root_cause: Option<String>,
     solution: String,
@@ -42,7 +42,8 @@ impl EntryDraft {
         let optional = |field: Field<String>| field.given().filter(|text| !text.is_empty());
         let list = |field: Field<Vec<Field<String>>>| {
             let items = field.given().unwrap_or_default().into_iter();
-            items.filter_map(Field::given).collect::<Vec<_>>()
+            // An empty item says nothing, and no store keeps it.
+            items.filter_map(Field::given).filter(|item| !item.is_empty()).collect::<Vec<_>>()
         };
         let mut tags: Vec<String> = Vec::new();
         for tag in list(body.tags) {
@@ -55,8 +56,8 @@ impl EntryDraft {
         let severity = body.severity.given().and_then(|name| Severity::parse(&name));
         Ok(Self {
             title: text(body.title).trim().to_owned(),
-            category: category.unwrap_or(Category::Troubleshooting),
-            severity: severity.unwrap_or(Severity::Medium),
+            category,
+            severity,
             description: text(body.description),
             root_cause: optional(body.root_cause),
             solution: text(body.solution),
@@ -69,8 +70,10 @@ impl EntryDraft {
         })
     }
 
-    /// The entry with this text; nothing is learned about it yet.
+    /// A new entry with this text; nothing is learned about it yet.
     pub(super) fn into_entry(self, id: String, now: Time) -> Entry {
+        let category = self.category.unwrap_or(Category::Troubleshooting);
+        let severity = self.severity.unwrap_or(Severity::Medium);
         Entry {
             description: self.description,
             root_cause: self.root_cause,
@@ -81,8 +84,19 @@ impl EntryDraft {
             tags: self.tags,
             related_entries: self.related_entries,
             runbook_url: self.runbook_url,
-            ..Entry::new(id, self.title, self.category, self.severity, now)
+            ..Entry::new(id, self.title, category, severity, now)
         }
+    }
+
+    /// The text that takes the place of `known`'s. Of what kind it is and how bad stays unless
+    /// told: a learned pattern that lost its kind would not be counted any more.
+    pub(super) fn in_place_of(self, known: &Entry, now: Time) -> Entry {
+        let draft = Self {
+            category: self.category.or(Some(known.category)),
+            severity: self.severity.or(Some(known.severity)),
+            ..self
+        };
+        Entry { provenance: known.provenance.clone(), ..draft.into_entry(known.id.clone(), now) }
     }
 }
 

@@ -6,8 +6,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
+    answer::{Question, QuestionFilter},
     base::{Base, BaseError},
     draft::EntryDraft,
+    questions::question_id,
     search::{IndexChange, Query},
 };
 use crate::model::{Category, Entry, EntryChange, Provenance, SourceType};
@@ -61,9 +63,7 @@ impl Base {
         let Some(known) = known.filter(|entry| entry.category != Category::Question) else {
             return Ok(None);
         };
-        let text = draft.into_entry(id.to_owned(), self.clock.now());
-        let text = Entry { provenance: known.provenance.clone(), ..text };
-        self.rewrite(text).await?;
+        self.rewrite(draft.in_place_of(&known, self.clock.now())).await?;
         Ok(self.entry(id))
     }
 
@@ -171,6 +171,16 @@ impl Base {
         }
         let changes = self.close(answered);
         self.persist(changes).await;
+    }
+
+    /// Closes a question that is open although all that is known answers it: it was asked within
+    /// a filter, or the process ended before it was closed.
+    pub(super) async fn close_if_open(&self, question: &Question, answer: &str) {
+        let id = question_id(&question.text);
+        if question.filter == QuestionFilter::default() && self.state.read().get(&id).is_some() {
+            let changes = self.close(vec![(id, answer.to_owned())]);
+            self.persist(changes).await;
+        }
     }
 
     /// Open questions and the new entries that answer them best.

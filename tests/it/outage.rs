@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A store that can be taken away.
-enum Store {
+pub enum Store {
     /// A database file that is not at its place any more.
     File { at: PathBuf, away: PathBuf },
     /// A connection that is cut.
@@ -19,7 +19,7 @@ enum Store {
 
 impl Store {
     /// The service on a store that can be taken away.
-    async fn start(place: &Place) -> (Running, Self) {
+    pub async fn start(place: &Place) -> (Running, Self) {
         match place.server() {
             None => {
                 let data = place.directory().join("data");
@@ -34,14 +34,14 @@ impl Store {
         }
     }
 
-    fn go_away(&self) {
+    pub fn go_away(&self) {
         match self {
             Self::File { at, away } => fs::rename(at, away).unwrap(),
             Self::Server(proxy) => proxy.cut(),
         }
     }
 
-    fn come_back(&self) {
+    pub fn come_back(&self) {
         match self {
             Self::File { at, away } => fs::rename(away, at).unwrap(),
             Self::Server(proxy) => proxy.open(),

@@ -27,9 +27,10 @@ use crate::{
 pub struct EntryRequest {
     /// 1 to 500 characters.
     title: String,
-    /// `troubleshooting` if not given; not `question`.
+    /// If not given, `troubleshooting` for a new entry, and what it was for another; not
+    /// `question`.
     category: Option<Category>,
-    /// `medium` if not given.
+    /// If not given, `medium` for a new entry, and what it was for another.
     severity: Option<Severity>,
     /// At most 50,000 characters, as the other texts.
     description: Option<String>,

@@ -133,6 +133,15 @@ impl Actor {
         self.call(Method::POST, path, body).await
     }
 
+    /// Puts JSON.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.call(Method::PUT, path, body.to_string().as_bytes()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, &[]).await
+    }
+
     pub async fn call(&self, method: Method, path: &str, body: &[u8]) -> Answer {
         let request = self.request(method, path, body);
         let request = if body.is_empty() { request } else { request.body(body.to_vec()) };
@@ -160,6 +169,23 @@ impl Actor {
         let answer = self.post("/api/knowledge/query", &json!({ "query": query })).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
+    }
+
+    /// The entry of this id, as it is shown.
+    pub async fn entry(&self, id: &str) -> Value {
+        self.get(&format!("/api/knowledge/entries/{id}")).await.expect(200).json()
+    }
+
+    /// Writes a new entry by hand.
+    pub async fn write(&self, entry: &Value) -> Value {
+        self.post("/api/knowledge/entries", entry).await.expect(201).json()
+    }
+
+    /// The titles that answer, the best first.
+    pub async fn titles(&self, query: &Value) -> Vec<String> {
+        let answer = self.post("/api/knowledge/query", query).await.expect(200).json();
+        let entries = answer["results"]["entries"].as_array().expect("a list");
+        entries.iter().map(|entry| entry["title"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Everything of one collection.

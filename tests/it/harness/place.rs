@@ -1,6 +1,8 @@
 //! Where a test takes place: a directory that is gone afterwards, and an empty database.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap, fs, panic::AssertUnwindSafe, path::Path, process::Command, sync::Arc,
+};
 
 use futures::FutureExt;
 use orchestrator::{
@@ -8,7 +10,7 @@ use orchestrator::{
     model::{Clock, SystemClock},
     service::ServiceError,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Process, Running, actor::keys};
@@ -138,6 +140,20 @@ impl Place {
         // The variable's 0 means off; a test's listener takes any free port.
         settings.server.metrics_port = Some(0);
         settings
+    }
+
+    /// The built binary here, as a person calls it beside the service.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrator"));
+        command.current_dir(self.directory()).env_clear().envs(&self.variables).args(args);
+        command
+    }
+
+    /// The lines of one event in the audit log.
+    pub fn audited(&self, event: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.directory().join("logs/security.jsonl")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("one object"));
+        lines.filter(|line: &Value| line["event"] == event).collect()
     }
 
     /// Starts the service in this process.
