@@ -74,10 +74,8 @@ impl RetentionTask {
 
     /// Runs what is due, at once what was missed, until the phase turns to draining.
     pub async fn run(self, phase: &Phase) {
-        if let Ok(Some(last)) = self.store.last_retention().await {
-            self.metrics.retention_last_success_timestamp_seconds.set(last.millis() / 1000);
-        }
         loop {
+            self.show_last().await;
             let pause = match self.keeper.run_if_due(phase).await {
                 Ok(Some(report)) => {
                     self.tell(&report);
@@ -98,6 +96,13 @@ impl RetentionTask {
     fn until_next(&self) -> Duration {
         let ms = self.keeper.next_due().since(self.clock.now());
         Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(LOOK_EVERY)
+    }
+
+    /// The last complete run, whichever replica ran.
+    async fn show_last(&self) {
+        if let Ok(Some(last)) = self.store.last_retention().await {
+            self.metrics.retention_last_success_timestamp_seconds.set(last.millis() / 1000);
+        }
     }
 
     fn tell(&self, report: &Report) {
