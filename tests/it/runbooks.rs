@@ -310,6 +310,30 @@ async fn an_import_beside_the_service_is_soon_seen(place: &Place) {
     assert_eq!(runbook["provenance"]["derivedFrom"], json!(["LeaderMissing.md", gap]));
 }
 
+/// What was removed is not told by any entry's time of change; nor is an entry that is imported as
+/// old as it was exported.
+#[tokio::test]
+async fn what_is_pruned_beside_the_service_is_seen_too() {
+    let place = Place::sqlite();
+    let books = books(&place);
+    import(&place, &["books"]);
+    let service = place.start().await;
+    let found = async || {
+        let titles = service.operator().titles(&json!({"query": "DiskFull"})).await;
+        titles.contains(&"A disk is full".to_owned())
+    };
+    assert!(found().await);
+    let old = "---\nid: \"kb-old\"\ntitle: \"Of old\"\ncategory: \"optimization\"\n\
+        severity: \"low\"\nfirstSeen: \"2020-01-01T00:00:00.000Z\"\n\
+        lastUpdated: \"2020-01-01T00:00:00.000Z\"\noccurrences: 1\n---\n\n## Description\n\nx\n";
+    fs::write(place.directory().join("old.md"), old).unwrap();
+    assert_eq!(import(&place, &["old.md"]), "1 created, 0 updated, 0 unchanged\n");
+    fs::remove_file(books.join("storage/DiskFull.md")).unwrap();
+    import(&place, &["--prune", "books"]);
+    eventually("the runbook is gone", async || (!found().await).then_some(())).await;
+    assert_eq!(titled(&exported(&service).await, "Of old")["lastUpdated"], 1_577_836_800_000_i64);
+}
+
 #[tokio::test]
 async fn what_is_odd_is_imported_with_a_warning_that_names_the_file() {
     let place = Place::sqlite();
