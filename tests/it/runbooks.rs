@@ -18,6 +18,7 @@ on_each_store![
     a_runbook_becomes_an_entry_that_answers,
     a_runbook_that_comes_after_its_alert_is_linked_with_it,
     an_alert_that_comes_after_its_runbook_is_linked_with_it,
+    a_pattern_of_another_title_stays_linked,
     an_import_closes_what_it_answers,
     the_markdown_export_gives_equal_entries,
     an_import_beside_the_service_is_soon_seen,
@@ -211,6 +212,26 @@ async fn an_alert_that_comes_after_its_runbook_is_linked_with_it(place: &Place) 
     let service = place.start().await;
     let entry = service.operator().ask("DiskFull").await["results"]["entries"][0].take();
     assert_eq!((&entry["relatedEntries"], &entry["solution"]), (&json!([]), &json!("")));
+}
+
+async fn a_pattern_of_another_title_stays_linked(place: &Place) {
+    books(place);
+    import(place, &["books"]);
+    let service = place.start().await;
+    service.alertmanager().notify(&payload([disk_full()])).await.expect(200);
+    let pattern = service.summary().await["topIssues"][0].take();
+    let path = format!("/api/knowledge/entries/{}", pattern["id"].as_str().unwrap());
+    let text = json!({
+        "title": "The disk of the queue", "rootCause": "Logs", "tags": pattern["tags"],
+        "description": "DiskFull",
+    });
+    service.operator().put(&path, &text).await.expect(200);
+    linked(&service).await;
+    service.stop().await.unwrap();
+    let service = place.start().await;
+    linked(&service).await;
+    service.alertmanager().notify(&payload([disk_full().resolved_after(5)])).await.expect(200);
+    linked(&service).await;
 }
 
 async fn an_import_closes_what_it_answers(place: &Place) {
