@@ -42,8 +42,11 @@ const COUNT_EVERY: Duration = Duration::from_secs(30);
 const CATCH_UP_EVERY: Duration = Duration::from_secs(5);
 /// How far back each time: as far as clocks may differ.
 const CATCH_UP_MS: i64 = 60_000;
-/// How often everything is read again, to see what other processes deleted.
-const RELOAD_EVERY: Duration = Duration::from_secs(600);
+/// How often everything is read again, to see what other processes deleted or wrote as old as it
+/// is: soonest and latest, and between them so often that it takes one part in so many of the time.
+const RELOAD_SOONEST: Duration = Duration::from_secs(10);
+const RELOAD_LATEST: Duration = Duration::from_secs(600);
+const RELOAD_SHARE: u32 = 200;
 /// How often clients whose buckets are full are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(5);
 
@@ -480,14 +483,17 @@ async fn watch_store(app: &App) {
 
 /// Takes over what replicas, or an import on the command line, changed in the store.
 async fn follow_others(app: &App) {
-    let mut reloaded = Instant::now();
+    let mut reload_at = Instant::now() + RELOAD_SOONEST;
     while app.phase.pause(CATCH_UP_EVERY).await {
         if !app.store_health.is_up() {
             continue;
         }
-        let followed = if reloaded.elapsed() >= RELOAD_EVERY {
-            reloaded = Instant::now();
-            app.base.reload().await
+        let begun = Instant::now();
+        let followed = if begun >= reload_at {
+            let reloaded = app.base.reload().await;
+            let rest = begun.elapsed() * RELOAD_SHARE;
+            reload_at = Instant::now() + rest.clamp(RELOAD_SOONEST, RELOAD_LATEST);
+            reloaded
         } else {
             app.base.catch_up(app.clock.now().plus_millis(-CATCH_UP_MS)).await
         };

@@ -1,7 +1,7 @@
 //! `orchestrator knowledge import`: Markdown runbooks into the knowledge base.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fmt::Write,
     fs, io,
     path::{Path, PathBuf},
@@ -114,9 +114,13 @@ impl Summary {
     }
 }
 
-/// All Markdown files in `paths`, by the name that their entries tell of: from the folder down.
-fn find(paths: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, Failure> {
-    let mut files = BTreeMap::new();
+/// Markdown files with the name that their entries tell of, from the folder down; several
+/// folders may hold files of one name.
+type Files = BTreeSet<(String, PathBuf)>;
+
+/// All Markdown files in `paths`.
+fn find(paths: &[PathBuf]) -> Result<Files, Failure> {
+    let mut files = Files::new();
     for path in paths {
         let unreadable =
             |error: io::Error| Failure::Failed(format!("cannot read {}: {error}", path.display()));
@@ -124,13 +128,13 @@ fn find(paths: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>, Failure> {
             walk(path, path, &mut files).map_err(unreadable)?;
         } else {
             let name = path.file_name().unwrap_or(path.as_os_str());
-            files.insert(name.to_string_lossy().into_owned(), path.clone());
+            files.insert((name.to_string_lossy().into_owned(), path.clone()));
         }
     }
     Ok(files)
 }
 
-fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> io::Result<()> {
+fn walk(root: &Path, folder: &Path, files: &mut Files) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
@@ -142,7 +146,7 @@ fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> io
             walk(root, &path, files)?;
         } else if path.extension().is_some_and(|ending| ending == "md" || ending == "markdown") {
             let name = path.strip_prefix(root).unwrap_or(&path);
-            files.insert(name.to_string_lossy().into_owned(), path);
+            files.insert((name.to_string_lossy().into_owned(), path));
         }
     }
     Ok(())
@@ -150,7 +154,7 @@ fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> io
 
 async fn import(
     base: &Arc<Base>,
-    files: &BTreeMap<String, PathBuf>,
+    files: &Files,
     prune: bool,
     clock: &dyn Clock,
 ) -> Result<Summary, Failure> {

@@ -56,6 +56,8 @@ pub struct Base {
     /// New or changed entries that open questions are to be asked of.
     pub(super) to_ask: Mutex<Vec<String>>,
     pub(super) unpersisted: Mutex<Unpersisted>,
+    /// Held while what waits is written, so that what people change comes after it.
+    pub(super) writing: tokio::sync::Mutex<()>,
     rendered: Mutex<Option<Rendered>>,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
@@ -101,6 +103,7 @@ impl Base {
             reading: tokio::sync::Mutex::default(),
             to_ask: Mutex::default(),
             unpersisted: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
             rendered: Mutex::default(),
             store,
             clock,

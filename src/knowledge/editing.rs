@@ -45,7 +45,7 @@ impl Base {
         };
         let entry = Entry { provenance, occurrences: 1, ..draft.into_entry(id, now) };
         let entry = Arc::new(entry);
-        self.store.apply(vec![EntryChange::Put(Arc::clone(&entry))]).await?;
+        self.write(vec![EntryChange::Put(Arc::clone(&entry))]).await?;
         self.hold(vec![Arc::clone(&entry)]).await?;
         Ok(self.entry(&entry.id).unwrap_or_else(|| Entry::clone(&entry)))
     }
@@ -75,8 +75,7 @@ impl Base {
         if self.state.read().get(id).is_none() {
             return Ok(false);
         }
-        self.store.apply(vec![EntryChange::Delete(id.to_owned())]).await?;
-        self.unpersisted.lock().forget(id);
+        self.write(vec![EntryChange::Delete(id.to_owned())]).await?;
         let mut state = self.state.write();
         let removed = state.remove(id);
         self.publish_sizes(&state);
@@ -106,7 +105,7 @@ impl Base {
             changes.extend(change);
         }
         if !changes.is_empty() {
-            self.store.apply(changes).await?;
+            self.write(changes).await?;
             self.hold(held).await?;
         }
         Ok(outcomes)
@@ -131,7 +130,7 @@ impl Base {
 
     async fn rewrite(self: &Arc<Self>, text: Entry) -> Result<(), BaseError> {
         let text = Arc::new(text);
-        self.store.apply(vec![EntryChange::Rewrite(Arc::clone(&text))]).await?;
+        self.write(vec![EntryChange::Rewrite(Arc::clone(&text))]).await?;
         let known = self.state.read().get(&text.id).cloned();
         match known {
             Some(known) => self.hold(vec![Arc::new(known.with_text_of(&text))]).await,

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     model::{Entry, EntryChange, Time},
     shutdown::Phase,
+    store::StoreError,
 };
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -43,9 +44,22 @@ impl Base {
 
     /// Writes what waits; true if nothing waits any more.
     pub async fn flush(&self) -> bool {
+        let _writing = self.writing.lock().await;
+        self.write_waiting().await.is_ok() && self.unpersisted.lock().len() == 0
+    }
+
+    /// Writes what a person changed, and first what waits: later, that would bring back what they
+    /// took away or replaced.
+    pub(super) async fn write(&self, changes: Vec<EntryChange>) -> Result<(), StoreError> {
+        let _writing = self.writing.lock().await;
+        self.write_waiting().await?;
+        self.store.apply(changes).await
+    }
+
+    async fn write_waiting(&self) -> Result<(), StoreError> {
         let changes = self.unpersisted.lock().take();
         if changes.is_empty() {
-            return true;
+            return Ok(());
         }
         let count = changes.len();
         let result = self.store.apply(changes.clone()).await;
@@ -58,7 +72,7 @@ impl Base {
             }
         }
         self.metrics.knowledge_unpersisted_entries.set(unpersisted.len() as i64);
-        result.is_ok() && unpersisted.len() == 0
+        result
     }
 
     /// Reads all entries again: after an outage the store may know what memory does not (a

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{runbook, stats::Stats, summary::AlertActivity};
+use super::{learning::pattern_id, runbook, stats::Stats, summary::AlertActivity};
 use crate::model::{Category, Entry, EntryChange, Learning};
 
 /// The alerts and runbooks that belong to one alert name.
@@ -196,12 +196,21 @@ fn same_text(a: &Entry, b: &Entry) -> bool {
         && a.tags == b.tags
 }
 
-/// The alert that a pattern was learned from: its title up to the cause.
+/// The alert that a pattern was learned from: its title up to the cause. A person may have given
+/// it another title; then the tag that its id was made of.
 fn alert_name(pattern: &Entry) -> &str {
     let title = pattern.title.as_str();
-    match &pattern.root_cause {
-        Some(cause) => title.strip_suffix(cause.as_str()).and_then(|t| t.strip_suffix(": ")),
-        None => None,
+    let cause = pattern.root_cause.as_deref().unwrap_or_default();
+    let titled = match cause {
+        "" => title,
+        cause => title.strip_suffix(cause).and_then(|t| t.strip_suffix(": ")).unwrap_or(title),
+    };
+    let is_of = |name: &str, cause: &str| pattern_id(name, cause) == pattern.id;
+    if is_of(titled, cause) {
+        return titled;
     }
-    .unwrap_or(title)
+    let tags = || pattern.tags.iter().map(String::as_str);
+    let causes = || tags().chain(["", cause]);
+    let name = tags().find(|name| causes().any(|cause| is_of(name, cause)));
+    name.unwrap_or(titled)
 }

@@ -35,11 +35,6 @@ impl Unpersisted {
         changes.into_iter().chain(since).for_each(|change| self.push(change));
     }
 
-    /// Drops what waits for an entry, because it is void now.
-    pub fn forget(&mut self, id: &str) {
-        self.0.remove(id);
-    }
-
     /// All changes that wait.
     pub fn iter(&self) -> impl Iterator<Item = &EntryChange> {
         self.0.values().flatten()

@@ -6,7 +6,7 @@ use orchestrator::model::{ManualClock, Time};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Alert, Place, Running, on_each_store, on_mongodb, on_sqlite, payload},
+    harness::{Alert, Place, Running, eventually, on_each_store, on_mongodb, on_sqlite, payload},
     outage::Store,
 };
 
@@ -316,7 +316,22 @@ async fn nothing_is_changed_while_the_store_is_away(place: &Place) {
     let titles = service.operator().titles(&json!({"query": "kafka zookeeper"})).await;
     assert_eq!(titles, ["Kafka consumers lag behind"]);
     assert_eq!(service.summary().await["stats"]["total"], 1);
+
+    // What waits to be stored and is taken away waits no more.
+    let gap = service.operator().ask("zebra").await["gap"]["id"].take();
+    assert_eq!(service.sample("knowledge_unpersisted_entries").await, 1.0);
     store.come_back();
+    let question = at(gap.as_str().unwrap());
+    eventually("the question is deleted", async || {
+        (service.operator().delete(&question).await.status == 204).then_some(())
+    })
+    .await;
+    eventually("nothing waits", async || {
+        (service.sample("knowledge_unpersisted_entries").await == 0.0).then_some(())
+    })
+    .await;
+    service.viewer().get(&question).await.expect(404);
+    assert_eq!(service.stored("knowledge_base").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,6 +12,7 @@ on_each_store![
     what_an_alert_taught_answers_a_question,
     what_was_learned_outlives_a_restart,
     resolutions_teach_how_long_and_how_often_it_went_well,
+    counters_go_on_over_repeats_reopenings_and_restarts,
     each_new_instance_counts_and_no_repeat_does,
     the_highest_severity_seen_is_kept,
     a_question_without_an_answer_is_remembered_once,
@@ -102,6 +103,42 @@ async fn resolutions_teach_how_long_and_how_often_it_went_well(place: &Place) {
         (&again["meanTimeToResolveMs"], &again["occurrences"]),
         (&json!(180_000), &json!(2))
     );
+}
+
+async fn counters_go_on_over_repeats_reopenings_and_restarts(place: &Place) {
+    let [one, two] = ["node1", "node2"].map(disk_full);
+    let over = |alert: &Alert, seconds| alert.clone().resolved_after(seconds);
+    let steps = [
+        (one.clone(), [json!(1), json!(1), json!(0.0), Value::Null]),
+        (one.clone(), [json!(1), json!(1), json!(0.0), Value::Null]),
+        (over(&one, 60), [json!(1), json!(0), json!(1.0), json!(60_000)]),
+        (over(&one, 60), [json!(1), json!(0), json!(1.0), json!(60_000)]),
+        (two.clone(), [json!(2), json!(1), json!(0.5), json!(60_000)]),
+        // Open again, and over again later.
+        (one.clone(), [json!(2), json!(2), json!(0.0), Value::Null]),
+        (over(&one, 300), [json!(2), json!(1), json!(0.5), json!(300_000)]),
+        // Never seen firing.
+        (over(&disk_full("node3"), 100), [json!(3), json!(1), json!(0.667), json!(200_000)]),
+        (over(&two, 500), [json!(3), json!(0), json!(1.0), json!(300_000)]),
+    ];
+    for (alert, expected) in steps {
+        // Each step in a process of its own: nothing rests on memory.
+        let service = start(place).await;
+        learn(&service, [alert.clone()]).await;
+        // What was sent twice within one group counts once as well.
+        learn(&service, [alert.clone(), alert]).await;
+        let counted = entry(&service, "DiskFull").await;
+        let rate = counted["successRate"].as_f64().map(|rate| (rate * 1e3).round() / 1e3);
+        let counters = [
+            counted["occurrences"].clone(),
+            counted["firing"].clone(),
+            json!(rate),
+            counted["meanTimeToResolveMs"].clone(),
+        ];
+        assert_eq!(counters, expected);
+        assert_eq!(service.summary().await["alerts"]["firing"], expected[1]);
+        service.stop().await.unwrap();
+    }
 }
 
 async fn each_new_instance_counts_and_no_repeat_does(place: &Place) {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{Alert, Place, TOKEN, keys, payload};
 
@@ -92,13 +92,6 @@ async fn a_route_is_counted_by_its_template_and_a_wrong_path_by_none() {
     }
 }
 
-/// The audit log's lines of one event.
-fn events(place: &Place, event: &str) -> Vec<Value> {
-    let text = std::fs::read_to_string(place.directory().join("logs/security.jsonl")).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("one object"));
-    lines.filter(|line| line["event"] == event).collect()
-}
-
 #[tokio::test]
 async fn what_was_refused_is_in_the_audit_log_under_the_requests_id() {
     let mut place = Place::sqlite();
@@ -125,7 +118,7 @@ async fn what_was_refused_is_in_the_audit_log_under_the_requests_id() {
         ("payload_too_large", "r-big"),
         ("cors_denied", "r-cors"),
     ] {
-        let lines = events(&place, event);
+        let lines = place.audited(event);
         assert_eq!(lines.len(), 1, "{event}: {lines:?}");
         assert_eq!(
             (&lines[0]["requestId"], &lines[0]["clientIp"]),
@@ -135,12 +128,12 @@ async fn what_was_refused_is_in_the_audit_log_under_the_requests_id() {
         let series = format!(r#"security_events_total{{event="{event}"}}"#);
         assert_eq!(service.sample(&series).await, 1.0, "{event}");
     }
-    assert_eq!(events(&place, "role_denied")[0]["details"]["key"], "viewer");
+    assert_eq!(place.audited("role_denied")[0]["details"]["key"], "viewer");
     for event in ["startup", "migration_applied"] {
-        assert!(!events(&place, event).is_empty(), "{event}");
+        assert!(!place.audited(event).is_empty(), "{event}");
     }
     service.stop().await.unwrap();
-    assert_eq!(events(&place, "shutdown").len(), 1);
+    assert_eq!(place.audited("shutdown").len(), 1);
 }
 
 #[tokio::test]
