@@ -3,14 +3,16 @@
 //!
 //! The caller owns the sockets' addresses and the signal to stop; nothing here is global.
 
+mod opening;
+mod tasks;
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use backon::{ExponentialBuilder, Retryable};
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use crate::{
     alerts::Intake,
-    config::{Settings, StoreTarget},
+    config::Settings,
     coordination::Coordination,
     history::{Calendar, RetentionTask, Sampler, Totals},
     http::{
@@ -19,36 +21,15 @@ use crate::{
         state::{App, AppParts},
     },
     knowledge::{Base, BaseError},
-    model::{Clock, Collection},
+    model::Clock,
     security::{AuditContext, AuditLog, Event, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
-    store::{
-        Store, StoreError,
-        migrate::{self, MigrateError},
-        mongodb::MongoStore,
-        observed::ObservedStore,
-        sqlite::SqliteStore,
-    },
+    store::{Store, StoreError, migrate::MigrateError, observed::ObservedStore},
     telemetry::Metrics,
 };
 
-/// How often the store is asked whether it is there.
-const PING_EVERY: Duration = Duration::from_secs(2);
-/// How often knowledge that waits for the store is offered to it.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
-/// How often collections are counted for the metrics, and alerts for the summary.
-const COUNT_EVERY: Duration = Duration::from_secs(30);
-/// How often changes of other processes are taken over.
-const CATCH_UP_EVERY: Duration = Duration::from_secs(5);
-/// How far back each time: as far as clocks may differ.
-const CATCH_UP_MS: i64 = 60_000;
-/// How often everything is read again, to see what other processes deleted or wrote as old as it
-/// is: soonest and latest, and between them so often that it takes one part in so many of the time.
-const RELOAD_SOONEST: Duration = Duration::from_secs(10);
-const RELOAD_LATEST: Duration = Duration::from_secs(600);
-const RELOAD_SHARE: u32 = 200;
-/// How often clients whose buckets are full are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(5);
+pub use self::opening::{Workbench, open_store};
+use self::opening::{bring_up_to_date, open_audit_log};
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -212,12 +193,12 @@ impl Service {
         });
         let app = self.app.clone();
         self.tasks.spawn(async move {
-            watch_store(&app).await;
+            tasks::watch_store(&app).await;
             "store watch"
         });
         let app = self.app.clone();
         self.tasks.spawn(async move {
-            while app.phase.pause(FLUSH_EVERY).await {
+            while app.phase.pause(tasks::FLUSH_EVERY).await {
                 if app.store_health.is_up() {
                     app.base.flush().await;
                 }
@@ -231,14 +212,14 @@ impl Service {
         });
         let app = self.app.clone();
         self.tasks.spawn(async move {
-            follow_others(&app).await;
+            tasks::follow_others(&app).await;
             "following others"
         });
         let app = self.app.clone();
         self.tasks.spawn(async move {
-            count_collections(&app).await;
-            while app.phase.pause(COUNT_EVERY).await {
-                count_collections(&app).await;
+            tasks::count_collections(&app).await;
+            while app.phase.pause(tasks::COUNT_EVERY).await {
+                tasks::count_collections(&app).await;
                 if let Err(error) = app.base.count_alerts().await {
                     tracing::debug!(%error, "alerts could not be counted");
                 }
@@ -247,7 +228,7 @@ impl Service {
         });
         let app = self.app.clone();
         self.tasks.spawn(async move {
-            while app.phase.pause(FORGET_EVERY).await {
+            while app.phase.pause(tasks::FORGET_EVERY).await {
                 app.limits.forget_rested_clients();
             }
             "limits"
@@ -367,147 +348,10 @@ fn address_of(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
 }
 
-fn open_audit_log(
-    settings: &Settings,
-    clock: &Arc<dyn Clock>,
-    metrics: &Metrics,
-) -> Result<Arc<AuditLog>, ServiceError> {
-    let path = &settings.audit_log_path;
-    let opened = AuditLog::open(path, Arc::clone(clock), metrics.audit_counters());
-    opened
-        .map(Arc::new)
-        .map_err(|cause| ServiceError::Audit { path: path.display().to_string(), cause })
-}
-
-/// Opens the store, trying again while it is away, until `STORE_CONNECT_TIMEOUT_SECONDS`.
-///
-/// # Errors
-/// The last failure; a store that refuses is not asked again.
-pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StoreError> {
-    let open = || async {
-        let store: Arc<dyn Store> = match &settings.store.target {
-            StoreTarget::Sqlite { path } => Arc::new(SqliteStore::open(path).await?),
-            StoreTarget::Mongodb { uri, database } => {
-                Arc::new(MongoStore::open(uri, database).await?)
-            }
-        };
-        store.ping().await?;
-        Ok(store)
-    };
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(5))
-        .with_jitter()
-        .without_max_times();
-    let deadline = Instant::now() + settings.store.connect_timeout;
-    open.retry(backoff)
-        .when(|error: &StoreError| error.is_unavailable() && Instant::now() < deadline)
-        .notify(|error, pause| {
-            tracing::warn!(%error, ?pause, "the store is not there yet; trying again");
-        })
-        .await
-}
-
-/// Knowledge at hand for a command that runs beside the service or without it.
-pub struct Workbench {
-    /// All knowledge.
-    pub base: Arc<Base>,
-    /// Where it is kept; to be closed at the end.
-    pub store: Arc<dyn Store>,
-    /// Who did what.
-    pub audit: Arc<AuditLog>,
-}
-
-impl Workbench {
-    /// Opens the store, brings its schema up to date and loads the knowledge.
-    ///
-    /// # Errors
-    /// [`ServiceError`].
-    pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
-        let metrics = Arc::new(Metrics::new()?);
-        let audit = open_audit_log(settings, &clock, &metrics)?;
-        let store = open_store(settings).await?;
-        let dry_run = !settings.store.migrate_on_start;
-        bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
-        let base = Base::load(Arc::clone(&store), clock, metrics, settings.max_questions).await?;
-        Ok(Self { base, store, audit })
-    }
-}
-
-/// Applies what is missing; on a dry run only makes sure that nothing speaks against this binary.
-async fn bring_up_to_date(
-    store: &dyn Store,
-    clock: &dyn Clock,
-    audit: &AuditLog,
-    dry_run: bool,
-) -> Result<(), ServiceError> {
-    let holder = uuid::Uuid::new_v4().to_string();
-    let report = migrate::up(store, &holder, clock, dry_run).await?;
-    if dry_run {
-        if !report.applied.is_empty() {
-            let missing = report.applied.join(", ");
-            tracing::warn!(missing, "migrations are missing, and MIGRATE_ON_START is false");
-        }
-        return Ok(());
-    }
-    for migration in &report.applied {
-        let details = serde_json::json!({ "migration": migration });
-        audit.record(Event::MigrationApplied, AuditContext::default(), details);
-    }
-    Ok(())
-}
-
 fn warn_of_expiring_keys(app: &App) {
     for key in app.keys.expiring(app.clock.now()) {
         let expires_at = key.expires_at.map(|time| time.to_string());
         let details = serde_json::json!({ "key": key.label, "expiresAt": expires_at });
         app.audit.record(Event::ApiKeyExpiring, AuditContext::default(), details);
-    }
-}
-
-/// Asks the store whether it is there; when it comes back, memory and store are made to agree.
-async fn watch_store(app: &App) {
-    let mut agreed = true;
-    while app.phase.pause(PING_EVERY).await {
-        let up = app.store.ping().await.is_ok();
-        if !up {
-            agreed = false;
-        } else if !agreed && app.base.flush().await {
-            match app.base.reload().await {
-                Ok(()) => agreed = true,
-                Err(error) => tracing::warn!(%error, "knowledge could not be read again yet"),
-            }
-        }
-    }
-}
-
-/// Takes over what replicas, or an import on the command line, changed in the store.
-async fn follow_others(app: &App) {
-    let mut reload_at = Instant::now() + RELOAD_SOONEST;
-    while app.phase.pause(CATCH_UP_EVERY).await {
-        if !app.store_health.is_up() {
-            continue;
-        }
-        let begun = Instant::now();
-        let followed = if begun >= reload_at {
-            let reloaded = app.base.reload().await;
-            let rest = begun.elapsed() * RELOAD_SHARE;
-            reload_at = Instant::now() + rest.clamp(RELOAD_SOONEST, RELOAD_LATEST);
-            reloaded
-        } else {
-            app.base.catch_up(app.clock.now().plus_millis(-CATCH_UP_MS)).await
-        };
-        if let Err(error) = followed {
-            tracing::debug!(%error, "changes of other processes could not be read");
-        }
-    }
-}
-
-async fn count_collections(app: &App) {
-    let Ok(counts) = app.store.collection_counts().await else { return };
-    for (collection, count) in counts {
-        let gauge =
-            app.metrics.mongodb_collection_count.with_label_values(&[Collection::name(collection)]);
-        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }

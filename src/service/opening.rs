@@ -1,0 +1,107 @@
+//! What must be there before anything else: the audit log, the store, its schema, the knowledge.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{ExponentialBuilder, Retryable};
+use tokio::time::Instant;
+
+use super::ServiceError;
+use crate::{
+    config::{Settings, StoreTarget},
+    knowledge::Base,
+    model::Clock,
+    security::{AuditContext, AuditLog, Event},
+    store::{Store, StoreError, migrate, mongodb::MongoStore, sqlite::SqliteStore},
+    telemetry::Metrics,
+};
+
+/// Opens the audit log of the settings.
+pub(super) fn open_audit_log(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> Result<Arc<AuditLog>, ServiceError> {
+    let path = &settings.audit_log_path;
+    let opened = AuditLog::open(path, Arc::clone(clock), metrics.audit_counters());
+    opened
+        .map(Arc::new)
+        .map_err(|cause| ServiceError::Audit { path: path.display().to_string(), cause })
+}
+
+/// Opens the store, trying again while it is away, until `STORE_CONNECT_TIMEOUT_SECONDS`.
+///
+/// # Errors
+/// The last failure; a store that refuses is not asked again.
+pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StoreError> {
+    let open = || async {
+        let store: Arc<dyn Store> = match &settings.store.target {
+            StoreTarget::Sqlite { path } => Arc::new(SqliteStore::open(path).await?),
+            StoreTarget::Mongodb { uri, database } => {
+                Arc::new(MongoStore::open(uri, database).await?)
+            }
+        };
+        store.ping().await?;
+        Ok(store)
+    };
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times();
+    let deadline = Instant::now() + settings.store.connect_timeout;
+    open.retry(backoff)
+        .when(|error: &StoreError| error.is_unavailable() && Instant::now() < deadline)
+        .notify(|error, pause| {
+            tracing::warn!(%error, ?pause, "the store is not there yet; trying again");
+        })
+        .await
+}
+
+/// Knowledge at hand for a command that runs beside the service or without it.
+pub struct Workbench {
+    /// All knowledge.
+    pub base: Arc<Base>,
+    /// Where it is kept; to be closed at the end.
+    pub store: Arc<dyn Store>,
+    /// Who did what.
+    pub audit: Arc<AuditLog>,
+}
+
+impl Workbench {
+    /// Opens the store, brings its schema up to date and loads the knowledge.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServiceError> {
+        let metrics = Arc::new(Metrics::new()?);
+        let audit = open_audit_log(settings, &clock, &metrics)?;
+        let store = open_store(settings).await?;
+        let dry_run = !settings.store.migrate_on_start;
+        bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
+        let base = Base::load(Arc::clone(&store), clock, metrics, settings.max_questions).await?;
+        Ok(Self { base, store, audit })
+    }
+}
+
+/// Applies what is missing; on a dry run only makes sure that nothing speaks against this binary.
+pub(super) async fn bring_up_to_date(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    audit: &AuditLog,
+    dry_run: bool,
+) -> Result<(), ServiceError> {
+    let holder = uuid::Uuid::new_v4().to_string();
+    let report = migrate::up(store, &holder, clock, dry_run).await?;
+    if dry_run {
+        if !report.applied.is_empty() {
+            let missing = report.applied.join(", ");
+            tracing::warn!(missing, "migrations are missing, and MIGRATE_ON_START is false");
+        }
+        return Ok(());
+    }
+    for migration in &report.applied {
+        let details = serde_json::json!({ "migration": migration });
+        audit.record(Event::MigrationApplied, AuditContext::default(), details);
+    }
+    Ok(())
+}
