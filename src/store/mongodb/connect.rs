@@ -1,6 +1,6 @@
 //! Getting at the server: timeouts, the pool, what a write waits for, and what the topology can do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use mongodb::{
     Client,
@@ -46,7 +46,8 @@ pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStor
     // `hello` answers strangers too: a wrong password must come out here, not at the first write.
     db.run_command(doc! { "count": "system_state" }).await.map_err(Fault::from)?;
     client.warm_connection_pool().await;
-    Ok(MongoStore { client, db, transactions: has_transactions(&hello) })
+    let transactions = has_transactions(&hello);
+    Ok(MongoStore { client, db, transactions, turn: Arc::default() })
 }
 
 /// The driver's own message may quote the string, so it is not passed on.

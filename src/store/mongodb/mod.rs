@@ -27,6 +27,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use mongodb::{Client, Database, bson::Document, bson::doc};
 use secrecy::SecretString;
+use tokio::sync::Mutex;
 
 use self::fault::Fault;
 use super::{
@@ -51,6 +52,9 @@ pub struct MongoStore {
     client: Client,
     db: Database,
     transactions: bool,
+    /// Transactions of one process take turns: side by side they could only run into each other,
+    /// over the entries that every group of alerts teaches.
+    turn: Arc<Mutex<()>>,
 }
 
 impl MongoStore {

@@ -36,6 +36,7 @@ pub(super) async fn transact<W: Work>(store: &MongoStore, work: &W) -> Result<W:
         .with_max_times(60)
         .with_total_delay(Some(Duration::from_secs(5)))
         .with_jitter();
+    let _turn = store.turn.lock().await;
     (|| attempt(store, work)).retry(backoff).when(Fault::is_conflict).await
 }
 
