@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use mongodb::{
     ClientSession,
+    bson::doc,
     options::{ReadConcern, TransactionOptions},
 };
 
@@ -36,7 +37,14 @@ pub(super) async fn transact<W: Work>(store: &MongoStore, work: &W) -> Result<W:
         .with_max_times(60)
         .with_total_delay(Some(Duration::from_secs(5)))
         .with_jitter();
-    let _turn = store.turn.lock().await;
+    let _turn = match store.turn.try_lock() {
+        Ok(turn) => turn,
+        Err(_) => {
+            // Whoever waits finds out by itself that the server is away, not one after the other.
+            store.db.run_command(doc! { "ping": 1 }).await?;
+            store.turn.lock().await
+        }
+    };
     (|| attempt(store, work)).retry(backoff).when(Fault::is_conflict).await
 }
 
