@@ -54,19 +54,25 @@ impl ObservedStore {
             .store_operation_duration_seconds
             .with_label_values(&[operation])
             .observe(seconds);
-        note(&self.metrics, &self.health, operation, result.as_ref().err());
+        note(&self.metrics, &self.health, operation, started, result.as_ref().err());
         result
     }
 }
 
 /// Counts a failure and keeps the health. A store that refuses is there.
-fn note(metrics: &Metrics, health: &StoreHealth, operation: &str, error: Option<&StoreError>) {
+fn note(
+    metrics: &Metrics,
+    health: &StoreHealth,
+    operation: &str,
+    begun: Instant,
+    error: Option<&StoreError>,
+) {
     if error.is_some() {
         metrics.store_errors_total.with_label_values(&[operation]).inc();
     }
     match error.filter(|error| error.is_unavailable()) {
         Some(error) => health.went_down(error),
-        None => health.came_up(),
+        None => health.came_up(begun),
     }
     metrics.store_up.set(health.is_up().into());
 }
@@ -180,8 +186,9 @@ impl Store for ObservedStore {
     async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
         let export = self.observe("export", self.inner.export(collections)).await?;
         let (metrics, health) = (self.metrics.clone(), self.health.clone());
-        let documents =
-            export.documents.inspect_err(move |e| note(&metrics, &health, "export", Some(e)));
+        let documents = export
+            .documents
+            .inspect_err(move |e| note(&metrics, &health, "export", Instant::now(), Some(e)));
         Ok(Export { documents: documents.boxed(), ..export })
     }
 
@@ -218,17 +225,17 @@ mod tests {
     fn a_store_that_is_away_is_down_until_it_answers() {
         let (metrics, health) = observed();
         let away = StoreError::unavailable("away");
-        note(&metrics, &health, "ping", Some(&away));
-        note(&metrics, &health, "ping", Some(&away));
+        note(&metrics, &health, "ping", Instant::now(), Some(&away));
+        note(&metrics, &health, "ping", Instant::now(), Some(&away));
         assert_eq!((errors(&metrics), metrics.store_up.get(), health.is_up()), (2, 0, false));
-        note(&metrics, &health, "ping", None);
+        note(&metrics, &health, "ping", Instant::now(), None);
         assert_eq!((errors(&metrics), metrics.store_up.get(), health.is_up()), (2, 1, true));
     }
 
     #[test]
     fn a_store_that_refuses_is_counted_and_is_there() {
         let (metrics, health) = observed();
-        note(&metrics, &health, "ping", Some(&StoreError::refused("no")));
+        note(&metrics, &health, "ping", Instant::now(), Some(&StoreError::refused("no")));
         assert_eq!((errors(&metrics), metrics.store_up.get()), (1, 1));
         assert!(health.is_up());
     }

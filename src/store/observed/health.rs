@@ -53,9 +53,11 @@ impl StoreHealth {
         }
     }
 
-    /// An operation found it there; the end of an outage is logged.
-    pub(super) fn came_up(&self) {
-        if let Some(outage) = self.outage.lock().take() {
+    /// An operation that began at `begun` found it there; the end of an outage is logged. One
+    /// that began before the outage tells nothing of its end.
+    pub(super) fn came_up(&self, begun: Instant) {
+        let ended = self.outage.lock().take_if(|outage| outage.since <= begun);
+        if let Some(outage) = ended {
             let seconds = outage.since.elapsed().as_secs_f64();
             tracing::info!(seconds, last_error = outage.cause, "the store is back");
         }
@@ -76,7 +78,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(health.down_for(), Some(Duration::from_secs(6)));
         assert!(health.last_error().unwrap().contains("second"));
-        health.came_up();
+        health.came_up(Instant::now());
         assert_eq!((health.is_up(), health.down_for(), health.last_error()), (true, None, None));
     }
 }
