@@ -1,10 +1,7 @@
 //! Where a test takes place: a directory that is gone afterwards, and an empty database.
 
-use std::{
-    collections::BTreeMap, fs, panic::AssertUnwindSafe, path::Path, process::Command, sync::Arc,
-};
+use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::Arc};
 
-use futures::FutureExt;
 use orchestrator::{
     config::Settings,
     model::{Clock, SystemClock},
@@ -31,25 +28,14 @@ pub async fn on_sqlite(claim: impl AsyncFnOnce(&Place)) {
 /// Runs a claim on MongoDB, if there is a server.
 pub async fn on_mongodb(claim: impl AsyncFnOnce(&Place)) {
     if let Some(server) = Server::replica_set().await {
-        on_server(server, claim).await;
+        claim(&Place::mongodb(server)).await;
     }
 }
 
 /// Runs a claim on the MongoDB without transactions, if there is one.
 pub async fn on_lone_mongodb(claim: impl AsyncFnOnce(&Place)) {
-    if let Some(server) = Server::from_environment("TEST_MONGODB_STANDALONE_URI").await {
-        on_server(server, claim).await;
-    }
-}
-
-async fn on_server(server: Server, claim: impl AsyncFnOnce(&Place)) {
-    let place = Place::mongodb(server);
-    let ended = AssertUnwindSafe(claim(&place)).catch_unwind().await;
-    if let Some(server) = place.server {
-        server.drop_database().await;
-    }
-    if let Err(panic) = ended {
-        std::panic::resume_unwind(panic);
+    if let Some(server) = Server::lone().await {
+        claim(&Place::mongodb(server)).await;
     }
 }
 

@@ -50,7 +50,6 @@ async fn a_database_of_the_old_orchestrator_opens_and_keeps_its_own_state() {
     assert!(indexes.contains(&"fingerprint_1_status_1".to_owned()), "{indexes:?}");
     assert_eq!(outcomes(&store, vec![firing("a")]).await, [Outcome::New]);
     assert_eq!(documents(&store, Collection::Alerts).await.len(), 3);
-    server.drop_database().await;
 }
 
 #[tokio::test]
@@ -88,7 +87,6 @@ async fn entries_of_the_old_orchestrator_are_read_changed_and_deleted() {
     let ids = [changed.id, "kb-twice".to_owned(), "kb-old".to_owned()];
     store.apply(ids.map(EntryChange::Delete).to_vec()).await.unwrap();
     assert_eq!(base.count_documents(doc! {}).await.unwrap(), 0);
-    server.drop_database().await;
 }
 
 #[tokio::test]
@@ -103,7 +101,6 @@ async fn times_are_bson_dates_to_the_millisecond() {
     let base = server.raw().collection::<Document>("knowledge_base");
     let learned = base.find_one(doc! { "id": LEARNED }).await.unwrap().unwrap();
     assert_eq!(learned.get_datetime("lastUpdated").unwrap().timestamp_millis(), at(1).millis());
-    server.drop_database().await;
 }
 
 #[tokio::test]
@@ -124,7 +121,6 @@ async fn credentials_with_reserved_characters_open_the_store_and_wrong_ones_do_n
     let text = format!("{error} {error:?}");
     assert!(!text.contains("wr@ng") && !text.contains("wr%40ng"), "{text}");
     server.raw().run_command(doc! { "dropUser": user }).await.unwrap();
-    server.drop_database().await;
 }
 
 #[tokio::test]
@@ -171,7 +167,6 @@ async fn a_store_that_goes_away_is_unavailable_and_comes_back_by_itself() {
     all_operations_fail_soon(&store).await;
     proxy.open();
     assert_eq!(outcomes(&store, vec![firing("a")]).await, [Outcome::Duplicate]);
-    server.drop_database().await;
 }
 
 #[tokio::test]
@@ -186,7 +181,6 @@ async fn a_server_that_falls_silent_is_unavailable_soon() {
     let asked = Instant::now();
     let error = store.ping().await.unwrap_err();
     assert!(error.is_unavailable() && asked.elapsed() < SOON, "{error} {:?}", asked.elapsed());
-    server.drop_database().await;
 }
 
 #[tokio::test]
@@ -198,5 +192,4 @@ async fn an_export_shows_one_moment_of_a_replica_set() {
     if !build.contains_key("secantusVersion") {
         an_export_shows_one_moment(&store).await;
     }
-    server.drop_database().await;
 }

@@ -14,7 +14,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::SecretString;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Mutex, MutexGuard, watch},
 };
 
 /// What a store has when a promise is made.
@@ -40,7 +40,7 @@ pub async fn on_mongodb(schema: Schema, promise: impl AsyncFn(&dyn Store)) {
 
 /// On the server without transactions of `TEST_MONGODB_STANDALONE_URI`.
 pub async fn on_lone_mongodb(schema: Schema, promise: impl AsyncFn(&dyn Store)) {
-    if let Some(server) = Server::from_environment("TEST_MONGODB_STANDALONE_URI").await {
+    if let Some(server) = Server::lone().await {
         on_server(server, schema, promise).await;
     }
 }
@@ -48,7 +48,6 @@ pub async fn on_lone_mongodb(schema: Schema, promise: impl AsyncFn(&dyn Store)) 
 async fn on_server(server: Server, schema: Schema, promise: impl AsyncFn(&dyn Store)) {
     let store = MongoStore::open(&server.uri, &server.database).await.unwrap();
     keep_promise(&store, schema, promise).await;
-    server.drop_database().await;
 }
 
 async fn keep_promise(store: &dyn Store, schema: Schema, promise: impl AsyncFn(&dyn Store)) {
@@ -60,24 +59,37 @@ async fn keep_promise(store: &dyn Store, schema: Schema, promise: impl AsyncFn(&
 }
 
 /// A MongoDB server and the name of a database that nobody else uses.
+///
+/// The database is left where it is, for whoever started the server to throw away: a test may end
+/// with a transaction still open, and SecantusDB waits for that in `dropDatabase` with a lock held
+/// that keeps everybody else out. For the same reason one test at a time has the server: what one
+/// client does at length is felt by all others, up to their deadlines.
 pub struct Server {
     pub uri: SecretString,
     pub text: String,
     pub database: String,
     client: Client,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Server {
     /// The server that most tests run on.
     pub async fn replica_set() -> Option<Self> {
-        Self::from_environment("TEST_MONGODB_URI").await
+        static TURN: Mutex<()> = Mutex::const_new(());
+        Self::from_environment("TEST_MONGODB_URI", &TURN).await
+    }
+
+    /// The server without transactions.
+    pub async fn lone() -> Option<Self> {
+        static TURN: Mutex<()> = Mutex::const_new(());
+        Self::from_environment("TEST_MONGODB_STANDALONE_URI", &TURN).await
     }
 
     /// The server whose connection string is in this variable.
     ///
     /// Without it the test passes unseen, unless `TEST_REQUIRE_SERVICES` says that it must run.
     #[allow(clippy::disallowed_methods)]
-    pub async fn from_environment(variable: &str) -> Option<Self> {
+    async fn from_environment(variable: &str, turn: &'static Mutex<()>) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let Ok(text) = std::env::var(variable) else {
             assert!(
@@ -86,20 +98,17 @@ impl Server {
             );
             return None;
         };
+        let turn = turn.lock().await;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let database =
             format!("test_{}_{number}_{:08x}", std::process::id(), rand::random::<u32>());
         let client = Client::with_uri_str(&text).await.unwrap();
-        Some(Self { uri: SecretString::from(text.clone()), text, database, client })
+        Some(Self { uri: SecretString::from(text.clone()), text, database, client, _turn: turn })
     }
 
     /// The database as another program sees it.
     pub fn raw(&self) -> Database {
         self.client.database(&self.database)
-    }
-
-    pub async fn drop_database(self) {
-        self.raw().drop().await.unwrap();
     }
 }
 
