@@ -125,6 +125,8 @@ sys.exit(main())'
 run_mongodb() {
   local dir="$1" port="$2" topology="$3" lock="$4" flags=()
   if have mongod; then
+    # Tests kill services in the middle of transactions, which would stay open for a minute.
+    flags+=(--setParameter transactionLifetimeLimitSeconds=1)
     [ "$topology" = replica-set ] && flags+=(--replSet test)
     [ "$topology$lock" = replica-setlocked ] && flags+=(--keyFile "$dir/key")
     [ "$lock" = locked ] && flags+=(--auth)
