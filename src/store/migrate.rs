@@ -34,6 +34,28 @@ impl Migration {
     }
 }
 
+/// All migrations as one backend has them: `migrations/<folder>/<number>_<name><ending>`.
+macro_rules! migrations {
+    ($folder:literal, $ending:literal) => {
+        $crate::store::migrate::migrations!(
+            @scripts $folder, $ending:
+            1 "0001" "collections",
+            2 "0002" "indexes",
+            3 "0003" "history"
+        )
+    };
+    (@scripts $folder:literal, $ending:literal: $($number:literal $padded:literal $name:literal),+) => {
+        &[$($crate::store::migrate::Migration {
+            number: $number,
+            name: $name,
+            script: include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"), "/migrations/", $folder, "/", $padded, "_", $name, $ending
+            )),
+        }),+]
+    };
+}
+pub(super) use migrations;
+
 /// The record of an applied migration, `{"key":"migration:0001",…}` in `system_state`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {

@@ -127,9 +127,12 @@ impl Index {
         for change in changes {
             match change {
                 IndexChange::Upsert(entry) if entry.category != Category::Question => {
-                    let slot = self.texts.write().keep(entry);
-                    self.delete(&writer, slot);
-                    writer.add_document(self.fields.document(slot, entry))?;
+                    let kept = self.texts.write().keep(entry);
+                    // tantivy keeps each deletion, with its query; a start would make one an entry.
+                    if kept.anew {
+                        self.delete(&writer, kept.slot);
+                    }
+                    writer.add_document(self.fields.document(kept.slot, entry))?;
                 }
                 IndexChange::Upsert(entry) => freed.extend(self.remove(&writer, &entry.id)),
                 IndexChange::Remove(id) => freed.extend(self.remove(&writer, id)),

@@ -25,6 +25,14 @@ pub(super) struct Texts {
     free: Vec<u32>,
 }
 
+/// Where the texts of an entry are now.
+#[derive(Clone, Copy)]
+pub(super) struct Kept {
+    pub slot: u32,
+    /// They stand in place of older ones, of which the index has a document.
+    pub anew: bool,
+}
+
 /// Where a substring was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -45,11 +53,11 @@ impl Texts {
         Some(&self.texts.get(slot as usize)?.as_ref()?.id)
     }
 
-    /// Keeps the texts of `entry`, in place of those it had, and tells where.
-    pub fn keep(&mut self, entry: &Entry) -> u32 {
+    /// Keeps the texts of `entry`, in place of those it had.
+    pub fn keep(&mut self, entry: &Entry) -> Kept {
         let id: Arc<str> = entry.id.as_str().into();
-        let slot = self.slots.get(&id).copied().or_else(|| self.free.pop());
-        let slot = slot.unwrap_or_else(|| {
+        let own = self.slots.get(&id).copied();
+        let slot = own.or_else(|| self.free.pop()).unwrap_or_else(|| {
             self.texts.push(None);
             self.signatures.push(Signature::default());
             (self.texts.len() - 1) as u32
@@ -58,7 +66,7 @@ impl Texts {
         self.signatures[slot as usize] = Signature::of(&lower);
         self.texts[slot as usize] = Some(Text { id: id.clone(), title, lower });
         self.slots.insert(id, slot);
-        slot
+        Kept { slot, anew: own.is_some() }
     }
 
     /// Forgets an entry, and tells where it was. The slot is not used again before

@@ -18,28 +18,11 @@ use crate::{
     model::{Collection, Time},
     store::{
         Result, StoreError,
-        migrate::{Applied, Migration, Schema},
+        migrate::{Applied, Migration, Schema, migrations},
     },
 };
 
-/// The migrations in `migrations/mongodb`.
-pub(super) static MIGRATIONS: &[Migration] = &[
-    Migration {
-        number: 1,
-        name: "collections",
-        script: include_str!("../../../migrations/mongodb/0001_collections.json"),
-    },
-    Migration {
-        number: 2,
-        name: "indexes",
-        script: include_str!("../../../migrations/mongodb/0002_indexes.json"),
-    },
-    Migration {
-        number: 3,
-        name: "history",
-        script: include_str!("../../../migrations/mongodb/0003_history.json"),
-    },
-];
+pub(super) static MIGRATIONS: &[Migration] = migrations!("mongodb", ".json");
 
 const VERSION_KEY: &str = "schema_version";
 const RECORD_PREFIX: &str = "migration:";

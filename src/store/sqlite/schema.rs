@@ -8,27 +8,11 @@ use crate::{
     model::Time,
     store::{
         Result,
-        migrate::{Applied, Migration, Schema},
+        migrate::{Applied, Migration, Schema, migrations},
     },
 };
 
-const MIGRATIONS: &[Migration] = &[
-    Migration {
-        number: 1,
-        name: "collections",
-        script: include_str!("../../../migrations/sqlite/0001_collections.sql"),
-    },
-    Migration {
-        number: 2,
-        name: "indexes",
-        script: include_str!("../../../migrations/sqlite/0002_indexes.sql"),
-    },
-    Migration {
-        number: 3,
-        name: "history",
-        script: include_str!("../../../migrations/sqlite/0003_history.sql"),
-    },
-];
+const MIGRATIONS: &[Migration] = migrations!("sqlite", ".sql");
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
