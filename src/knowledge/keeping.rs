@@ -62,17 +62,45 @@ impl Base {
             return Ok(());
         }
         let count = changes.len();
-        let result = self.store.apply(changes.clone()).await;
+        let result = match self.store.apply(changes.clone()).await {
+            Err(error) if error.is_unavailable() => Err((error, changes)),
+            Err(_) => self.write_one_by_one(changes).await,
+            Ok(()) => Ok(()),
+        };
         let mut unpersisted = self.unpersisted.lock();
-        match &result {
-            Ok(()) => tracing::info!(changes = count, "knowledge from the outage is stored"),
-            Err(error) => {
-                tracing::debug!(%error, changes = count, "knowledge still waits for the store");
-                unpersisted.give_back(changes);
+        let result = result.map_err(|(error, changes)| {
+            tracing::debug!(%error, changes = count, "knowledge still waits for the store");
+            unpersisted.give_back(changes);
+            error
+        });
+        self.metrics.knowledge_unpersisted_entries.set(unpersisted.len() as i64);
+        if result.is_ok() {
+            tracing::info!(changes = count, "knowledge from the outage is stored");
+        }
+        result
+    }
+
+    /// Writes changes of which the store refuses one together with the others, which are not to
+    /// wait for it forever: what it refuses alone too (a defect) stays in memory only. Gives back
+    /// what is left if the store goes away.
+    async fn write_one_by_one(
+        &self,
+        changes: Vec<EntryChange>,
+    ) -> Result<(), (StoreError, Vec<EntryChange>)> {
+        let mut left = changes.into_iter();
+        while let Some(change) = left.next() {
+            match self.store.apply(vec![change.clone()]).await {
+                Err(error) if error.is_unavailable() => {
+                    return Err((error, std::iter::once(change).chain(left).collect()));
+                }
+                Err(error) => {
+                    let entry = change.entry_id();
+                    tracing::error!(%error, entry, "what is known of an entry cannot be stored");
+                }
+                Ok(()) => {}
             }
         }
-        self.metrics.knowledge_unpersisted_entries.set(unpersisted.len() as i64);
-        result
+        Ok(())
     }
 
     /// Reads all entries again: after an outage the store may know what memory does not (a

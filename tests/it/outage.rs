@@ -147,3 +147,21 @@ async fn a_file_locked_by_another_is_an_outage_of_writes_alone() {
     .await;
     assert_eq!(service.stored("alerts").await.len(), 2);
 }
+
+/// A defect in one entry is that entry's alone.
+#[tokio::test]
+async fn what_the_store_refuses_keeps_nothing_else_from_being_stored() {
+    let place = Place::sqlite();
+    let service = place.start().await;
+    let other = rusqlite::Connection::open(place.directory().join("data/orchestrator.db")).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON knowledge_base
+        WHEN NEW.category = 'question' BEGIN SELECT RAISE(ABORT, 'refused by the test'); END";
+    other.execute_batch(refuse).unwrap();
+
+    assert_eq!(service.operator().ask("zebra stampede").await["gap"]["occurrences"], 1);
+    let made = service.operator().write(&json!({"title": "Zookeeper is gone"})).await;
+    assert_eq!(service.sample("knowledge_unpersisted_entries").await, 0.0);
+    let stored = service.stored("knowledge_base").await;
+    assert_eq!((stored.len(), &stored[0]["id"]), (1, &made["id"]));
+    service.stop().await.unwrap();
+}
