@@ -10,6 +10,18 @@ use orchestrator::{
 };
 
 use super::world::{World, utc};
+use crate::harness::{Place, on_each_store};
+
+on_each_store![
+    alerts_are_counted_beyond_their_life_and_each_one_once,
+    a_period_longer_than_what_is_kept_begins_with_a_whole_day,
+    samples_are_counted_beyond_their_life_too,
+    days_that_were_never_summed_up_count_while_they_are_kept,
+    a_series_is_given_raw_by_the_hour_and_by_the_local_day,
+    a_day_on_which_clocks_change_is_one_point,
+    a_series_of_too_many_points_is_cut_to_its_latest,
+    the_service_samples_its_own_figures,
+];
 
 async fn counted(world: &World, days: u32) -> (u64, u64, u64) {
     let found = world.totals().of_last(days, None).await.unwrap();
@@ -19,9 +31,8 @@ async fn counted(world: &World, days: u32) -> (u64, u64, u64) {
     (found.alerts_count, found.metrics_count, found.consolidations)
 }
 
-#[tokio::test]
-async fn alerts_are_counted_beyond_their_life_and_each_one_once() {
-    let world = World::at("2026-11-01T12:00:00Z").await;
+async fn alerts_are_counted_beyond_their_life_and_each_one_once(place: &Place) {
+    let world = World::at("2026-11-01T12:00:00Z", place).await;
     let mut received = 0;
     for day in 1..=20 {
         world.set(&format!("2026-11-{day:02}T12:00:00Z"));
@@ -41,9 +52,8 @@ async fn alerts_are_counted_beyond_their_life_and_each_one_once() {
     assert_eq!(counted(&world, 1).await.0, 2);
 }
 
-#[tokio::test]
-async fn a_period_longer_than_what_is_kept_begins_with_a_whole_day() {
-    let world = World::at("2026-11-10T06:00:00Z").await;
+async fn a_period_longer_than_what_is_kept_begins_with_a_whole_day(place: &Place) {
+    let world = World::at("2026-11-10T06:00:00Z", place).await;
     world.receive(vec![world.firing("before the period")]).await;
     world.set("2026-11-10T18:00:00Z");
     world.receive(vec![world.firing("in the period")]).await;
@@ -53,9 +63,8 @@ async fn a_period_longer_than_what_is_kept_begins_with_a_whole_day() {
     assert_eq!(counted(&world, 4).await, (0, 0, 0));
 }
 
-#[tokio::test]
-async fn samples_are_counted_beyond_their_life_too() {
-    let mut world = World::at("2026-11-01T12:00:00Z").await;
+async fn samples_are_counted_beyond_their_life_too(place: &Place) {
+    let mut world = World::at("2026-11-01T12:00:00Z", place).await;
     world.settings.metrics_days = 3;
     for day in 1..=10 {
         world.set(&format!("2026-11-{day:02}T12:00:00Z"));
@@ -68,9 +77,8 @@ async fn samples_are_counted_beyond_their_life_too() {
     assert_eq!(found.metrics_count, 20);
 }
 
-#[tokio::test]
-async fn days_that_were_never_summed_up_count_while_they_are_kept() {
-    let world = World::at("2026-11-10T12:00:00Z").await;
+async fn days_that_were_never_summed_up_count_while_they_are_kept(place: &Place) {
+    let world = World::at("2026-11-10T12:00:00Z", place).await;
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-20T12:00:00Z");
     assert_eq!(counted(&world, 30).await, (1, 0, 0));
@@ -84,9 +92,8 @@ async fn points(world: &World, days: u32, aggregation: Aggregation) -> (Vec<Poin
     (found.series.unwrap(), found.truncated)
 }
 
-#[tokio::test]
-async fn a_series_is_given_raw_by_the_hour_and_by_the_local_day() {
-    let world = World::at("2026-11-20T22:30:00Z").await;
+async fn a_series_is_given_raw_by_the_hour_and_by_the_local_day(place: &Place) {
+    let world = World::at("2026-11-20T22:30:00Z", place).await;
     for (at, value) in [
         ("2026-11-20T22:30:00Z", 1.0),
         ("2026-11-20T22:59:00Z", 3.0),
@@ -120,9 +127,8 @@ async fn a_series_is_given_raw_by_the_hour_and_by_the_local_day() {
     assert!(world.totals().of_last(2, None).await.unwrap().series.is_none());
 }
 
-#[tokio::test]
-async fn a_day_on_which_clocks_change_is_one_point() {
-    let world = World::at("2026-10-24T21:59:00Z").await;
+async fn a_day_on_which_clocks_change_is_one_point(place: &Place) {
+    let world = World::at("2026-10-24T21:59:00Z", place).await;
     for hour in 0..27 {
         world.sample("alerts_firing", f64::from(hour)).await;
         world.clock.advance_millis(3_600_000);
@@ -148,9 +154,8 @@ async fn a_day_on_which_clocks_change_is_one_point() {
     assert_eq!(hours.len(), 27);
 }
 
-#[tokio::test]
-async fn a_series_of_too_many_points_is_cut_to_its_latest() {
-    let world = World::at("2026-11-20T00:00:00Z").await;
+async fn a_series_of_too_many_points_is_cut_to_its_latest(place: &Place) {
+    let world = World::at("2026-11-20T00:00:00Z", place).await;
     let start = utc("2026-11-20T00:00:00Z");
     let samples = (0..=POINTS_MOST as i64).map(|n| {
         Stored::Sample(Sample {
@@ -169,9 +174,8 @@ async fn a_series_of_too_many_points_is_cut_to_its_latest() {
     assert!(matches!(raw[0], Point::Sample { value: 1.0, .. }), "{:?}", raw[0]);
 }
 
-#[tokio::test]
-async fn the_service_samples_its_own_figures() {
-    let world = World::at("2026-11-20T12:00:00Z").await;
+async fn the_service_samples_its_own_figures(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("a"), world.firing("b")]).await;
     let metrics = Arc::new(Metrics::new().unwrap());
     metrics.alert_received("page", Status::Firing);

@@ -12,11 +12,26 @@ use orchestrator::{
 };
 
 use super::world::{World, utc};
+use crate::harness::{Place, on_each_store};
+
+on_each_store![
+    a_day_is_summed_up_when_it_has_ended_and_not_before,
+    a_day_that_is_summed_up_again_gives_the_same_document,
+    days_missed_while_the_service_was_off_are_summed_up_at_the_start,
+    days_of_23_and_of_25_hours_are_whole_days,
+    alerts_live_48_hours_after_their_last_receipt_and_samples_90_days,
+    nothing_is_deleted_before_its_day_has_ended,
+    alerts_deleted_while_firing_fire_no_longer_in_store_and_memory,
+    a_preview_tells_what_a_run_would_do_and_changes_nothing,
+    of_several_replicas_one_runs,
+    a_run_by_hand_is_refused_while_another_runs,
+    a_run_can_be_stopped_between_batches_and_the_next_one_goes_on,
+    the_running_service_tells_metrics_and_audit_log_of_a_run,
+];
 
 /// Midnight in Berlin is 23:00 UTC in winter; a run waits half a minute for what is on its way.
-#[tokio::test]
-async fn a_day_is_summed_up_when_it_has_ended_and_not_before() {
-    let world = World::at("2026-11-23T12:00:00Z").await;
+async fn a_day_is_summed_up_when_it_has_ended_and_not_before(place: &Place) {
+    let world = World::at("2026-11-23T12:00:00Z", place).await;
     assert_eq!(world.keep().await.unwrap().consolidated, Vec::<String>::new(), "the first start");
     world.receive(vec![world.firing("a"), world.firing("b")]).await;
     world.sample("alerts_firing", 2.0).await;
@@ -39,9 +54,8 @@ async fn only_day(world: &World) -> Consolidation {
     days.remove(0)
 }
 
-#[tokio::test]
-async fn a_day_that_is_summed_up_again_gives_the_same_document() {
-    let world = World::at("2026-11-23T12:00:00Z").await;
+async fn a_day_that_is_summed_up_again_gives_the_same_document(place: &Place) {
+    let world = World::at("2026-11-23T12:00:00Z", place).await;
     world.receive(vec![world.firing("a"), world.firing("b")]).await;
     world.set("2026-11-24T00:00:00Z");
     world.keep().await.unwrap();
@@ -56,16 +70,15 @@ async fn a_day_that_is_summed_up_again_gives_the_same_document() {
     world.keeper().run(&world.phase).await.unwrap();
     assert_eq!(only_day(&world).await, first);
     // Even if the document was lost.
-    let other = World::at("2026-11-23T12:00:00Z").await;
+    let other = World::at("2026-11-23T12:00:00Z", place).await;
     other.receive(vec![other.firing("a"), other.firing("b")]).await;
     other.set("2026-11-24T05:00:00Z");
     other.keeper().run(&other.phase).await.unwrap();
     assert_eq!(only_day(&other).await, first);
 }
 
-#[tokio::test]
-async fn days_missed_while_the_service_was_off_are_summed_up_at_the_start() {
-    let world = World::at("2026-11-20T12:00:00Z").await;
+async fn days_missed_while_the_service_was_off_are_summed_up_at_the_start(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-22T12:00:00Z");
     world.receive(vec![world.firing("b")]).await;
@@ -79,8 +92,7 @@ async fn days_missed_while_the_service_was_off_are_summed_up_at_the_start() {
     assert_eq!(world.days().await, ["2026-11-20", "2026-11-22"]);
 }
 
-#[tokio::test]
-async fn days_of_23_and_of_25_hours_are_whole_days() {
+async fn days_of_23_and_of_25_hours_are_whole_days(place: &Place) {
     for (before, day, begins, last, ends) in [
         (
             "2026-03-28T12:00:00Z",
@@ -97,7 +109,7 @@ async fn days_of_23_and_of_25_hours_are_whole_days() {
             "2026-10-25T23:00:00Z",
         ),
     ] {
-        let world = World::at(before).await;
+        let world = World::at(before, place).await;
         world.receive(vec![world.firing("the day before")]).await;
         for (n, at) in [begins, last, ends].into_iter().enumerate() {
             world.set(at);
@@ -111,9 +123,8 @@ async fn days_of_23_and_of_25_hours_are_whole_days() {
     }
 }
 
-#[tokio::test]
-async fn alerts_live_48_hours_after_their_last_receipt_and_samples_90_days() {
-    let world = World::at("2026-11-20T12:00:00Z").await;
+async fn alerts_live_48_hours_after_their_last_receipt_and_samples_90_days(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("quiet"), world.firing("long")]).await;
     world.sample("alerts_firing", 2.0).await;
     let long = world.firing("long");
@@ -131,9 +142,8 @@ async fn alerts_live_48_hours_after_their_last_receipt_and_samples_90_days() {
     assert_eq!(world.keeper().run(&world.phase).await.unwrap().samples, 1);
 }
 
-#[tokio::test]
-async fn nothing_is_deleted_before_its_day_has_ended() {
-    let mut world = World::at("2026-11-23T08:00:00Z").await;
+async fn nothing_is_deleted_before_its_day_has_ended(place: &Place) {
+    let mut world = World::at("2026-11-23T08:00:00Z", place).await;
     world.settings.alerts_hours = 1;
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-23T20:00:00Z");
@@ -144,9 +154,8 @@ async fn nothing_is_deleted_before_its_day_has_ended() {
     assert_eq!((report.alerts, &report.consolidated[..]), (1, &["2026-11-23".to_owned()][..]));
 }
 
-#[tokio::test]
-async fn alerts_deleted_while_firing_fire_no_longer_in_store_and_memory() {
-    let world = World::at("2026-11-20T12:00:00Z").await;
+async fn alerts_deleted_while_firing_fire_no_longer_in_store_and_memory(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("a"), world.firing("b")]).await;
     let id = orchestrator::knowledge::pattern_id("DiskFull", "");
     world.set("2026-11-24T12:00:00Z");
@@ -161,9 +170,8 @@ async fn alerts_deleted_while_firing_fire_no_longer_in_store_and_memory() {
     assert_eq!(summary["alerts"]["firing"], 1);
 }
 
-#[tokio::test]
-async fn a_preview_tells_what_a_run_would_do_and_changes_nothing() {
-    let world = World::at("2026-11-20T12:00:00Z").await;
+async fn a_preview_tells_what_a_run_would_do_and_changes_nothing(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-24T12:00:00Z");
     let preview = world.keeper().preview().await.unwrap();
@@ -172,9 +180,8 @@ async fn a_preview_tells_what_a_run_would_do_and_changes_nothing() {
     assert!(world.keeper().is_due().await.unwrap());
 }
 
-#[tokio::test]
-async fn of_several_replicas_one_runs() {
-    let world = World::at("2026-11-20T12:00:00Z").await;
+async fn of_several_replicas_one_runs(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-24T12:00:00Z");
     let keepers: Vec<_> = (0..4).map(|_| world.keeper()).collect();
@@ -185,9 +192,8 @@ async fn of_several_replicas_one_runs() {
     assert_eq!(world.keep().await, None);
 }
 
-#[tokio::test]
-async fn a_run_by_hand_is_refused_while_another_runs() {
-    let world = World::at("2026-11-20T12:00:00Z").await;
+async fn a_run_by_hand_is_refused_while_another_runs(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
     let minute = std::time::Duration::from_secs(60);
     assert!(world.store.acquire_lease("retention", "other", minute).await.unwrap());
     let refused = world.keeper().run(&world.phase).await.unwrap_err();
@@ -204,9 +210,8 @@ impl Watcher for Impatient {
     }
 }
 
-#[tokio::test]
-async fn a_run_can_be_stopped_between_batches_and_the_next_one_goes_on() {
-    let world = World::at("2026-11-20T12:00:00Z").await;
+async fn a_run_can_be_stopped_between_batches_and_the_next_one_goes_on(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive((0..1000).map(|n| world.firing(&n.to_string())).collect()).await;
     world.set("2026-11-24T12:00:00Z");
     let impatient = Arc::new(Impatient(Phase::default()));
@@ -218,9 +223,8 @@ async fn a_run_can_be_stopped_between_batches_and_the_next_one_goes_on() {
     assert_eq!((rest.alerts, rest.stopped), (1000 - report.alerts, false));
 }
 
-#[tokio::test]
-async fn the_running_service_tells_metrics_and_audit_log_of_a_run() {
-    let world = World::at("2026-11-20T12:00:00Z").await;
+async fn the_running_service_tells_metrics_and_audit_log_of_a_run(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-24T12:00:00Z");
     let folder = tempfile::tempdir().unwrap();

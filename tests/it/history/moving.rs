@@ -9,12 +9,12 @@ use orchestrator::{
         import::{ImportError, Imported, import},
     },
     model::{Collection, ManualClock, ReceivedAlert, Status},
-    store::{Store, migrate, mongodb::MongoStore},
+    store::Store,
 };
 use serde_json::Value;
 
-use super::world::{World, sqlite, utc};
-use crate::store_contract::under_test::Server;
+use super::world::{World, mongodb, sqlite, utc};
+use crate::{harness::Place, store_contract::under_test::Server};
 
 const DATA: [Collection; 4] = [
     Collection::Alerts,
@@ -24,8 +24,8 @@ const DATA: [Collection; 4] = [
 ];
 
 /// A store with something in every collection.
-async fn past() -> World {
-    let world = World::at("2026-11-20T12:00:00.123Z").await;
+async fn past(place: &Place) -> World {
+    let world = World::at("2026-11-20T12:00:00.123Z", place).await;
     let mut odd = world.firing("odd");
     odd.labels.insert("dotted.name".into(), "Füllstand “100 %” $x \\ \"q\" 💾\n".into());
     odd.annotations.insert("runbook_url".into(), "https://runbooks/disk".into());
@@ -74,10 +74,11 @@ async fn data(store: &dyn Store) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn an_export_put_back_gives_equal_data_and_twice_equals_once() {
-    let (world, folder) = (past().await, tempfile::tempdir().unwrap());
-    let file = folder.path().join("export.ndjson");
+    let place = Place::sqlite();
+    let world = past(&place).await;
+    let file = place.directory().join("export.ndjson");
     export_to(world.store.as_ref(), &file).await;
-    let target = sqlite(&folder.path().join("target.db"), &world.clock).await;
+    let target = sqlite(&place.directory().join("target.db"), &world.clock).await;
     let all = data(world.store.as_ref()).await;
     assert!(all.len() > 10, "{all:?}");
     for _ in 0..2 {
@@ -92,14 +93,15 @@ async fn an_export_put_back_gives_equal_data_and_twice_equals_once() {
 async fn a_compressed_export_is_put_back_too() {
     use std::io::Write;
 
-    let (world, folder) = (past().await, tempfile::tempdir().unwrap());
-    let plain = export_to(world.store.as_ref(), &folder.path().join("plain")).await;
-    let file = folder.path().join("export.ndjson.gz");
+    let place = Place::sqlite();
+    let world = past(&place).await;
+    let plain = export_to(world.store.as_ref(), &place.directory().join("plain")).await;
+    let file = place.directory().join("export.ndjson.gz");
     let fast = flate2::Compression::fast();
     let mut zip = flate2::write::GzEncoder::new(std::fs::File::create(&file).unwrap(), fast);
     zip.write_all(&plain).unwrap();
     zip.finish().unwrap();
-    let target = sqlite(&folder.path().join("target.db"), &world.clock).await;
+    let target = sqlite(&place.directory().join("target.db"), &world.clock).await;
     import_from(target.as_ref(), &file).await.unwrap();
     assert_eq!(data(target.as_ref()).await, data(world.store.as_ref()).await);
     // A cut one is noticed as well.
@@ -114,18 +116,18 @@ async fn data_goes_from_sqlite_to_mongodb_and_back() {
     servers.extend(Server::replica_set().await);
     servers.extend(Server::lone().await);
     for server in servers {
-        let (world, folder) = (past().await, tempfile::tempdir().unwrap());
-        let file = folder.path().join("export.ndjson");
+        let place = Place::sqlite();
+        let world = past(&place).await;
+        let file = place.directory().join("export.ndjson");
         let all = data(world.store.as_ref()).await;
-        let mongodb = MongoStore::open(&server.uri, &server.database).await.unwrap();
-        migrate::up(&mongodb, "test", world.clock.as_ref(), false).await.unwrap();
+        let mongodb = mongodb(&server, "", &world.clock).await;
         export_to(world.store.as_ref(), &file).await;
         for _ in 0..2 {
-            import_from(&mongodb, &file).await.unwrap();
-            assert_eq!(data(&mongodb).await, all);
+            import_from(mongodb.as_ref(), &file).await.unwrap();
+            assert_eq!(data(mongodb.as_ref()).await, all);
         }
-        export_to(&mongodb, &file).await;
-        let back = sqlite(&folder.path().join("back.db"), &world.clock).await;
+        export_to(mongodb.as_ref(), &file).await;
+        let back = sqlite(&place.directory().join("back.db"), &world.clock).await;
         import_from(back.as_ref(), &file).await.unwrap();
         assert_eq!(data(back.as_ref()).await, all);
         mongodb.close().await;
@@ -134,10 +136,11 @@ async fn data_goes_from_sqlite_to_mongodb_and_back() {
 
 #[tokio::test]
 async fn a_file_that_is_not_whole_changes_nothing() {
-    let (world, folder) = (past().await, tempfile::tempdir().unwrap());
-    let file = folder.path().join("export.ndjson");
+    let place = Place::sqlite();
+    let world = past(&place).await;
+    let file = place.directory().join("export.ndjson");
     let whole = export_to(world.store.as_ref(), &file).await;
-    let target = sqlite(&folder.path().join("target.db"), &world.clock).await;
+    let target = sqlite(&place.directory().join("target.db"), &world.clock).await;
     let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
     let without_end = lines[..lines.len() - 1].concat();
     let without_one = [&lines[..5], &lines[6..]].concat().concat();
@@ -152,15 +155,16 @@ async fn a_file_that_is_not_whole_changes_nothing() {
         assert!(!matches!(refused, ImportError::Store { .. }), "{refused}");
         assert!(data(target.as_ref()).await.is_empty());
     }
-    assert!(import_from(target.as_ref(), folder.path()).await.is_err(), "a folder is no file");
+    assert!(import_from(target.as_ref(), place.directory()).await.is_err(), "a folder is no file");
 }
 
 #[tokio::test]
 async fn a_store_of_another_schema_takes_nothing() {
-    let (world, folder) = (past().await, tempfile::tempdir().unwrap());
-    let file = folder.path().join("export.ndjson");
+    let place = Place::sqlite();
+    let world = past(&place).await;
+    let file = place.directory().join("export.ndjson");
     export_to(world.store.as_ref(), &file).await;
-    let path = folder.path().join("empty.db");
+    let path = place.directory().join("empty.db");
     let empty = orchestrator::store::sqlite::SqliteStore::open(&path).await.unwrap();
     let refused = import_from(&empty, &file).await.unwrap_err();
     assert!(matches!(refused, ImportError::Schema { found: 0, .. }), "{refused}");

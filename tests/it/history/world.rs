@@ -1,6 +1,13 @@
 //! A store with a past, and a clock that stands still.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use jiff::{civil, tz::TimeZone};
 use orchestrator::{
@@ -9,10 +16,11 @@ use orchestrator::{
     knowledge::{Base, learn_from_alerts},
     model::{Clock, ManualClock, ReceivedAlert, Sample, Status, Time},
     shutdown::Phase,
-    store::{Expired, Store, Stored, migrate, sqlite::SqliteStore},
+    store::{Expired, Store, Stored, migrate, mongodb::MongoStore, sqlite::SqliteStore},
     telemetry::Metrics,
 };
-use parking_lot::Mutex;
+
+use crate::{harness::Place, store_contract::under_test::Server};
 
 /// 48 hours, 90 days, at midnight.
 pub const SETTINGS: RetentionSettings =
@@ -30,21 +38,24 @@ pub struct World {
     pub calendar: Calendar,
     pub settings: RetentionSettings,
     pub phase: Phase,
-    _folder: tempfile::TempDir,
 }
 
 impl World {
-    /// In Berlin, whose clocks change.
-    pub async fn at(now: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    /// In Berlin, whose clocks change, with a database that no other world has.
+    pub async fn at(now: &str, place: &Place) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let clock = Arc::new(ManualClock::new(utc(now)));
-        let store = sqlite(&folder.path().join("test.db"), &clock).await;
+        let store = match place.server() {
+            None => sqlite(&place.directory().join(format!("{number}.db")), &clock).await,
+            Some(server) => mongodb(server, &format!("_{number}"), &clock).await,
+        };
         let metrics = Arc::new(Metrics::new().unwrap());
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let base = Base::load(Arc::clone(&store), time, metrics, 1000).await.unwrap();
         let calendar = Calendar::new(TimeZone::get("Europe/Berlin").unwrap());
         let phase = Phase::default();
-        Self { store, base, clock, calendar, settings: SETTINGS, phase, _folder: folder }
+        Self { store, base, clock, calendar, settings: SETTINGS, phase }
     }
 
     pub fn set(&self, now: &str) {
@@ -89,7 +100,7 @@ impl World {
     }
 
     pub fn keeper(&self) -> Keeper {
-        let told: Arc<dyn Watcher> = Arc::new(Told(Arc::clone(&self.base), Mutex::default()));
+        let told: Arc<dyn Watcher> = Arc::new(Told(Arc::clone(&self.base)));
         self.keeper_with(told)
     }
 
@@ -128,11 +139,17 @@ pub async fn sqlite(path: &Path, clock: &Arc<ManualClock>) -> Arc<dyn Store> {
     Arc::new(store)
 }
 
-struct Told(Arc<Base>, Mutex<()>);
+pub async fn mongodb(server: &Server, suffix: &str, clock: &ManualClock) -> Arc<dyn Store> {
+    let database = format!("{}{suffix}", server.database);
+    let store = MongoStore::open(&server.uri, &database).await.unwrap();
+    migrate::up(&store, "test", clock, false).await.unwrap();
+    Arc::new(store)
+}
+
+struct Told(Arc<Base>);
 
 impl Watcher for Told {
     fn alerts_expired(&self, expired: &Expired) {
-        let _one_at_a_time = self.1.lock();
         self.0.expired(expired);
     }
 }
