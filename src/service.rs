@@ -122,8 +122,7 @@ impl Service {
             None => None,
         };
 
-        let (intake, intake_task) =
-            Intake::new(Arc::clone(&store), Arc::clone(&base), Arc::clone(&metrics));
+        let (intake, intake_task) = Intake::new(Arc::clone(&base), Arc::clone(&metrics));
         let totals = Totals::new(
             Arc::clone(&store),
             Arc::clone(&base),

@@ -14,7 +14,7 @@ use super::AlertBatch;
 use crate::{
     knowledge::{Base, learn_from_alerts},
     model::{Outcome, ReceivedAlert, Recorded},
-    store::{Learn, Recording, Result, Store, StoreError},
+    store::{Learn, Recording, Result, StoreError},
     telemetry::Metrics,
 };
 
@@ -75,7 +75,6 @@ pub struct Intake {
 pub struct IntakeTask {
     requests: mpsc::Receiver<Request>,
     closing: CancellationToken,
-    store: Arc<dyn Store>,
     base: Arc<Base>,
     metrics: Arc<Metrics>,
     learn: Learn,
@@ -83,16 +82,12 @@ pub struct IntakeTask {
 
 impl Intake {
     /// The door, and the task to be run behind it.
-    pub fn new(
-        store: Arc<dyn Store>,
-        base: Arc<Base>,
-        metrics: Arc<Metrics>,
-    ) -> (Self, IntakeTask) {
+    pub fn new(base: Arc<Base>, metrics: Arc<Metrics>) -> (Self, IntakeTask) {
         let (door, requests) = mpsc::channel(QUEUE);
         let closing = CancellationToken::new();
         let learn: Learn = Arc::new(learn_from_alerts);
         let intake = Self { requests: door, closing: closing.clone() };
-        (intake, IntakeTask { requests, closing, store, base, metrics, learn })
+        (intake, IntakeTask { requests, closing, base, metrics, learn })
     }
 
     /// Takes nothing more; the task finishes what it has.
@@ -172,9 +167,8 @@ impl IntakeTask {
         let sizes: Vec<usize> = group.iter().map(|request| request.alerts.len()).collect();
         let alerts: Arc<[ReceivedAlert]> =
             group.iter_mut().flat_map(|request| std::mem::take(&mut request.alerts)).collect();
-        match self.store.record(Arc::clone(&alerts), Arc::clone(&self.learn)).await {
+        match self.base.record(Arc::clone(&alerts), Arc::clone(&self.learn)).await {
             Ok(recording) => {
-                self.base.learned(&recording);
                 for recorded in &recording.outcomes {
                     let outcome = recorded.outcome.as_str();
                     self.metrics.alerts_stored_total.with_label_values(&[outcome]).inc();

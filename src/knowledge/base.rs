@@ -17,8 +17,8 @@ use super::{
     unpersisted::Unpersisted,
 };
 use crate::{
-    model::{Category, Clock, Entry, EntryChange, Learning, Outcome, Status},
-    store::{Expired, Recording, Store, StoreError},
+    model::{Category, Clock, Entry, EntryChange, Learning, Outcome, ReceivedAlert, Status},
+    store::{Expired, Learn, Recording, Store, StoreError},
     telemetry::Metrics,
 };
 
@@ -51,6 +51,9 @@ pub struct Base {
     /// Held while the index is told, so that a search after a change waits for it.
     pub(super) telling: Mutex<()>,
     pub(super) wake: Notify,
+    /// Held for reading while memory and store change one after the other, as in between one of
+    /// them has what the other has not. Who reads the store again waits for the changes under way.
+    pub(super) changing: tokio::sync::RwLock<()>,
     /// Held while the store is read again: one comparison at a time.
     pub(super) reading: tokio::sync::Mutex<()>,
     /// New or changed entries that open questions are to be asked of.
@@ -100,6 +103,7 @@ impl Base {
             untold: Mutex::default(),
             telling: Mutex::default(),
             wake: Notify::new(),
+            changing: tokio::sync::RwLock::default(),
             reading: tokio::sync::Mutex::default(),
             to_ask: Mutex::default(),
             unpersisted: Mutex::default(),
@@ -117,6 +121,21 @@ impl Base {
         base.to_ask.lock().clear();
         base.count_alerts().await?;
         Ok(base)
+    }
+
+    /// Records alerts in the store, and takes over what they taught there.
+    ///
+    /// # Errors
+    /// If the store does not take them: then nothing was learned either.
+    pub async fn record(
+        &self,
+        alerts: Arc<[ReceivedAlert]>,
+        learn: Learn,
+    ) -> Result<Recording, StoreError> {
+        let _changing = self.changing.read().await;
+        let recording = self.store.record(alerts, learn).await?;
+        self.learned(&recording);
+        Ok(recording)
     }
 
     /// Takes over what was recorded and learned in the store.
@@ -198,6 +217,7 @@ impl Base {
     async fn note_question(&self, text: &str) -> Gap {
         let learning = questions::asked(text, self.clock.now());
         let id = learning.seed.id.clone();
+        let _changing = self.changing.read().await;
         let (gap, mut changes) = {
             let mut state = self.state.write();
             state.learn(std::slice::from_ref(&learning));

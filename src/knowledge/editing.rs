@@ -165,11 +165,9 @@ impl Base {
         let base = Arc::clone(self);
         let answered = tokio::task::spawn_blocking(move || base.answered_by(&new)).await;
         let Ok(answered) = answered else { return };
-        if answered.is_empty() {
-            return;
+        if !answered.is_empty() {
+            self.close(answered).await;
         }
-        let changes = self.close(answered);
-        self.persist(changes).await;
     }
 
     /// Closes a question that is open although all that is known answers it: it was asked within
@@ -177,8 +175,7 @@ impl Base {
     pub(super) async fn close_if_open(&self, question: &Question, answer: &str) {
         let id = question_id(&question.text);
         if question.filter == QuestionFilter::default() && self.state.read().get(&id).is_some() {
-            let changes = self.close(vec![(id, answer.to_owned())]);
-            self.persist(changes).await;
+            self.close(vec![(id, answer.to_owned())]).await;
         }
     }
 
@@ -197,7 +194,13 @@ impl Base {
         answered.collect()
     }
 
-    fn close(&self, answered: Vec<(String, String)>) -> Vec<EntryChange> {
+    async fn close(&self, answered: Vec<(String, String)>) {
+        let _changing = self.changing.read().await;
+        let changes = self.close_in_memory(answered);
+        self.persist(changes).await;
+    }
+
+    fn close_in_memory(&self, answered: Vec<(String, String)>) -> Vec<EntryChange> {
         let now = self.clock.now();
         let mut changes = Vec::new();
         let mut state = self.state.write();

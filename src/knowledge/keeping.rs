@@ -44,6 +44,7 @@ impl Base {
 
     /// Writes what waits; true if nothing waits any more.
     pub async fn flush(&self) -> bool {
+        let _changing = self.changing.read().await;
         let _writing = self.writing.lock().await;
         self.write_waiting().await.is_ok() && self.unpersisted.lock().len() == 0
     }
@@ -51,6 +52,7 @@ impl Base {
     /// Writes what a person changed, and first what waits: later, that would bring back what they
     /// took away or replaced.
     pub(super) async fn write(&self, changes: Vec<EntryChange>) -> Result<(), StoreError> {
+        let _changing = self.changing.read().await;
         let _writing = self.writing.lock().await;
         self.write_waiting().await?;
         self.store.apply(changes).await
@@ -123,9 +125,14 @@ impl Base {
 
     async fn read_again(&self, since: Option<Time>) -> Result<(), BaseError> {
         let _reading = self.reading.lock().await;
-        self.state.write().begin_comparing();
+        {
+            let _settled = self.changing.write().await;
+            self.state.write().begin_comparing();
+        }
         match self.store.entries(since).await {
             Ok(entries) => {
+                // What was committed while reading is now to be taken over before the comparison.
+                drop(self.changing.write().await);
                 self.merge(entries, since.is_none());
                 Ok(())
             }

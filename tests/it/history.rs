@@ -6,4 +6,4 @@ mod counting;
 mod keeping;
 mod moving;
 mod over_http;
-mod world;
+pub mod world;

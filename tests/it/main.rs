@@ -11,6 +11,7 @@ mod crash;
 mod documents;
 mod end_to_end;
 mod entries;
+mod following;
 mod harness;
 mod history;
 mod intake;

@@ -65,8 +65,7 @@ impl World {
     /// Receives alerts now.
     pub async fn receive(&self, alerts: Vec<ReceivedAlert>) {
         let learn = Arc::new(learn_from_alerts);
-        let recording = self.store.record(alerts.into(), learn).await.unwrap();
-        self.base.learned(&recording);
+        self.base.record(alerts.into(), learn).await.unwrap();
     }
 
     /// An alert that fires now.

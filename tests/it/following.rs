@@ -1,0 +1,69 @@
+//! Memory follows the store while both change: what other processes write is taken over, and what
+//! this one writes is counted once.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use orchestrator::{
+    knowledge::{Question, QuestionFilter, pattern_id},
+    model::Time,
+};
+
+use crate::{
+    harness::{Place, on_each_store},
+    history::world::World,
+};
+
+on_each_store![
+    what_is_read_again_while_it_is_recorded_counts_once,
+    what_is_read_again_while_it_is_asked_is_not_forgotten,
+];
+
+async fn what_is_read_again_while_it_is_recorded_counts_once(place: &Place) {
+    const ALERTS: i64 = 200;
+    let world = World::at("2026-11-24T12:00:00Z", place).await;
+    let known = || world.base.entry(&pattern_id("DiskFull", "")).map_or(0, |e| e.occurrences);
+    let sent = AtomicI64::new(0);
+    let receiving = async {
+        for n in 1..=ALERTS {
+            sent.store(n, Ordering::Relaxed);
+            world.receive(vec![world.firing(&n.to_string())]).await;
+        }
+    };
+    let following = async {
+        loop {
+            world.base.catch_up(Time::from_millis(0)).await.unwrap();
+            let (known, sent) = (known(), sent.load(Ordering::Relaxed));
+            assert!(known == sent || known + 1 == sent, "{known} of {sent}");
+        }
+    };
+    tokio::select! {
+        () = receiving => {}
+        never = following => never,
+    }
+    assert_eq!(known(), ALERTS);
+}
+
+async fn what_is_read_again_while_it_is_asked_is_not_forgotten(place: &Place) {
+    let world = World::at("2026-11-24T12:00:00Z", place).await;
+    let question = || Question {
+        text: "zebra stampede".to_owned(),
+        limit: 10,
+        filter: QuestionFilter::default(),
+    };
+    let asking = async {
+        for n in 1..=100 {
+            let gap = world.base.ask(question()).await.unwrap().gap.expect("no answer");
+            assert_eq!(gap.occurrences, n);
+        }
+    };
+    let following = async {
+        loop {
+            world.base.catch_up(Time::from_millis(0)).await.unwrap();
+            world.base.reload().await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = asking => {}
+        never = following => never,
+    }
+}
