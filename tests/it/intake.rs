@@ -2,11 +2,19 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use insta::assert_json_snapshot;
-use orchestrator::model::{ManualClock, Time};
+use orchestrator::{
+    alerts::{AlertBatch, Intake, Receipt, intake::IntakeError},
+    model::{ManualClock, Time},
+    telemetry::Metrics,
+};
 use serde_json::{Value, json};
 
-use crate::harness::{Alert, Place, Running, on_each_store, payload};
+use crate::{
+    harness::{Alert, Place, Running, on_each_store, payload},
+    history::world::World,
+};
 
 on_each_store![
     a_real_notification_is_stored_with_all_that_it_says,
@@ -195,4 +203,31 @@ async fn a_missing_fingerprint_is_prometheus_own() {
     let alert = json!({"status": "firing", "labels": labels});
     service.signer().notify(&json!({"alerts": [alert]})).await.expect(200);
     assert_eq!(service.stored("alerts").await[0]["fingerprint"], "6603445b771b1c30");
+}
+
+/// More requests than the intake bears are refused at once, and none of the others is lost when
+/// it closes.
+#[tokio::test]
+async fn what_waits_is_bounded_and_stored_before_the_end() {
+    const MOST: usize = 4_096;
+    let place = Place::sqlite();
+    let world = World::at("2026-11-24T12:00:00Z", &place).await;
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let (intake, task) = Intake::new(Arc::clone(&world.base), metrics);
+    let take = |n: usize| {
+        let alerts = vec![world.firing(&n.to_string())];
+        intake.take(AlertBatch { alerts, truncated: 0 })
+    };
+    let mut waiting: Vec<_> = (0..MOST).map(|n| Box::pin(take(n))).collect();
+    let mut early = waiting.iter_mut().filter_map(|receipt| receipt.now_or_never());
+    assert!(early.next().is_none());
+    let refused = take(MOST).now_or_never().expect("an answer at once").unwrap_err();
+    assert!(matches!(refused, IntakeError::Overloaded), "{refused}");
+    intake.close();
+    task.run().await;
+    for receipt in futures::future::try_join_all(waiting).await.unwrap() {
+        assert_eq!(receipt, Receipt { new: 1, updated: 0, duplicates: 0 });
+    }
+    assert_eq!(world.alerts().await, MOST as u64);
+    assert!(matches!(take(0).await.unwrap_err(), IntakeError::Closed));
 }
