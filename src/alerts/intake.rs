@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::AlertBatch;
 use crate::{
-    knowledge::{Base, learn_from_alerts},
+    knowledge::Base,
     model::{Outcome, ReceivedAlert, Recorded},
-    store::{Learn, Recording, Result, StoreError},
+    store::{Recording, Result, StoreError},
     telemetry::Metrics,
 };
 
@@ -77,7 +77,6 @@ pub struct IntakeTask {
     closing: CancellationToken,
     base: Arc<Base>,
     metrics: Arc<Metrics>,
-    learn: Learn,
 }
 
 impl Intake {
@@ -85,9 +84,8 @@ impl Intake {
     pub fn new(base: Arc<Base>, metrics: Arc<Metrics>) -> (Self, IntakeTask) {
         let (door, requests) = mpsc::channel(QUEUE);
         let closing = CancellationToken::new();
-        let learn: Learn = Arc::new(learn_from_alerts);
         let intake = Self { requests: door, closing: closing.clone() };
-        (intake, IntakeTask { requests, closing, base, metrics, learn })
+        (intake, IntakeTask { requests, closing, base, metrics })
     }
 
     /// Takes nothing more; the task finishes what it has.
@@ -167,7 +165,7 @@ impl IntakeTask {
         let sizes: Vec<usize> = group.iter().map(|request| request.alerts.len()).collect();
         let alerts: Arc<[ReceivedAlert]> =
             group.iter_mut().flat_map(|request| std::mem::take(&mut request.alerts)).collect();
-        match self.base.record(Arc::clone(&alerts), Arc::clone(&self.learn)).await {
+        match self.base.record(Arc::clone(&alerts)).await {
             Ok(recording) => {
                 for recorded in &recording.outcomes {
                     let outcome = recorded.outcome.as_str();

@@ -20,14 +20,13 @@ use crate::{
     knowledge::pattern_id,
     model::{Clock, Collection, Consolidation, Entry, Time},
     shutdown::Phase,
-    store::{Expired, Result, Store, StoreError, Stored},
+    store::{Expired, Lease, LeaseLost, Result, Store, StoreError, Stored},
 };
 
 /// The name of the lease.
 const LEASE: &str = "retention";
 /// How long it lasts when its holder falls silent.
 const LEASE_TTL: Duration = Duration::from_secs(60);
-const LEASE_PROLONGED_EVERY: Duration = Duration::from_secs(15);
 /// How long after its end a day is summed up: what was received before may be on its way into
 /// the store still.
 pub const SETTLE_MS: i64 = 30_000;
@@ -47,8 +46,8 @@ pub enum RetentionError {
     #[error("another process runs retention now")]
     Busy,
     /// Another process took the lease over.
-    #[error("the lease of retention was lost to another process")]
-    LeaseLost,
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
 }
 
 /// What a run did, or would do.
@@ -158,28 +157,8 @@ impl Keeper {
         &self,
         work: impl Future<Output = Result<T, RetentionError>>,
     ) -> Result<T, RetentionError> {
-        if !self.store.acquire_lease(LEASE, &self.holder, LEASE_TTL).await? {
-            return Err(RetentionError::Busy);
-        }
-        let done = tokio::select! {
-            done = work => done,
-            () = self.lease_lost() => return Err(RetentionError::LeaseLost),
-        };
-        if let Err(error) = self.store.release_lease(LEASE, &self.holder).await {
-            tracing::warn!(%error, "the lease of retention was not given back; it will run out");
-        }
-        done
-    }
-
-    async fn lease_lost(&self) {
-        loop {
-            tokio::time::sleep(LEASE_PROLONGED_EVERY).await;
-            match self.store.acquire_lease(LEASE, &self.holder, LEASE_TTL).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => tracing::warn!(%error, "the lease of retention was not prolonged"),
-            }
-        }
+        let lease = Lease::take(self.store.as_ref(), LEASE, &self.holder, LEASE_TTL).await?;
+        lease.ok_or(RetentionError::Busy)?.hold_while(work).await?
     }
 
     async fn work(&self, stop: &Phase) -> Result<Report, RetentionError> {
@@ -209,7 +188,7 @@ impl Keeper {
             if deleted < u64::from(limit) {
                 break;
             }
-            tokio::time::sleep(pace.after(began.elapsed())).await;
+            stop.pause(pace.after(began.elapsed())).await;
         }
         Ok(all)
     }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::{
     answer::{Answer, Gap, Question, ScoredEntry},
+    learning::learn_from_alerts,
     questions,
     search::{Index, IndexChange, Query, SearchError},
     state::State,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     model::{Category, Clock, Entry, EntryChange, Learning, Outcome, ReceivedAlert, Status},
-    store::{Expired, Learn, Recording, Store, StoreError},
+    store::{Expired, Recording, Store, StoreError},
     telemetry::Metrics,
 };
 
@@ -127,13 +128,9 @@ impl Base {
     ///
     /// # Errors
     /// If the store does not take them: then nothing was learned either.
-    pub async fn record(
-        &self,
-        alerts: Arc<[ReceivedAlert]>,
-        learn: Learn,
-    ) -> Result<Recording, StoreError> {
+    pub async fn record(&self, alerts: Arc<[ReceivedAlert]>) -> Result<Recording, StoreError> {
         let _changing = self.changing.read().await;
-        let recording = self.store.record(alerts, learn).await?;
+        let recording = self.store.record(alerts, Arc::new(learn_from_alerts)).await?;
         self.learned(&recording);
         Ok(recording)
     }

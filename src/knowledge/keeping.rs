@@ -67,7 +67,10 @@ impl Base {
         let result = match self.store.apply(changes.clone()).await {
             Err(error) if error.is_unavailable() => Err((error, changes)),
             Err(_) => self.write_one_by_one(changes).await,
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                tracing::info!(changes = count, "knowledge from the outage is stored");
+                Ok(())
+            }
         };
         let mut unpersisted = self.unpersisted.lock();
         let result = result.map_err(|(error, changes)| {
@@ -76,15 +79,12 @@ impl Base {
             error
         });
         self.metrics.knowledge_unpersisted_entries.set(unpersisted.len() as i64);
-        if result.is_ok() {
-            tracing::info!(changes = count, "knowledge from the outage is stored");
-        }
         result
     }
 
     /// Writes changes of which the store refuses one together with the others, which are not to
-    /// wait for it forever: what it refuses alone too (a defect) stays in memory only. Gives back
-    /// what is left if the store goes away.
+    /// wait for it forever: what it refuses alone too, a defect, is given up, and memory has it
+    /// until everything is read again. Gives back what is left if the store goes away.
     async fn write_one_by_one(
         &self,
         changes: Vec<EntryChange>,

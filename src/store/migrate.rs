@@ -6,15 +6,21 @@
 //! orchestrator has a version of its own and no records.
 
 mod history;
-mod lease;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
 use sha2::{Digest, Sha256};
 
 pub use self::history::{Row, State};
-use self::lease::Lease;
-use super::{Result, Store, StoreError};
+use super::{Lease, LeaseLost, Result, Store, StoreError};
 use crate::model::{Clock, Time};
+
+const LEASE: &str = "migrations";
+const LEASE_TTL: Duration = Duration::from_secs(30);
+/// Longer than building an index takes on any base of this service's size, and then some.
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// One numbered change of the schema.
 #[derive(Clone, Debug)]
@@ -128,9 +134,9 @@ pub enum MigrateError {
     /// Another process has been migrating for too long.
     #[error("another process holds the lease of migrations")]
     Busy,
-    /// Another process took the lease over, because this one was too slow to prolong it.
-    #[error("the lease of migrations was lost to another process")]
-    LeaseLost,
+    /// Another process took the lease over.
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
 }
 
 /// What [`up`] did, or would do.
@@ -173,7 +179,23 @@ pub async fn up(
         let applied = pending.into_iter().map(label).collect();
         return Ok(Report { from, to, applied, dry_run });
     }
-    Lease::take(store, holder).await?.hold_while(apply_pending(store, clock)).await
+    wait_for_lease(store, holder).await?.hold_while(apply_pending(store, clock)).await?
+}
+
+/// The lease, as soon as no other process has it.
+async fn wait_for_lease<'a>(
+    store: &'a dyn Store,
+    holder: &'a str,
+) -> Result<Lease<'a>, MigrateError> {
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(2))
+        .with_jitter()
+        .without_max_times()
+        .with_total_delay(Some(LONGEST_WAIT));
+    let take =
+        || async { Lease::take(store, LEASE, holder, LEASE_TTL).await?.ok_or(MigrateError::Busy) };
+    take.retry(backoff).when(|error| matches!(error, MigrateError::Busy)).await
 }
 
 /// Applies what is pending, with the lease held. It looks again first, because another process

@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod history;
+pub mod lease;
 pub mod migrate;
 pub mod mongodb;
 pub mod observed;
@@ -21,6 +22,7 @@ use futures::stream::BoxStream;
 pub use self::{
     error::{Result, StoreError},
     history::{AlertCounts, Bucket, Buckets, Expired, Issue, PatternOf, Stored},
+    lease::{Lease, LeaseLost},
 };
 use crate::model::{
     Collection, Consolidation, Entry, EntryChange, Learning, MetricDay, ReceivedAlert, Recorded,

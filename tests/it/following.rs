@@ -1,5 +1,5 @@
-//! Memory follows the store while both change: what other processes write is taken over, and what
-//! this one writes is counted once.
+//! The store is read again, to see what other processes changed, while this one changes it too:
+//! nothing counts twice, and nothing is forgotten.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -8,10 +8,7 @@ use orchestrator::{
     model::Time,
 };
 
-use crate::{
-    harness::{Place, on_each_store},
-    history::world::World,
-};
+use crate::harness::{Place, World, on_each_store};
 
 on_each_store![
     what_is_read_again_while_it_is_recorded_counts_once,

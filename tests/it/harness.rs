@@ -6,16 +6,22 @@ mod actor;
 mod payload;
 mod place;
 mod process;
+mod proxy;
 mod raw;
 mod running;
+mod server;
+pub mod world;
 
 pub use self::{
     actor::{Actor, Answer, TOKEN, hmac_hex, keys},
     payload::{Alert, payload},
     place::{Place, on_lone_mongodb, on_mongodb, on_sqlite, require},
     process::{Process, free_port},
+    proxy::Proxy,
     raw::Raw,
     running::Running,
+    server::Server,
+    world::World,
 };
 
 use std::time::{Duration, Instant};

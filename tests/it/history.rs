@@ -6,4 +6,3 @@ mod counting;
 mod keeping;
 mod moving;
 mod over_http;
-pub mod world;

@@ -11,10 +11,7 @@ use orchestrator::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{Alert, Place, Running, on_each_store, payload},
-    history::world::World,
-};
+use crate::harness::{Alert, Place, Running, World, on_each_store, payload};
 
 on_each_store![
     a_real_notification_is_stored_with_all_that_it_says,

@@ -4,10 +4,7 @@ use std::{fs, path::PathBuf};
 
 use serde_json::json;
 
-use crate::{
-    harness::{Alert, Place, Running, eventually, on_mongodb, on_sqlite, payload},
-    store_contract::under_test::Proxy,
-};
+use crate::harness::{Alert, Place, Proxy, Running, eventually, on_mongodb, on_sqlite, payload};
 
 /// A store that can be taken away.
 pub enum Store {

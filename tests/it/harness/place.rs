@@ -10,8 +10,7 @@ use orchestrator::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Process, Running, actor::keys};
-use crate::store_contract::under_test::Server;
+use super::{Process, Running, Server, actor::keys};
 
 /// A directory and a database that no other test uses.
 pub struct Place {

@@ -9,8 +9,10 @@ use orchestrator::{
     telemetry::Metrics,
 };
 
-use super::world::{World, utc};
-use crate::harness::{Place, on_each_store};
+use crate::harness::{
+    Place, on_each_store,
+    world::{World, utc},
+};
 
 on_each_store![
     alerts_are_counted_beyond_their_life_and_each_one_once,

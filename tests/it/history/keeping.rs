@@ -11,8 +11,10 @@ use orchestrator::{
     telemetry::Metrics,
 };
 
-use super::world::{World, utc};
-use crate::harness::{Place, on_each_store};
+use crate::harness::{
+    Place, on_each_store,
+    world::{World, utc},
+};
 
 on_each_store![
     a_day_is_summed_up_when_it_has_ended_and_not_before,

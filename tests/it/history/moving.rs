@@ -13,8 +13,10 @@ use orchestrator::{
 };
 use serde_json::Value;
 
-use super::world::{World, mongodb, sqlite, utc};
-use crate::{harness::Place, store_contract::under_test::Server};
+use crate::harness::{
+    Place, Server,
+    world::{World, mongodb, sqlite, utc},
+};
 
 const DATA: [Collection; 4] = [
     Collection::Alerts,

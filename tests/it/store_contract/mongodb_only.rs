@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::{
     export::{an_export_shows_one_moment, documents},
     samples::{LEARNED, at, entry, firing, learn, outcomes, record},
-    under_test::{Proxy, Server},
 };
+use crate::harness::{Proxy, Server};
 
 /// How soon a store that is away must say so.
 const SOON: Duration = Duration::from_secs(5);

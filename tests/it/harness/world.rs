@@ -13,14 +13,14 @@ use jiff::{civil, tz::TimeZone};
 use orchestrator::{
     config::RetentionSettings,
     history::{Calendar, Keeper, Report, Totals, Watcher},
-    knowledge::{Base, learn_from_alerts},
+    knowledge::Base,
     model::{Clock, ManualClock, ReceivedAlert, Sample, Status, Time},
     shutdown::Phase,
     store::{Expired, Store, Stored, migrate, mongodb::MongoStore, sqlite::SqliteStore},
     telemetry::Metrics,
 };
 
-use crate::{harness::Place, store_contract::under_test::Server};
+use super::{Place, Server};
 
 /// 48 hours, 90 days, at midnight.
 pub const SETTINGS: RetentionSettings =
@@ -64,8 +64,7 @@ impl World {
 
     /// Receives alerts now.
     pub async fn receive(&self, alerts: Vec<ReceivedAlert>) {
-        let learn = Arc::new(learn_from_alerts);
-        self.base.record(alerts.into(), learn).await.unwrap();
+        self.base.record(alerts.into()).await.unwrap();
     }
 
     /// An alert that fires now.

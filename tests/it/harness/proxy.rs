@@ -1,0 +1,87 @@
+//! A connection that can be cut.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+/// What stands between the store and its server, to be cut or to fall silent.
+pub struct Proxy {
+    pub address: SocketAddr,
+    mode: watch::Sender<Mode>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Open,
+    Silent,
+    Cut,
+}
+
+impl Proxy {
+    pub async fn start(target: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (mode, seen) = watch::channel(Mode::Open);
+        tokio::spawn(serve(Some(listener), address, target, seen));
+        Self { address, mode }
+    }
+
+    pub fn open(&self) {
+        self.mode.send_replace(Mode::Open);
+    }
+
+    /// Connections stay, nothing passes.
+    pub fn silence(&self) {
+        self.mode.send_replace(Mode::Silent);
+    }
+
+    /// Connections break, new ones are refused.
+    pub fn cut(&self) {
+        self.mode.send_replace(Mode::Cut);
+    }
+}
+
+async fn serve(
+    mut listener: Option<TcpListener>,
+    address: SocketAddr,
+    target: String,
+    mut mode: watch::Receiver<Mode>,
+) {
+    loop {
+        let now = *mode.borrow_and_update();
+        if now == Mode::Cut {
+            listener = None;
+            if mode.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let accepting = match &listener {
+            Some(listener) => listener,
+            None => listener.insert(TcpListener::bind(address).await.unwrap()),
+        };
+        tokio::select! {
+            accepted = accepting.accept() => {
+                let (client, _) = accepted.unwrap();
+                tokio::spawn(pass(client, target.clone(), mode.clone()));
+            }
+            changed = mode.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn pass(mut client: TcpStream, target: String, mut mode: watch::Receiver<Mode>) {
+    if *mode.borrow_and_update() == Mode::Open {
+        let Ok(mut server) = TcpStream::connect(target).await else { return };
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+            _ = mode.changed() => {}
+        }
+    }
+    if *mode.borrow_and_update() == Mode::Silent {
+        drop(mode.changed().await);
+    }
+}
