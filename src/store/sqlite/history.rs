@@ -43,14 +43,15 @@ pub fn firing_alerts(connection: &Connection) -> rusqlite::Result<u64> {
         .query_row("SELECT count(*) FROM alerts WHERE status = 'firing'", [], |row| row.get(0))
 }
 
-/// Samples taken at or after `since`, by name.
+/// Samples taken at or after `since`, by name. `+name`, here and below: no index is to give the
+/// order of names, as that one would be read from end to end.
 pub fn sample_counts(
     connection: &Connection,
     since: Time,
 ) -> rusqlite::Result<BTreeMap<String, u64>> {
     grouped(
         connection,
-        "SELECT name, count(*) FROM metrics WHERE timestamp >= ?1 GROUP BY name",
+        "SELECT name, count(*) FROM metrics WHERE timestamp >= ?1 GROUP BY +name",
         since,
     )
 }
@@ -101,7 +102,7 @@ pub fn sample_days(
 ) -> rusqlite::Result<BTreeMap<String, MetricDay>> {
     let mut select = connection.prepare_cached(
         "SELECT name, count(*), min(value), max(value), avg(value) FROM metrics
-         WHERE timestamp >= ?1 AND timestamp < ?2 GROUP BY name",
+         WHERE timestamp >= ?1 AND timestamp < ?2 GROUP BY +name",
     )?;
     let days = select.query_map((from.millis(), until.millis()), |row| {
         let day =

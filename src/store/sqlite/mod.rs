@@ -10,6 +10,8 @@ mod export;
 mod history;
 mod json;
 mod knowledge;
+#[cfg(test)]
+mod plans;
 mod put;
 mod readers;
 mod retention;

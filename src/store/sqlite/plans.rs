@@ -1,0 +1,88 @@
+//! How SQLite goes about what may be asked of millions of rows: by an index, every time.
+
+use std::sync::mpsc;
+
+use rusqlite::{
+    Connection,
+    trace::{TraceEvent, TraceEventCodes},
+};
+
+use super::{history, retention, series};
+use crate::{
+    knowledge::pattern_id,
+    model::Time,
+    store::{Buckets, migrate::Migration, migrate::migrations},
+};
+
+const MIGRATIONS: &[Migration] = migrations!("sqlite", ".sql");
+
+/// A database with its schema, and the statements that run on it from now on.
+fn traced() -> (Connection, mpsc::Receiver<String>) {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE system_state (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
+        )
+        .unwrap();
+    for migration in MIGRATIONS {
+        connection.execute_batch(migration.script).unwrap();
+    }
+    let (ran, statements) = mpsc::channel();
+    let note = move |event: TraceEvent<'_>| {
+        if let TraceEvent::Stmt(_, sql) = event {
+            ran.send(sql.to_owned()).unwrap();
+        }
+    };
+    connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note)).unwrap();
+    (connection, statements)
+}
+
+/// What reads a table or an index from end to end.
+fn scans(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    for place in 1..=plan.parameter_count() {
+        plan.raw_bind_parameter(place, 1).unwrap();
+    }
+    let mut rows = plan.raw_query();
+    let mut scans = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        let step: String = row.get("detail").unwrap();
+        scans.extend(step.starts_with("SCAN").then_some(step));
+    }
+    scans
+}
+
+#[test]
+fn history_and_retention_read_no_collection_whole() {
+    let (mut connection, statements) = traced();
+    let (from, until) = (Time::from_millis(1), Time::from_millis(2));
+    history::alert_counts(&connection, from).unwrap();
+    history::firing_alerts(&connection).unwrap();
+    history::sample_counts(&connection, from).unwrap();
+    history::received_counts(&connection, from, until).unwrap();
+    history::issues(&connection, from, until).unwrap();
+    history::sample_days(&connection, from, until).unwrap();
+    history::consolidations_after(&connection, from).unwrap();
+    history::history_start(&connection).unwrap();
+    series::samples(&connection, "alerts_firing", from, until, 10).unwrap();
+    let wanted = Buckets { from, until, width_ms: 1, offset_ms: 0 };
+    series::buckets(&connection, "alerts_firing", wanted).unwrap();
+    retention::expired_counts(&connection, until, until).unwrap();
+    let tx = connection.transaction().unwrap();
+    retention::expire_alerts(&tx, until, 10, pattern_id).unwrap();
+    retention::expire_samples(&tx, until, 10).unwrap();
+    tx.commit().unwrap();
+    let statements: Vec<String> = statements.try_iter().collect();
+    let asked =
+        statements.iter().filter(|sql| !["BEGIN", "COMMIT"].iter().any(|s| sql.starts_with(s)));
+    let mut count = 0;
+    for sql in asked {
+        count += 1;
+        assert_eq!(scans(&connection, sql), Vec::<String>::new(), "{sql}");
+    }
+    assert!(count >= 15, "{statements:#?}");
+    assert_eq!(
+        scans(&connection, "SELECT value FROM metrics"),
+        ["SCAN metrics USING COVERING INDEX metrics_series"]
+    );
+}
