@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::model::{Alert, Collection, Consolidation, Entry, Sample, Time};
+use crate::model::{Alert, Collection, Consolidation, Entry, OldEntry, Sample, Time};
 
 /// Alerts counted by when they were received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,18 +62,6 @@ pub struct Buckets {
     pub offset_ms: i64,
 }
 
-/// The id of the entry that alerts of this name and cause taught.
-pub type PatternOf = fn(name: &str, cause: &str) -> String;
-
-/// What deleting a batch of old alerts did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expired {
-    /// How many were deleted.
-    pub deleted: u64,
-    /// How many of them were still firing, by the id of their entry; taken off its `firing`.
-    pub fired: BTreeMap<String, i64>,
-}
-
 /// A document to be written over the one with the same natural key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stored {
@@ -83,6 +71,8 @@ pub enum Stored {
     Sample(Sample),
     /// By id.
     Entry(Box<Entry>),
+    /// By id; what its counters say beyond the stored instances is taken as summed up.
+    OldEntry(Box<OldEntry>),
     /// By date.
     Consolidation(Box<Consolidation>),
     /// By key: a record of another program, in `system_state`.
@@ -95,7 +85,7 @@ impl Stored {
         match self {
             Self::Alert(_) => Collection::Alerts,
             Self::Sample(_) => Collection::Metrics,
-            Self::Entry(_) => Collection::KnowledgeBase,
+            Self::Entry(_) | Self::OldEntry(_) => Collection::KnowledgeBase,
             Self::Consolidation(_) => Collection::Consolidations,
             Self::State(..) => Collection::SystemState,
         }
