@@ -119,7 +119,7 @@ pub fn asked_most(facts: &DayFacts<'_>) -> Option<Finding> {
     });
     let most = open.first()?;
     let asked = open.iter().take(NAMED);
-    let asked: Vec<_> = asked.map(|q| format!("“{}” ({})", q.title, q.occurrences)).collect();
+    let asked: Vec<_> = asked.map(|q| format!("“{}” ({})", q.title, q.occurrences())).collect();
     Some(Finding {
         insight: format!("Asked without an answer, and how often so far: {}.", asked.join(", ")),
         recommendation: Some(format!("Add an entry that answers “{}”.", most.title)),

@@ -118,12 +118,6 @@ impl State {
         self.names.get(alertname).map_or(0, |named| named.patterns.len())
     }
 
-    /// The patterns of an alert name.
-    pub fn patterns_of(&self, alertname: &str) -> impl Iterator<Item = &Arc<Entry>> {
-        let named = self.names.get(alertname).into_iter().flat_map(|named| &named.patterns);
-        named.filter_map(|id| self.entries.get(id))
-    }
-
     fn link(&mut self, entry: &Entry, there: bool) {
         let id: Arc<str> = entry.id.as_str().into();
         let mut change = |name: &str, of: fn(&mut Named) -> &mut OrdSet<Arc<str>>| {

@@ -171,6 +171,11 @@ pub fn build(
 }
 
 impl Batch {
+    /// Whether there is nothing for the store to do.
+    pub fn is_empty(&self) -> bool {
+        self.group.alerts.is_empty() && self.group.edits.is_empty()
+    }
+
     /// The parts again, to be written one by one.
     pub fn into_parts(self) -> (Vec<Part>, Flush) {
         let mut alerts = self.group.alerts.iter().map(|assigned| assigned.alert.clone());

@@ -29,7 +29,7 @@ use self::{
     pending::Pending,
     request::{Answer, ChangeError, Request},
 };
-use super::{base::Shared, state::State};
+use super::{base::Shared, indexing::Urgency, state::State};
 use crate::{
     model::Figures,
     store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Position, Result},
@@ -188,7 +188,7 @@ impl Writer {
             }
             Request::Found(entry) => {
                 if self.state.get(&entry.id).is_none() {
-                    self.put(*entry);
+                    self.put(*entry, Urgency::Now);
                     self.publish();
                 }
             }

@@ -1,13 +1,11 @@
 //! Deleting what is old, a batch a transaction: whatever else wants to write goes in between.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::{alerts, json::json, knowledge, state};
 use crate::{
-    model::{Alert, BatchSums, Carried, InstanceChange, Time},
+    model::{Alert, Carried, InstanceChange, Time},
     store::{Expired, ExpiryBatch},
 };
 
