@@ -6,12 +6,11 @@
 mod opening;
 mod tasks;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use crate::{
-    alerts::Intake,
     config::Settings,
     coordination::Coordination,
     history::{Calendar, RetentionTask, Sampler, Totals},
@@ -20,15 +19,15 @@ use crate::{
         guard::rate_limit::Limits,
         state::{App, AppParts},
     },
-    knowledge::{Base, BaseError},
+    knowledge::{Base, BaseError, BaseLimits, BaseTasks},
     model::Clock,
     security::{AuditContext, AuditLog, Event, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
-    store::{Store, StoreError, migrate::MigrateError, observed::ObservedStore},
+    store::{Store, StoreError, migrate::MigrateError, observed::InstrumentedStore},
     telemetry::Metrics,
 };
 
-pub use self::opening::{Workbench, open_store};
+pub use self::opening::{OfflineTools, open_store};
 use self::opening::{bring_up_to_date, open_audit_log};
 
 /// Why the service did not start, or did not end well.
@@ -71,6 +70,9 @@ pub enum ServiceError {
     /// Not everything was finished within `SHUTDOWN_TIMEOUT_SECONDS`.
     #[error("not everything was finished within {0:?}")]
     ShutdownTimeout(Duration),
+    /// What queries taught could not be written before the end.
+    #[error("{0} changes of open questions could not be stored and are lost")]
+    Unwritten(usize),
     /// Somebody asked to stop before the service had started.
     #[error("stopped while starting")]
     Interrupted,
@@ -101,20 +103,18 @@ impl Service {
             opened = open_store(settings) => opened?,
             () = phase.draining() => return Err(ServiceError::Interrupted),
         };
-        let observed = ObservedStore::new(opened, Arc::clone(&metrics));
+        let observed = InstrumentedStore::new(opened, Arc::clone(&metrics));
         let store_health = observed.health();
         let store: Arc<dyn Store> = Arc::new(observed);
         let dry_run = !settings.store.migrate_on_start;
         bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
         metrics.schema_version.set(i64::from(store.schema_version().await?));
 
-        let base = Base::load(
-            Arc::clone(&store),
-            Arc::clone(&clock),
-            Arc::clone(&metrics),
-            settings.max_questions,
-        );
-        let base = base.await?;
+        let limits =
+            BaseLimits { patterns: settings.max_patterns, questions: settings.max_questions };
+        let base =
+            Base::load(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), limits);
+        let (base, base_tasks) = base.await?;
 
         let listener = listen(SocketAddr::new(settings.server.host, settings.server.port)).await?;
         let metrics_listener = match settings.server.metrics_port {
@@ -122,16 +122,14 @@ impl Service {
             None => None,
         };
 
-        let (intake, intake_task) = Intake::new(Arc::clone(&base), Arc::clone(&metrics));
         let totals = Totals::new(
             Arc::clone(&store),
-            Arc::clone(&base),
+            base.clone(),
             Arc::clone(&clock),
             Calendar::local(),
             settings.retention,
         );
         let app = App::new(AppParts {
-            intake,
             base,
             totals,
             store,
@@ -159,7 +157,7 @@ impl Service {
 
         let mut service =
             Self { app, tasks: JoinSet::new(), shutdown_timeout: settings.server.shutdown_timeout };
-        service.spawn_tasks(intake_task);
+        service.spawn_tasks(base_tasks);
         service.spawn_history(settings);
         service.listen(listener, metrics_listener, settings.server.max_connections);
         phase.serve();
@@ -185,53 +183,15 @@ impl Service {
         Arc::clone(&self.app.audit)
     }
 
-    fn spawn_tasks(&mut self, intake: crate::alerts::intake::IntakeTask) {
-        self.tasks.spawn(async move {
-            intake.run().await;
-            "intake"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            tasks::watch_store(&app).await;
-            "store watch"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            while app.phase.pause(tasks::FLUSH_EVERY).await {
-                if app.store_health.is_up() {
-                    app.base.flush().await;
-                }
-            }
-            "knowledge flush"
-        });
-        let (base, phase) = (Arc::clone(&self.app.base), self.app.phase.clone());
-        self.tasks.spawn(async move {
-            base.keep_index(phase).await;
-            "index"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            tasks::follow_others(&app).await;
-            "following others"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            tasks::count_collections(&app).await;
-            while app.phase.pause(tasks::COUNT_EVERY).await {
-                tasks::count_collections(&app).await;
-                if let Err(error) = app.base.count_alerts().await {
-                    tracing::debug!(%error, "alerts could not be counted");
-                }
-            }
-            "counting"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            while app.phase.pause(tasks::FORGET_EVERY).await {
-                app.limits.forget_rested_clients();
-            }
-            "limits"
-        });
+    fn spawn_tasks(&mut self, base: BaseTasks) {
+        base.spawn(&mut self.tasks, &self.app.phase);
+        for periodic in tasks::PERIODIC {
+            let app = self.app.clone();
+            self.tasks.spawn(async move {
+                periodic.run(&app).await;
+                periodic.name
+            });
+        }
     }
 
     fn spawn_history(&mut self, settings: &Settings) {
@@ -240,7 +200,7 @@ impl Service {
         let sampler = Sampler::new(Arc::clone(store), Arc::clone(metrics), Arc::clone(clock));
         let retention = RetentionTask::new(
             Arc::clone(store),
-            Arc::clone(&app.base),
+            app.base.clone(),
             Arc::clone(clock),
             Arc::clone(metrics),
             Arc::clone(&app.audit),
@@ -249,12 +209,12 @@ impl Service {
         let (phase, interval) = (app.phase.clone(), settings.sample_interval);
         self.tasks.spawn(async move {
             sampler.run(interval, &phase).await;
-            "sampler"
+            tasks::SAMPLER
         });
         let phase = app.phase.clone();
         self.tasks.spawn(async move {
             retention.run(&phase).await;
-            "retention"
+            tasks::RETENTION
         });
     }
 
@@ -267,14 +227,14 @@ impl Service {
         let (router, phase) = (http::router(&self.app), self.app.phase.clone());
         self.tasks.spawn(async move {
             http::server::serve(listener, router, max_connections, phase).await;
-            "listener"
+            tasks::LISTENER
         });
         if let Some(listener) = metrics_listener {
             let router = http::metrics_router(Arc::clone(&self.app.metrics));
             let phase = self.app.phase.clone();
             self.tasks.spawn(async move {
                 http::server::serve(listener, router, max_connections, phase).await;
-                "metrics listener"
+                tasks::METRICS_LISTENER
             });
         }
     }
@@ -297,34 +257,40 @@ impl Service {
         let finished = tokio::time::timeout_at(deadline, self.finish()).await;
         match (died, finished) {
             (Some(task), _) => Err(ServiceError::TaskDied(task)),
-            (None, Ok(())) => Ok(()),
+            (None, Ok(finished)) => finished,
             (None, Err(_)) => Err(ServiceError::ShutdownTimeout(self.shutdown_timeout)),
         }
     }
 
-    /// Lets tasks end in their order: listeners first, then the intake, which ends when the last
-    /// door to it is gone; then what waits is written and everything is closed.
-    async fn finish(&mut self) {
+    /// Lets tasks end in their order: first all that could ask for a change, then the writer,
+    /// when it has written what waits; then everything is closed.
+    async fn finish(&mut self) -> Result<(), ServiceError> {
         let Self { app, tasks, .. } = self;
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = &ended
-                && error.is_panic()
-            {
-                tracing::error!(%error, "a task panicked");
-            }
-            // Only the intake is left, and the doors that it waits for are ours.
-            if tasks.len() == 1 {
-                app.intake.close();
-            }
+        let mut running: HashSet<&str> = tasks::names().collect();
+        if app.metrics_address.is_none() {
+            running.remove(tasks::METRICS_LISTENER);
         }
-        if !app.base.flush().await {
-            tracing::error!("knowledge that waited for the store could not be written");
+        let mut unwritten = 0;
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok(name) => {
+                    running.remove(name);
+                }
+                Err(error) => tracing::error!(%error, "a task panicked"),
+            }
+            if running.len() == 1 && running.contains(tasks::WRITER) {
+                unwritten = app.base.finish().await;
+            }
         }
         app.audit.record(Event::Shutdown, AuditContext::default(), serde_json::json!({}));
         if let Err(error) = app.audit.sync() {
             tracing::error!(%error, "the audit log could not be flushed");
         }
         app.store.close().await;
+        match unwritten {
+            0 => Ok(()),
+            changes => Err(ServiceError::Unwritten(changes)),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     labels::{Annotations, Labels},
 };
 use crate::{
-    model::{ReceivedAlert, Status, Time},
+    model::{ReceivedAlert, Severity, Status, Time},
     validation::{self, Accept, Field, Rejection, problem},
 };
 
@@ -195,8 +195,10 @@ impl PayloadAlert {
             ends_at: time(fields.ends_at),
             status: fields.status.given().and_then(|s| parse_status(&s)).unwrap_or(Status::Firing),
             name,
-            severity,
             message,
+            cause: labels.get("cause").filter(|cause| !cause.is_empty()).cloned(),
+            entry_severity: Severity::of_alert(&severity),
+            severity,
             labels,
             annotations,
             generator_url: given(fields.generator_url),

@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     config::Settings,
-    knowledge::{Base, Imported, runbook},
+    knowledge::{Base, Change, ChangeError, EditError, Imported, runbook},
     model::{Clock, SystemClock},
     security::{AuditContext, Event},
-    service::Workbench,
+    service::OfflineTools,
     telemetry::logging,
 };
 
@@ -61,16 +61,21 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let summary = runtime().map_err(failed)?.block_on(async {
-        let workbench = Workbench::open(&settings, Arc::clone(&clock)).await.map_err(failed)?;
-        let summary = import(&workbench.base, &files, args.prune, clock.as_ref()).await;
-        workbench.store.close().await;
-        let summary = summary?;
+        let tools = OfflineTools::open(&settings, Arc::clone(&clock)).await.map_err(failed)?;
+        let imported = import(&tools.base, &files, args.prune, clock.as_ref()).await;
+        let summary = match imported {
+            Ok(summary) => summary,
+            Err(error) => {
+                tools.close().await.map_err(failed)?;
+                return Err(error);
+            }
+        };
         let details = json!({
             "action": "import", "created": summary.created, "updated": summary.updated,
             "unchanged": summary.unchanged, "pruned": summary.pruned,
         });
-        workbench.audit.record(Event::KnowledgeChanged, AuditContext::default(), details);
-        workbench.audit.sync().map_err(failed)?;
+        tools.audit.record(Event::KnowledgeChanged, AuditContext::default(), details);
+        tools.close().await.map_err(failed)?;
         Ok::<_, Failure>(summary)
     })?;
     output::print(&summary.text())?;
@@ -153,7 +158,7 @@ fn walk(root: &Path, folder: &Path, files: &mut Files) -> io::Result<()> {
 }
 
 async fn import(
-    base: &Arc<Base>,
+    base: &Base,
     files: &Files,
     prune: bool,
     clock: &dyn Clock,
@@ -185,7 +190,11 @@ async fn import(
     bar.finish_and_clear();
     if prune {
         for id in base.without_file(|name| found.contains(name)) {
-            summary.pruned += usize::from(base.delete(&id).await.map_err(failed)?);
+            match base.edit(&id, None, Change::Delete, "command line").await {
+                Ok(_) => summary.pruned += 1,
+                Err(ChangeError::Edit(EditError::Missing)) => {}
+                Err(error) => return Err(failed(error)),
+            }
         }
     }
     Ok(summary)

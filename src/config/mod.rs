@@ -74,6 +74,8 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// `SAMPLE_INTERVAL_SECONDS`.
     pub sample_interval: Duration,
+    /// `KNOWLEDGE_MAX_PATTERNS`: patterns learned from alerts that are kept.
+    pub max_patterns: usize,
     /// `KNOWLEDGE_MAX_QUESTIONS`: open questions kept.
     pub max_questions: usize,
     /// `AUDIT_LOG_PATH`.
@@ -132,6 +134,7 @@ impl Settings {
         let cors = cors::read(reader);
         let retention = retention::read(reader);
         let sample_interval = server::seconds(reader, "SAMPLE_INTERVAL_SECONDS", 86_400);
+        let max_patterns = reader.number("KNOWLEDGE_MAX_PATTERNS", 100..=10_000_000);
         let max_questions = reader.number("KNOWLEDGE_MAX_QUESTIONS", 1..=1_000_000);
         let audit_log_path = reader.value("AUDIT_LOG_PATH", "the path of a file", |text| {
             (!text.ends_with("/")).then(|| PathBuf::from(text))
@@ -154,6 +157,7 @@ impl Settings {
             cors,
             retention: retention?,
             sample_interval: sample_interval?,
+            max_patterns: max_patterns?,
             max_questions: max_questions?,
             audit_log_path: reader.directory.join(audit_log_path?),
             log: log?,

@@ -75,6 +75,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("RETENTION_ALERTS_HOURS", "48", "alerts are deleted this many hours after the last receipt"),
     plain("RETENTION_AT", "00:00", "when, HH:MM in local time (TZ)"),
     plain("SAMPLE_INTERVAL_SECONDS", "60", "how often the service's own metrics are kept"),
+    plain("KNOWLEDGE_MAX_PATTERNS", "20000", "patterns learned from alerts that are kept"),
     plain("KNOWLEDGE_MAX_QUESTIONS", "10000", "open questions kept"),
     plain("AUDIT_LOG_PATH", "logs/security.jsonl", "the audit log"),
     alias(plain("LOG_LEVEL", "info", "error, warn, info, debug, trace, off, or directives such as `info,orchestrator=debug`"), &["RUST_LOG"]),

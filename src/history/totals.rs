@@ -94,7 +94,7 @@ pub struct Historical {
 /// Counts over the history.
 pub struct Totals {
     store: Arc<dyn Store>,
-    base: Arc<Base>,
+    base: Base,
     clock: Arc<dyn Clock>,
     calendar: Calendar,
     settings: RetentionSettings,
@@ -104,7 +104,7 @@ impl Totals {
     /// Over this store, which keeps things as long as these settings say.
     pub fn new(
         store: Arc<dyn Store>,
-        base: Arc<Base>,
+        base: Base,
         clock: Arc<dyn Clock>,
         calendar: Calendar,
         settings: RetentionSettings,

@@ -12,8 +12,8 @@ use axum::{
 use serde::Serialize;
 
 use crate::{
-    alerts::intake::IntakeError,
-    knowledge::BaseError,
+    knowledge::{BaseError, ChangeError, EditError},
+    model::Entry,
     security::Role,
     store::StoreError,
     validation::{Problem, Rejection},
@@ -40,6 +40,10 @@ pub enum Error {
     },
     /// 404: there is no such thing.
     NotFound,
+    /// 409: the entry was changed by another meanwhile; as it is now.
+    Conflict(Box<Entry>),
+    /// 412: the entry is not of the version that `If-Match` names; as it is now.
+    PreconditionFailed(Box<Entry>),
     /// 405: there is, but not with this method.
     MethodNotAllowed,
     /// 408: the body did not arrive in time.
@@ -79,6 +83,9 @@ struct ErrorBody<'a> {
     required_role: Option<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<u64>,
+    /// The entry as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<&'a Entry>,
     request_id: &'a str,
 }
 
@@ -94,6 +101,8 @@ impl Error {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -113,6 +122,8 @@ impl Error {
                 format!("Forbidden: this needs the role {}", required.as_str()).into()
             }
             Self::NotFound => "Not found".into(),
+            Self::Conflict(_) => "The entry was changed by another meanwhile".into(),
+            Self::PreconditionFailed(_) => "The entry is of another version".into(),
             Self::MethodNotAllowed => "Method not allowed".into(),
             Self::BodyTimeout => "The request's body did not arrive in time".into(),
             Self::BodyBroken(_) => "The request's body broke off".into(),
@@ -145,7 +156,12 @@ impl Error {
         };
         let retry_after = self.retry_after();
         let retry_after_seconds = retry_after.filter(|_| matches!(self, Self::RateLimited { .. }));
+        let entry = match &self {
+            Self::Conflict(entry) | Self::PreconditionFailed(entry) => Some(&**entry),
+            _ => None,
+        };
         let body = ErrorBody {
+            entry,
             error: self.message(),
             details,
             required_role,
@@ -158,6 +174,11 @@ impl Error {
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(entry) = entry
+            && let Ok(etag) = HeaderValue::from_str(&entry.etag())
+        {
+            headers.insert(header::ETAG, etag);
         }
         if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -199,12 +220,15 @@ impl From<StoreError> for Error {
     }
 }
 
-impl From<IntakeError> for Error {
-    fn from(error: IntakeError) -> Self {
+impl From<ChangeError> for Error {
+    fn from(error: ChangeError) -> Self {
         match error {
-            IntakeError::Store(error) => error.into(),
-            IntakeError::Overloaded => Self::unavailable("The service is overloaded"),
-            IntakeError::Closed => Self::unavailable("The service is stopping"),
+            ChangeError::Store(error) => error.into(),
+            ChangeError::Overloaded => Self::unavailable("The service is overloaded"),
+            ChangeError::Closed => Self::unavailable("The service is stopping"),
+            ChangeError::Edit(EditError::Missing) => Self::NotFound,
+            ChangeError::Edit(EditError::Invalid(rejection)) => rejection.into(),
+            ChangeError::Edit(EditError::Conflict(entry)) => Self::Conflict(entry),
         }
     }
 }
@@ -213,6 +237,7 @@ impl From<BaseError> for Error {
     fn from(error: BaseError) -> Self {
         match error {
             BaseError::Store(error) => error.into(),
+            BaseError::Change(error) => error.into(),
             other => Self::Internal(Arc::new(other)),
         }
     }

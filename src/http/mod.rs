@@ -58,9 +58,13 @@ pub fn routes() -> Vec<Route> {
         post("/webhook/alerts",             Webhook, with_webhook_proof(webhook::alerts)),
         post("/api/knowledge/query",        Api,     with_role::<Operator, _, _>(knowledge::query)),
         post("/api/knowledge/entries",      Api,     with_role::<Operator, _, _>(entries::create)),
+        get ("/api/knowledge/entries",      Api,     with_role::<Viewer, _, _>(entries::list)),
         get ("/api/knowledge/entries/{id}", Api,     with_role::<Viewer, _, _>(entries::read)),
         put ("/api/knowledge/entries/{id}", Api,     with_role::<Operator, _, _>(entries::replace)),
+        patch("/api/knowledge/entries/{id}", Api,    with_role::<Operator, _, _>(entries::patch)),
         delete("/api/knowledge/entries/{id}", Api,   with_role::<Operator, _, _>(entries::delete)),
+        post("/api/knowledge/entries/{id}/notes", Api, with_role::<Operator, _, _>(entries::note)),
+        post("/api/knowledge/entries/{id}/feedback", Api, with_role::<Operator, _, _>(entries::feedback)),
         get ("/api/knowledge/export",       Export,  with_role::<Admin, _, _>(knowledge::export)),
         get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical)),
         get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export)),
@@ -78,6 +82,10 @@ fn post(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
 
 fn put(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
     Route { method: Method::PUT, path, bucket, guarded }
+}
+
+fn patch(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
+    Route { method: Method::PATCH, path, bucket, guarded }
 }
 
 fn delete(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {

@@ -11,7 +11,6 @@ use ipnet::IpNet;
 
 use super::guard::rate_limit::Limits;
 use crate::{
-    alerts::Intake,
     config::CorsSettings,
     history::Totals,
     knowledge::Base,
@@ -28,10 +27,8 @@ pub struct App(Arc<AppParts>);
 
 /// The parts, put together by the composition root.
 pub struct AppParts {
-    /// Takes alerts in.
-    pub intake: Intake,
-    /// Knows and answers.
-    pub base: Arc<Base>,
+    /// Knows, answers, and takes every change.
+    pub base: Base,
     /// Counts over the history.
     pub totals: Totals,
     /// For exports and probes.

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use super::runbook;
-use crate::model::Entry;
+use crate::model::{Entry, ExportedEntry};
 
 /// The fields that stand under headings: name, heading.
 const SECTIONS: [(&str, &str); 6] = [
@@ -26,11 +26,10 @@ const SECTIONS: [(&str, &str); 6] = [
 /// The entry as one Markdown document. Several, one after the other, are one file that
 /// [`runbook::read`] takes apart again.
 pub fn markdown(entry: &Entry) -> String {
-    let Ok(Value::Object(mut fields)) = serde_json::to_value(entry) else { return String::new() };
+    let exported = serde_json::to_value(ExportedEntry::from(entry));
+    let Ok(Value::Object(mut fields)) = exported else { return String::new() };
     fields.insert("firstSeen".into(), entry.first_seen.to_string().into());
-    fields.insert("lastUpdated".into(), entry.last_updated.to_string().into());
-    fields.insert("resolutions".into(), entry.resolutions.into());
-    fields.insert("resolveMs".into(), entry.resolve_ms.into());
+    fields.insert("lastUpdated".into(), entry.last_updated().to_string().into());
     let mut escaped: Vec<&str> = Vec::new();
     loop {
         let text = write(&fields, &escaped);
@@ -47,7 +46,7 @@ pub fn markdown(entry: &Entry) -> String {
 /// them if it is not even read as one entry.
 fn changed_fields(entry: &Entry, text: &str) -> Vec<&'static str> {
     let all = SECTIONS.map(|(name, _)| name);
-    let read = runbook::read("", text, entry.last_updated);
+    let read = runbook::read("", text, entry.written);
     let [read] = read.as_slice() else { return all.to_vec() };
     let read = &read.entry;
     let kept = [

@@ -23,7 +23,7 @@ pub use entry::{
     Severity, SourceType, TextField, TextSource,
 };
 pub use figures::{BatchSums, Carried, Figures, Instance, SummedUp, Tally};
-pub use old_entry::OldEntry;
+pub use old_entry::{EntryDocument, OldEntry};
 pub use pattern::{OTHER_CAUSES, pattern_id, pattern_of, pattern_title};
 pub use sample::Sample;
 pub use time::{Time, epoch_ms, epoch_ms_opt};

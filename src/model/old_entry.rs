@@ -5,11 +5,13 @@
 //! categories and severities of their own, and write times as numbers, strings or BSON dates.
 //! [`OldEntry`] understands all of them; documents with a `version` are of today's form.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{
-    AlertPattern, Category, Entry, EntryText, Figures, Provenance, Severity, SourceType, SummedUp,
-    Tally, Time, pattern_of,
+    AlertPattern, Category, Entry, EntryText, Figures, Note, Provenance, Severity, SourceType,
+    SummedUp, Tally, Time, epoch_ms_opt, pattern_of,
 };
 
 /// An entry of an earlier form: its text, and counters that include the stored instances.
@@ -104,7 +106,72 @@ impl OldEntry {
     }
 }
 
-fn pattern(entry: &Entry) -> Option<std::sync::Arc<AlertPattern>> {
+/// A document of the knowledge base, of today's form or of an earlier one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EntryDocument {
+    /// Of today's form.
+    Current(Box<Entry>),
+    /// Of an earlier form.
+    Old(Box<OldEntry>),
+}
+
+impl EntryDocument {
+    /// The entry in `document`, as an export or a MongoDB holds it; `None` if it has neither an
+    /// id nor a title to be found by.
+    pub fn parse(document: &Value) -> Option<Self> {
+        let old = OldEntry::parse(document)?;
+        let Some(kept) = Kept::of(document) else { return Some(Self::Old(Box::new(old))) };
+        let entry = Entry {
+            provenance: kept.provenance.map_or(old.entry.provenance, Arc::new),
+            pattern: kept.pattern.map(Arc::new).or(old.entry.pattern),
+            version: kept.version.max(1),
+            written: kept.written.unwrap_or(old.entry.written),
+            notes: Arc::new(kept.notes),
+            helped: kept.helped,
+            not_helped: kept.not_helped,
+            summed_up: kept.summed_up,
+            ..old.entry
+        };
+        Some(Self::Current(Box::new(entry)))
+    }
+
+    /// The entry, given what its stored instances say.
+    pub fn into_entry(self, stored: &Figures) -> Entry {
+        match self {
+            Self::Current(entry) => *entry,
+            Self::Old(old) => old.into_entry(stored),
+        }
+    }
+}
+
+/// What documents of today's form have and earlier ones have not.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    version: u64,
+    summed_up: SummedUp,
+    #[serde(default)]
+    pattern: Option<AlertPattern>,
+    #[serde(default)]
+    provenance: Option<Provenance>,
+    #[serde(default, with = "epoch_ms_opt")]
+    written: Option<Time>,
+    #[serde(default)]
+    notes: Vec<Note>,
+    #[serde(default)]
+    helped: u64,
+    #[serde(default)]
+    not_helped: u64,
+}
+
+impl Kept {
+    fn of(document: &Value) -> Option<Self> {
+        document.get("version")?;
+        serde_json::from_value(document.clone()).ok()
+    }
+}
+
+fn pattern(entry: &Entry) -> Option<Arc<AlertPattern>> {
     let cause = entry.root_cause.as_deref().unwrap_or_default();
     (entry.category == Category::AlertPattern)
         .then(|| pattern_of(&entry.id, &entry.title, cause, &entry.tags).into())

@@ -1,9 +1,12 @@
 //! Changes as the one writer hands them to the store, and what came of them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::recording::AssignedAlert;
-use crate::model::{Entry, Figures, InstanceChange, Outcome, Time};
+use crate::model::{Alert, BatchSums, Entry, Figures, InstanceChange, Outcome, Tally, Time};
 
 /// A group of changes that is written as one operation.
 ///
@@ -12,12 +15,26 @@ use crate::model::{Entry, Figures, InstanceChange, Outcome, Time};
 /// pattern without instances and never an instance without its pattern.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
-    /// Patterns that are made if there is no entry of their id.
+    /// Patterns that are made if there is no entry of their id and an instance of them changes
+    /// ([`patterns_of`](Self::patterns_of)): a repeat does not bring a deleted entry back.
     pub patterns: Vec<Arc<Entry>>,
     /// Alerts that were received.
     pub alerts: Vec<AssignedAlert>,
     /// Changes of entries.
     pub edits: Vec<Edit>,
+}
+
+impl Group {
+    /// The patterns that these changes are about: what a backend makes before it writes them.
+    pub fn patterns_of(&self, changes: &[InstanceChange]) -> Vec<Arc<Entry>> {
+        if self.patterns.is_empty() {
+            return Vec::new();
+        }
+        let instances = changes.iter().filter_map(|change| change.after.as_ref());
+        let changed: HashSet<&str> = instances.map(|after| after.entry_id.as_str()).collect();
+        let patterns = self.patterns.iter().filter(|pattern| changed.contains(&*pattern.id));
+        patterns.cloned().collect()
+    }
 }
 
 /// One change of an entry.
@@ -139,7 +156,24 @@ pub struct Expired {
     /// What happened to their instances.
     pub changes: Vec<InstanceChange>,
     /// What was added to the sums of entries, by id.
-    pub sums: HashMap<String, (i64, crate::model::BatchSums)>,
+    pub sums: HashMap<String, (i64, BatchSums)>,
     /// Alerts that could not be summed up and were set aside, so that the rest goes on.
     pub set_aside: u64,
+}
+
+/// What deleting these alerts adds to the sums of entries, by id: what each says, less what is
+/// summed up of it already.
+pub fn sums_of<'a>(alerts: impl Iterator<Item = &'a Alert>) -> HashMap<String, BatchSums> {
+    let mut sums: HashMap<String, BatchSums> = HashMap::new();
+    for alert in alerts {
+        let own = sums.entry(alert.entry_id.clone()).or_default();
+        own.tally = own.tally.plus(Tally::of(alert.status, alert.duration));
+        own.last_fired = own.last_fired.max(Some(alert.starts_at));
+        own.last_changed = own.last_changed.max(Some(alert.changed_at));
+        if let Some(carried) = &alert.carried {
+            let of = sums.entry(carried.entry_id.clone()).or_default();
+            of.tally = of.tally.minus(carried.tally());
+        }
+    }
+    sums
 }

@@ -101,8 +101,8 @@ pub trait Store: Send + Sync + 'static {
     /// All entries, without figures.
     async fn entries(&self) -> Result<Vec<Entry>>;
 
-    /// Alerts last received at or after `since`.
-    async fn alert_counts(&self, since: Time) -> Result<AlertCounts>;
+    /// How many alerts were first received at or after `since`.
+    async fn received_since(&self, since: Time) -> Result<u64>;
 
     /// How many alerts fire now.
     async fn firing_alerts(&self) -> Result<u64>;

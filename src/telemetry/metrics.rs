@@ -49,6 +49,10 @@ pub struct Metrics {
     pub knowledge_entries: IntGaugeVec,
     pub knowledge_queries_total: IntCounterVec,
     pub knowledge_unpersisted_entries: IntGauge,
+    /// Open alerts that were closed because a later instance of them fired.
+    pub alerts_superseded_total: IntCounter,
+    /// Alerts that share a pattern because there are too many names or causes.
+    pub knowledge_patterns_limited_total: IntCounter,
     pub mongodb_collection_count: IntGaugeVec,
     pub store_operation_duration_seconds: HistogramVec,
     pub store_errors_total: IntCounterVec,
@@ -102,6 +106,14 @@ impl Metrics {
             alerts_truncated_total: families.counter(
                 "alerts_truncated_total",
                 "Alerts that the sender left out of its notifications.",
+            )?,
+            alerts_superseded_total: families.counter(
+                "alerts_superseded_total",
+                "Open alerts that were closed because a later instance of them fired.",
+            )?,
+            knowledge_patterns_limited_total: families.counter(
+                "knowledge_patterns_limited_total",
+                "Alerts that share a pattern because there are too many names or causes.",
             )?,
             webhook_auth_total: families.counters(
                 "webhook_auth_total",

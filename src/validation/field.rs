@@ -54,6 +54,10 @@ pub trait Accept: Sized {
     fn from_integer(_number: i64) -> Option<Self> {
         None
     }
+    /// From a truth.
+    fn from_bool(_truth: bool) -> Option<Self> {
+        None
+    }
     /// From a list.
     fn from_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
@@ -73,6 +77,12 @@ impl Accept for String {
 
     fn from_string(text: String) -> Option<Self> {
         Some(text)
+    }
+}
+
+impl Accept for bool {
+    fn from_bool(truth: bool) -> Option<Self> {
+        Some(truth)
     }
 }
 
@@ -115,8 +125,8 @@ impl<'de, T: Accept> Visitor<'de> for Taker<T> {
         Ok(Field::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Field::Mistyped)
+    fn visit_bool<E>(self, truth: bool) -> Result<Self::Value, E> {
+        Ok(field(T::from_bool(truth)))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {

@@ -30,6 +30,14 @@ pub enum Rejection {
     Invalid(Vec<Problem>),
 }
 
+impl Rejection {
+    /// One problem, at this path.
+    pub fn of(path: &str, error: ValidationError) -> Self {
+        let message = error.message.unwrap_or_default().into_owned();
+        Self::Invalid(vec![Problem { path: path.to_owned(), message }])
+    }
+}
+
 /// Reads a JSON body and judges it.
 pub fn parse<T: serde::de::DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Rejection> {
     let value: T = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;

@@ -20,7 +20,7 @@ use crate::{
         state::App,
     },
     knowledge::{self, Freshness, Gap, Question, ScoredEntry},
-    model::{Entry, Time},
+    model::{Entry, ExportedEntry, Time},
     security::Event,
 };
 
@@ -172,7 +172,8 @@ fn listed(entries: Vec<Arc<Entry>>, now: Time) -> impl Iterator<Item = String> {
     let entries = entries.into_iter().enumerate().map(|(place, entry)| {
         let comma = if place == 0 { "" } else { "," };
         // Strings and numbers always serialise.
-        format!("{comma}{}", serde_json::to_string(&*entry).unwrap_or_default())
+        let exported = ExportedEntry::from(&*entry);
+        format!("{comma}{}", serde_json::to_string(&exported).unwrap_or_default())
     });
     once(opening).chain(entries).chain(once("]}".to_owned()))
 }

@@ -44,7 +44,7 @@ pub async fn alerts(body: ProvenBody, app: App, about: About) -> Result<Response
         tracing::warn!(truncated = batch.truncated, "Alertmanager left alerts out of its payload");
     }
     let received = batch.alerts.len();
-    let receipt = app.intake.take(batch).await?;
+    let receipt = app.base.receive(batch.alerts).await?;
     json(&WebhookAnswer {
         status: "ok",
         received,

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::{Entry, Time, entry_from_json};
+use crate::model::{Entry, EntryDocument, ExportedEntry, Figures, Time};
 
 /// How each exported entry begins; nothing that people write begins so.
 const BEGINNING: &str = "---\nid: \"";
@@ -33,32 +33,24 @@ pub(super) fn restore(
     if !fields.contains_key("id") {
         return entry;
     }
-    let (resolutions, resolve_ms) = (number(&fields, "resolutions"), number(&fields, "resolveMs"));
     for name in ["firstSeen", "lastUpdated"] {
         let written = fields.get(name).and_then(Value::as_str).and_then(Time::parse);
         if let Some(time) = written {
             fields.insert(name.to_owned(), time.millis().into());
         }
     }
-    let Ok(Value::Object(mut whole)) = serde_json::to_value(&entry) else { return entry };
+    let exported = serde_json::to_value(ExportedEntry::from(&entry));
+    let Ok(Value::Object(mut whole)) = exported else { return entry };
     // What an export does not mention is not there, whatever the file's name suggests.
     for name in ["tags", "provenance"] {
         whole.remove(name);
     }
     whole.extend(fields);
-    let whole = Value::Object(whole);
-    let mut restored = match serde_json::from_value::<Entry>(whole.clone()) {
-        Ok(restored) => restored,
-        Err(error) => {
-            warnings.push(format!("the front matter is not as it was exported ({error})"));
-            entry_from_json(&whole).unwrap_or(entry)
+    match EntryDocument::parse(&Value::Object(whole)) {
+        Some(document) => document.into_entry(&Figures::default()),
+        None => {
+            warnings.push("the front matter is not as it was exported".to_owned());
+            entry
         }
-    };
-    restored.resolutions = resolutions;
-    restored.resolve_ms = resolve_ms;
-    restored
-}
-
-fn number(fields: &Map<String, Value>, name: &str) -> i64 {
-    fields.get(name).and_then(Value::as_i64).unwrap_or(0)
+    }
 }

@@ -9,11 +9,13 @@ mod exported;
 mod front_matter;
 mod sections;
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
 use self::front_matter::{FrontMatter, text, texts};
 use self::sections::{Part, Section};
-use crate::model::{Category, Entry, Provenance, Severity, SourceType, Time};
+use crate::model::{Category, Entry, EntryText, Provenance, Severity, SourceType, Time};
 
 /// What became of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +68,7 @@ pub fn parse(file_name: &str, markdown: &str, now: Time) -> Parsed {
         warnings.push("no heading of a runbook is in it; all text became the description".into());
     }
     let mut entry = named(file_name, &front, cut.title, now);
-    fill(&mut entry, &cut.sections);
+    fill(Arc::make_mut(&mut entry.text), &cut.sections);
     let entry = exported::restore(entry, front.fields, &mut warnings);
     let warnings = warnings.into_iter().map(|what| format!("{file_name}: {what}")).collect();
     Parsed { entry, warnings }
@@ -82,24 +84,25 @@ fn named(file_name: &str, front: &FrontMatter<'_>, heading: Option<String>, now:
         .map(|name| Severity::parse(&name).unwrap_or_else(|| Severity::of_alert(&name)));
     let title = title.unwrap_or_else(|| alert.to_owned());
     let severity = severity.unwrap_or(Severity::Medium);
-    let mut entry = Entry::new(id_for(alert), title, Category::Runbook, severity, now);
-    entry.tags.push(alert.to_owned());
+    let mut entry_text = EntryText::new(title, Category::Runbook, severity);
+    entry_text.tags.push(alert.to_owned());
     for tag in ["aliases", "tags"].iter().filter_map(|name| front.fields.get(*name)).flat_map(texts)
     {
-        if !entry.tags.iter().any(|known| known.eq_ignore_ascii_case(&tag)) {
-            entry.tags.push(tag);
+        if !entry_text.tags.iter().any(|known| known.eq_ignore_ascii_case(&tag)) {
+            entry_text.tags.push(tag);
         }
     }
-    entry.provenance = Provenance {
+    let mut entry = Entry::new(id_for(alert), entry_text, now);
+    entry.provenance = Arc::new(Provenance {
         source_type: SourceType::Runbook,
         source_model: "markdown".to_owned(),
         derived_from: vec![file_name.to_owned()],
-        evidence_date: None,
-    };
+        ..Provenance::default()
+    });
     entry
 }
 
-fn fill(entry: &mut Entry, sections: &[Section<'_>]) {
+fn fill(entry: &mut EntryText, sections: &[Section<'_>]) {
     entry.description = joined(sections, Part::Description);
     entry.root_cause = Some(joined(sections, Part::RootCause)).filter(|cause| !cause.is_empty());
     entry.solution = joined(sections, Part::Solution);
@@ -157,7 +160,7 @@ mod tests {
         assert_eq!(entry.solution, "Delete.\n\n## Escalation\n\nCall storage.");
         assert_eq!(entry.tags, ["DiskFull", "DiskAlmostFull", "disk", "ops"]);
         assert_eq!(entry.provenance.derived_from, ["books/DiskFull.md"]);
-        assert_eq!((entry.id, entry.last_updated), (id_for("DiskFull"), Time::from_millis(5)));
+        assert_eq!((&*entry.id, entry.written), (&*id_for("DiskFull"), Time::from_millis(5)));
     }
 
     #[test]
@@ -184,7 +187,7 @@ mod tests {
             let Parsed { entry, warnings } = parsed("Odd.md", markdown);
             let told = |text: &String| text.starts_with("Odd.md: ") && text.contains(warning);
             assert!(warnings.iter().any(told), "{markdown:?}: {warnings:?}");
-            let text = entry.solution + &entry.description;
+            let text = format!("{}{}", entry.solution, entry.description);
             assert!(markdown.is_empty() || text.contains('x'), "{markdown:?}: {text:?}");
         }
     }
