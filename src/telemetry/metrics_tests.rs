@@ -8,7 +8,7 @@ use std::{
 use super::*;
 
 /// Section 4 of the contract: each family's type and labels.
-const CONTRACT: [(&str, &str, &[&str]); 23] = [
+const CONTRACT: [(&str, &str, &[&str]); 25] = [
     ("http_requests_total", "counter", &["route", "method", "status"]),
     ("http_request_duration_seconds", "histogram", &["route", "method"]),
     ("http_requests_in_flight", "gauge", &[]),
