@@ -23,7 +23,7 @@ use orchestrator::{
         export::{Format, take},
         import::import,
     },
-    model::{Alert, Clock, Collection, Status, SystemClock, Time},
+    model::{Alert, Clock, Collection, Status, SystemClock, Time, pattern_id},
     service::Service,
     shutdown::Phase,
     store::{Store, Stored, migrate, sqlite::SqliteStore},
@@ -62,11 +62,14 @@ fn alert(n: u64, at: Time) -> Alert {
         fingerprint: format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
         starts_at: at.plus_millis(-60_000),
         name: format!("HighErrorRate{}", n % 50),
+        cause: None,
+        entry_id: pattern_id(&format!("HighErrorRate{}", n % 50), ""),
         severity: ["critical", "warning", "info"][(n % 3) as usize].to_owned(),
         status: if n.is_multiple_of(10) { Status::Firing } else { Status::Resolved },
         message: format!("Error rate of node{n} is above 5 % for 10 minutes"),
         timestamp: at,
         first_received: at,
+        changed_at: at,
         resolved_at: (!n.is_multiple_of(10)).then_some(at),
         duration: (!n.is_multiple_of(10)).then_some(60_000),
         labels: BTreeMap::from([
@@ -82,6 +85,7 @@ fn alert(n: u64, at: Time) -> Alert {
         ]),
         generator_url: Some("http://prometheus.example.org:9090/graph?g0.expr=errors".into()),
         receiver: Some("orchestrator".into()),
+        carried: None,
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Write {
 pub struct Fold {
     /// One for each alert of the group, in its order.
     pub outcomes: Vec<Outcome>,
+    /// The instance that each alert is taken to be, in the order of the group.
+    pub instances: Vec<AlertKey>,
     /// One for each instance that the group is about.
     pub writes: Vec<Write>,
     /// The instances whose part in figures changes.
@@ -83,9 +85,18 @@ pub fn fold(
     group: &[AssignedAlert],
 ) -> Fold {
     let mut slots = Slots::of(stored);
-    let outcomes =
-        group.iter().map(|received| slots.receive(received, remembered)).collect::<Vec<_>>();
-    slots.into_fold(outcomes)
+    let (outcomes, instances) =
+        group.iter().map(|received| slots.receive(received, remembered)).unzip();
+    slots.into_fold(outcomes, instances)
+}
+
+/// Of several open instances of a fingerprint the latest stays open: the others as they are to be
+/// `at` that time. What two replicas opened at once is settled by this.
+pub fn supersede(stored: Vec<Alert>, at: Time) -> Vec<Alert> {
+    let mut slots = Slots::of(stored);
+    slots.0.values_mut().for_each(|instances| supersede_earlier(instances, at));
+    let slots = slots.0.into_values().flat_map(BTreeMap::into_values);
+    slots.filter(|slot| slot.changed).map(|slot| slot.alert).collect()
 }
 
 /// The instances of each fingerprint by their start.
@@ -107,16 +118,16 @@ impl Slots {
         &mut self,
         AssignedAlert { alert: received, entry_id }: &AssignedAlert,
         remembered: &HashMap<AlertKey, Remembered>,
-    ) -> Outcome {
+    ) -> (Outcome, AlertKey) {
         let instances = self.0.entry(received.fingerprint.clone()).or_default();
         let starts_at = start_of(received, instances);
         let later_is_open = instances
             .range((std::ops::Bound::Excluded(starts_at), std::ops::Bound::Unbounded))
             .any(|(_, slot)| slot.alert.status == Status::Firing);
+        let key = AlertKey { fingerprint: received.fingerprint.clone(), starts_at };
         let outcome = match instances.get_mut(&starts_at) {
             Some(slot) => receive_again(slot, received, entry_id, later_is_open),
             None => {
-                let key = AlertKey { fingerprint: received.fingerprint.clone(), starts_at };
                 let remembered = remembered.get(&key);
                 let mut alert = first_receipt(received, entry_id.clone(), starts_at);
                 if later_is_open && alert.status == Status::Firing {
@@ -133,11 +144,11 @@ impl Slots {
             }
         };
         supersede_earlier(instances, received.received_at);
-        outcome
+        (outcome, key)
     }
 
-    fn into_fold(self, outcomes: Vec<Outcome>) -> Fold {
-        let mut fold = Fold { outcomes, ..Fold::default() };
+    fn into_fold(self, outcomes: Vec<Outcome>, instances: Vec<AlertKey>) -> Fold {
+        let mut fold = Fold { outcomes, instances, ..Fold::default() };
         let slots = self.0.into_values().flat_map(BTreeMap::into_values);
         for slot in slots.filter(|slot| slot.touched || slot.changed) {
             let after = Some(slot.alert.instance());

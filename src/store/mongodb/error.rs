@@ -1,4 +1,4 @@
-//! How MongoDB fails, and which of its failures pass by themselves.
+//! How MongoDB fails, and which of its failures are transient.
 //!
 //! No text that leaves here holds the connection string or a part of it.
 
@@ -12,11 +12,12 @@ use crate::store::StoreError;
 
 pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
 pub(super) const NAMESPACE_EXISTS: i32 = 48;
+const IMMUTABLE_FIELD: i32 = 66;
 const DUPLICATE_KEY: i32 = 11000;
 
 /// Codes of a server that is away, changing its primary, overloaded, full, or that does not let
 /// us in (yet): <https://www.mongodb.com/docs/manual/reference/error-codes/>.
-const PASSING: [i32; 40] = [
+const TRANSIENT_CODES: [i32; 40] = [
     6, 7, 11, 13, 18, 24, 43, 46, 50, 64, 89, 91, 100, 112, 133, 134, 189, 202, 225, 226, 236, 239,
     246, 251, 262, 290, 358, 365, 384, 462, 9001, 10058, 10107, 11600, 11601, 11602, 13388, 13435,
     13436, 14031,
@@ -24,7 +25,7 @@ const PASSING: [i32; 40] = [
 
 /// Why an operation on MongoDB did not succeed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum MongoError {
     /// The driver says so.
     #[error(transparent)]
     Driver(#[from] Error),
@@ -47,7 +48,7 @@ pub(super) enum Fault {
     Answer(&'static str),
 }
 
-impl Fault {
+impl MongoError {
     /// The server's code, if it gave one.
     pub(super) fn code(&self) -> Option<i32> {
         match self {
@@ -57,46 +58,38 @@ impl Fault {
         }
     }
 
-    /// The server is there and said no.
-    pub(super) fn is_answered(&self) -> bool {
-        self.code().is_some() || matches!(self, Self::Overtaken | Self::Answer(_))
-    }
-
-    /// Two clients made a document of the same `_id` at once.
+    /// Another client made a document of the same `_id` at once.
     pub(super) fn is_duplicate_key(&self) -> bool {
         self.code() == Some(DUPLICATE_KEY)
     }
 
-    /// A transaction that failed with this is worth another try from its beginning.
-    pub(super) fn is_conflict(&self) -> bool {
-        match self {
-            Self::Overtaken => true,
-            Self::Driver(error) if error.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
-                !is_away(error)
-            }
-            other => other.is_duplicate_key() || other.code() == Some(112),
-        }
+    /// A compare-and-set that found another revision, or no document any more.
+    pub(super) fn is_lost_race(&self) -> bool {
+        matches!(self.code(), Some(DUPLICATE_KEY | IMMUTABLE_FIELD))
     }
 
-    /// It is not known whether the commit happened; asking for it again is safe.
-    pub(super) fn is_unknown_commit(&self) -> bool {
-        matches!(self, Self::Driver(error)
-            if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) && !is_away(error))
+    /// The connection broke on the way: whether the operation happened is not known, and another
+    /// connection may do.
+    pub(super) fn is_broken_connection(&self) -> bool {
+        matches!(self, Self::Driver(error) if matches!(
+            *error.kind,
+            ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }
+        ))
     }
 
-    fn passes(&self) -> bool {
+    fn is_transient(&self) -> bool {
         match self {
             Self::Overtaken | Self::Silent(_) => true,
             Self::Answer(_) => false,
-            Self::Write { code, .. } => PASSING.contains(code),
-            Self::Driver(error) => passes(error),
+            Self::Write { code, .. } => TRANSIENT_CODES.contains(code),
+            Self::Driver(error) => is_transient(error),
         }
     }
 }
 
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
-        if fault.passes() { Self::unavailable(fault) } else { Self::refused(fault) }
+impl From<MongoError> for StoreError {
+    fn from(error: MongoError) -> Self {
+        if error.is_transient() { Self::unavailable(error) } else { Self::refused(error) }
     }
 }
 
@@ -109,12 +102,7 @@ fn code_of(error: &Error) -> Option<i32> {
     }
 }
 
-/// No server was found in time. That is for the caller to hear of at once, not to be tried again.
-fn is_away(error: &Error) -> bool {
-    matches!(*error.kind, ErrorKind::ServerSelection { .. })
-}
-
-fn passes(error: &Error) -> bool {
+fn is_transient(error: &Error) -> bool {
     match &*error.kind {
         ErrorKind::Io(_)
         | ErrorKind::ServerSelection { .. }
@@ -127,7 +115,7 @@ fn passes(error: &Error) -> bool {
             error.contains_label(TRANSIENT_TRANSACTION_ERROR)
                 || error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
                 || error.contains_label("RetryableWriteError")
-                || code_of(error).is_some_and(|code| PASSING.contains(&code))
+                || code_of(error).is_some_and(|code| TRANSIENT_CODES.contains(&code))
         }
     }
 }
@@ -136,8 +124,8 @@ fn passes(error: &Error) -> bool {
 mod tests {
     use super::*;
 
-    fn write(code: i32) -> Fault {
-        Fault::Write { code, message: "told by the server".into() }
+    fn write(code: i32) -> MongoError {
+        MongoError::Write { code, message: "told by the server".into() }
     }
 
     #[test]
@@ -145,9 +133,9 @@ mod tests {
         for code in [10107, 13435, 11600, 91, 189, 64, 14031] {
             assert!(StoreError::from(write(code)).is_unavailable(), "{code}");
         }
-        assert!(StoreError::from(Fault::Silent(Duration::from_secs(1))).is_unavailable());
+        assert!(StoreError::from(MongoError::Silent(Duration::from_secs(1))).is_unavailable());
         let io = Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
-        assert!(StoreError::from(Fault::from(io)).is_unavailable());
+        assert!(StoreError::from(MongoError::from(io)).is_unavailable());
     }
 
     #[test]
