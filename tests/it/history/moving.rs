@@ -43,7 +43,7 @@ async fn past(place: &Place) -> World {
         world.sample("alerts_firing", value).await;
     }
     world.set("2026-11-21T12:00:00Z");
-    world.keep().await.unwrap();
+    world.retain().await.unwrap();
     world.receive(vec![world.firing("today")]).await;
     world
 }
@@ -147,7 +147,7 @@ async fn a_file_that_is_not_whole_changes_nothing() {
     let without_end = lines[..lines.len() - 1].concat();
     let without_one = [&lines[..5], &lines[6..]].concat().concat();
     let newer = String::from_utf8(whole.clone()).unwrap();
-    let newer = newer.replacen("\"schemaVersion\":3", "\"schemaVersion\":99", 1).into_bytes();
+    let newer = newer.replacen("\"schemaVersion\":4", "\"schemaVersion\":99", 1).into_bytes();
     let broken = [&whole[..whole.len() / 2], b"?", &whole[whole.len() / 2..]].concat();
     let mut telling = whole.clone();
     telling.extend_from_slice(lines[2]);
