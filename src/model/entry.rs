@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::time::{Time, epoch_ms};
+use super::{
+    severity::Severity,
+    time::{Time, epoch_ms},
+};
 
 /// What kind of knowledge an entry is.
 #[derive(
@@ -60,62 +63,6 @@ impl Category {
     /// The category of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.as_str() == name)
-    }
-}
-
-/// How bad it is; ordered, `Low` first.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to know.
-    Low,
-    /// A warning.
-    Medium,
-    /// An error, or a page.
-    High,
-    /// Users suffer.
-    Critical,
-}
-
-impl Severity {
-    /// All severities, lowest first.
-    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
-
-    /// The name in JSON and in the stores.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-
-    /// The severity of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|severity| severity.as_str() == name)
-    }
-
-    /// What an alert's `severity` label means for the entry learned from it.
-    pub fn of_alert(label: &str) -> Self {
-        match label.to_ascii_lowercase().as_str() {
-            "critical" => Self::Critical,
-            "error" | "high" | "page" => Self::High,
-            "warning" => Self::Medium,
-            _ => Self::Low,
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod entry;
 mod learning;
 mod lenient;
 mod sample;
+mod severity;
 mod time;
 
 pub use alert::{Alert, AlertKey, AlertState, Outcome, ReceivedAlert, Recorded, Status};
@@ -17,8 +18,9 @@ pub use collection::Collection;
 pub use consolidation::{
     Consolidation, DayAlerts, DayMetrics, MetricDay, TopIssue, consolidation_from_json,
 };
-pub use entry::{Category, Entry, Provenance, Severity, SourceType};
+pub use entry::{Category, Entry, Provenance, SourceType};
 pub use learning::{EntryChange, Learning};
 pub use lenient::entry_from_json;
 pub use sample::Sample;
+pub use severity::{Severity, SeverityWords, severity_key};
 pub use time::{Time, epoch_ms, epoch_ms_opt};
