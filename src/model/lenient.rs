@@ -142,7 +142,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(entry.category, Category::Troubleshooting);
-        assert_eq!(entry.severity, Severity::Low);
+        assert_eq!(entry.severity, Severity::High);
         assert_eq!(entry.first_seen, Time::parse("2026-02-01T10:00:00Z").unwrap());
         assert_eq!(entry.last_updated, Time::parse("2026-02-03T10:00:00.500Z").unwrap());
         assert_eq!((entry.occurrences, entry.success_rate), (7, Some(0.5)));
