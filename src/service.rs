@@ -132,6 +132,7 @@ impl Service {
         );
         let app = App::new(AppParts {
             intake,
+            severity_words: settings.severity_words.clone(),
             base,
             totals,
             store,

@@ -15,7 +15,7 @@ use crate::{
     config::CorsSettings,
     history::Totals,
     knowledge::Base,
-    model::Clock,
+    model::{Clock, SeverityWords},
     security::{AuditLog, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
     store::{Store, observed::StoreHealth},
@@ -30,6 +30,8 @@ pub struct App(Arc<AppParts>);
 pub struct AppParts {
     /// Takes alerts in.
     pub intake: Intake,
+    /// What the severities of alerts mean.
+    pub severity_words: SeverityWords,
     /// Knows and answers.
     pub base: Arc<Base>,
     /// Counts over the history.

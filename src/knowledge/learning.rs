@@ -5,8 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    AlertState, Category, Entry, Learning, Provenance, ReceivedAlert, Recorded, Severity,
-    SourceType, Status,
+    AlertState, Category, Entry, Learning, Provenance, ReceivedAlert, Recorded, SourceType, Status,
 };
 
 /// Labels whose values say what a pattern is about and of which there are few; a label such as
@@ -31,7 +30,7 @@ pub fn learn_from_alerts(group: &[ReceivedAlert], outcomes: &[Recorded]) -> Vec<
         if recorded.before == Some(recorded.after) {
             continue;
         }
-        let cause = alert.labels.get("cause").map_or("", String::as_str);
+        let cause = alert.cause.as_deref().unwrap_or_default();
         let learning = learnings
             .entry((alert.name.as_str(), cause))
             .or_insert_with(|| Learning::none(Arc::new(pattern(alert, cause))));
@@ -54,7 +53,7 @@ fn count(learning: &mut Learning, alert: &ReceivedAlert, recorded: &Recorded) {
     learning.resolutions += step(resolved);
     learning.firing += step(firing);
     learning.resolve_ms += step(duration);
-    learning.severity = learning.severity.max(Severity::of_alert(&alert.severity));
+    learning.severity = learning.severity.max(alert.entry_severity);
     learning.seen = learning.seen.max(alert.received_at);
 }
 
@@ -69,7 +68,6 @@ fn pattern(alert: &ReceivedAlert, cause: &str) -> Entry {
         let found = names.iter().find_map(|name| alert.annotations.get(*name));
         found.filter(|text| !text.trim().is_empty()).cloned()
     };
-    let severity = Severity::of_alert(&alert.severity);
     let evidence_date = alert.received_at.to_string().get(..10).map(str::to_owned);
     Entry {
         description: annotation(&["description", "summary", "message"]).unwrap_or_default(),
@@ -84,7 +82,7 @@ fn pattern(alert: &ReceivedAlert, cause: &str) -> Entry {
             evidence_date,
         },
         firing: Some(0),
-        ..Entry::new(id, title, Category::AlertPattern, severity, alert.received_at)
+        ..Entry::new(id, title, Category::AlertPattern, alert.entry_severity, alert.received_at)
     }
 }
 
@@ -105,7 +103,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{model::Time, store::recording::fold};
+    use crate::{
+        model::{Severity, Time},
+        store::recording::fold,
+    };
 
     fn alert(n: u8, status: Status, at: i64) -> ReceivedAlert {
         ReceivedAlert {
@@ -114,7 +115,9 @@ mod tests {
             ends_at: Some(Time::from_millis(at)).filter(|_| status == Status::Resolved),
             status,
             name: "HighErrorRate".into(),
+            cause: None,
             severity: "warning".into(),
+            entry_severity: Severity::Medium,
             message: String::new(),
             labels: [("instance".to_owned(), format!("node{n}"))].into(),
             annotations: [].into(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::{Severity, Time};
 
 /// Whether the condition behind an alert still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,10 +37,15 @@ pub struct ReceivedAlert {
     pub ends_at: Option<Time>,
     /// Firing or resolved.
     pub status: Status,
-    /// The label `alertname`, or `unnamed`.
+    /// The label `alertname`, else that of the notification's group, or `unnamed`.
     pub name: String,
-    /// The label `severity` as sent, or `none`.
+    /// What, beside the name, makes alerts one pattern: the label `cause`, or for an alert of
+    /// Grafana's own about a rule the rule's name.
+    pub cause: Option<String>,
+    /// The label `severity` as sent, else `priority` or `level`, or `none`.
     pub severity: String,
+    /// What that means for the entry learned from it.
+    pub entry_severity: Severity,
     /// The sentence for a person: the summary, else the description, else the name.
     pub message: String,
     /// All labels.

@@ -8,6 +8,7 @@ mod consolidation;
 mod entry;
 mod learning;
 mod lenient;
+mod refusal;
 mod sample;
 mod severity;
 mod time;
@@ -21,6 +22,7 @@ pub use consolidation::{
 pub use entry::{Category, Entry, Provenance, SourceType};
 pub use learning::{EntryChange, Learning};
 pub use lenient::entry_from_json;
+pub use refusal::{RefusalReason, TrimmedField};
 pub use sample::Sample;
 pub use severity::{Severity, SeverityWords, severity_key};
 pub use time::{Time, epoch_ms, epoch_ms_opt};

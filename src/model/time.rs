@@ -21,6 +21,9 @@ const DAY_MS: i64 = 86_400_000;
 const MOST_DIGITS: usize = 9;
 
 impl Time {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
     /// The time `ms` milliseconds after the epoch, clamped to the years 1 to 9999.
     pub fn from_millis(ms: i64) -> Self {
         Self(ms.clamp(EARLIEST_MS, LATEST_MS))

@@ -11,6 +11,8 @@ use orchestrator::{
 };
 use serde_json::{Value, json};
 
+mod cases;
+
 use crate::harness::{Alert, Place, Running, World, on_each_store, payload};
 
 on_each_store![
@@ -213,7 +215,7 @@ async fn what_waits_is_bounded_and_stored_before_the_end() {
     let (intake, task) = Intake::new(Arc::clone(&world.base), metrics);
     let take = |n: usize| {
         let alerts = vec![world.firing(&n.to_string())];
-        intake.take(AlertBatch { alerts, truncated: 0 })
+        intake.take(AlertBatch::from(alerts))
     };
     let mut waiting: Vec<_> = (0..MOST).map(|n| Box::pin(take(n))).collect();
     let mut early = waiting.iter_mut().filter_map(|receipt| receipt.now_or_never());

@@ -23,7 +23,9 @@ pub fn firing(fingerprint: &str) -> ReceivedAlert {
         ends_at: None,
         status: Status::Firing,
         name: "DiskFull".to_owned(),
+        cause: None,
         severity: "warning".to_owned(),
+        entry_severity: Severity::Medium,
         message: "the disk of db-1 is full".to_owned(),
         labels: BTreeMap::from([
             ("alertname".to_owned(), "DiskFull".to_owned()),
