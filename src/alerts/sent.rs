@@ -169,6 +169,6 @@ fn given_fingerprint(field: Field<String>, faults: &mut Faults) -> Option<String
 }
 
 fn cause(name: &str, labels: &Labels) -> Option<String> {
-    let of_rule = || labels.given("rulename").filter(|_| ABOUT_A_RULE.contains(&name));
+    let of_rule = || ABOUT_A_RULE.contains(&name).then(|| labels.given("rulename")).flatten();
     labels.given("cause").or_else(of_rule).map(str::to_owned)
 }

@@ -48,10 +48,14 @@ impl Time {
     /// case. What is finer than a millisecond is cut, a leap second is the second before it, and
     /// what is before year 1 or after the end of 9999 in UTC is clamped. `None` if it is no time.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = with_at_most_nanoseconds(text.trim());
+        let text = text.trim();
+        if let Ok(timestamp) = text.parse::<Timestamp>() {
+            return Some(timestamp.into());
+        }
+        let text = with_at_most_nanoseconds(text);
         let pieces = Pieces::parse(text.as_ref()).ok()?;
         let (time, offset) = (pieces.time()?, pieces.to_numeric_offset()?);
-        // Not by way of a timestamp: the last day of 9999 would be out of its range.
+        // The last day of 9999, say, is out of a timestamp's range.
         let local = pieces.date().to_datetime(time).duration_since(civil::date(1970, 1, 1).into());
         let local_ms = i64::try_from(local.as_nanos().div_euclid(1_000_000)).ok()?;
         Some(Self::from_millis(local_ms - i64::from(offset.seconds()) * 1_000))
@@ -82,7 +86,9 @@ fn with_at_most_nanoseconds(text: &str) -> Cow<'_, str> {
 
 impl From<Timestamp> for Time {
     fn from(timestamp: Timestamp) -> Self {
-        Self::from_millis(timestamp.as_millisecond())
+        // Before 1970 a millisecond is cut off towards the past, as after it.
+        let cut = timestamp.subsec_nanosecond() % 1_000_000 < 0;
+        Self::from_millis(timestamp.as_millisecond() - i64::from(cut))
     }
 }
 
