@@ -244,7 +244,7 @@ async fn a_storm_of_a_thousand_alerts_arrives_whole() {
     let stored = stored.await;
     let pods: BTreeSet<_> = stored.iter().map(|alert| alert["labels"]["pod"].as_str()).collect();
     assert_eq!((stored.len(), pods.len()), (1000, 1000));
-    let size: usize = stored.iter().map(|alert| sent_size(alert)).sum();
+    let size: usize = stored.iter().map(sent_size).sum();
     assert!(size > 1_300_000, "they came as {size} bytes");
     let answered = r#"http_requests_total{method="POST",route="/webhook/alerts",status="200"}"#;
     assert_eq!(service.sample(answered).await, 1.0, "in one notification");
