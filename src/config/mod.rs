@@ -14,6 +14,7 @@ mod reader;
 mod redis;
 mod retention;
 mod server;
+mod severity;
 mod sources;
 mod store;
 mod strength;
@@ -48,6 +49,7 @@ pub use self::{
     variables::{VARIABLES, Variable},
     webhook::WebhookSettings,
 };
+use crate::model::SeverityWords;
 
 /// Everything that can be set.
 #[derive(Clone, Debug)]
@@ -78,6 +80,8 @@ pub struct Settings {
     pub max_patterns: usize,
     /// `KNOWLEDGE_MAX_QUESTIONS`: open questions kept.
     pub max_questions: usize,
+    /// `SEVERITY_MAP`, over the usual words.
+    pub severity_words: SeverityWords,
     /// `AUDIT_LOG_PATH`.
     pub audit_log_path: PathBuf,
     /// What is logged and how.
@@ -136,6 +140,7 @@ impl Settings {
         let sample_interval = server::seconds(reader, "SAMPLE_INTERVAL_SECONDS", 86_400);
         let max_patterns = reader.number("KNOWLEDGE_MAX_PATTERNS", 100..=10_000_000);
         let max_questions = reader.number("KNOWLEDGE_MAX_QUESTIONS", 1..=1_000_000);
+        let severity_words = severity::read(reader);
         let audit_log_path = reader.value("AUDIT_LOG_PATH", "the path of a file", |text| {
             (!text.ends_with("/")).then(|| PathBuf::from(text))
         });
@@ -159,6 +164,7 @@ impl Settings {
             sample_interval: sample_interval?,
             max_patterns: max_patterns?,
             max_questions: max_questions?,
+            severity_words,
             audit_log_path: reader.directory.join(audit_log_path?),
             log: log?,
             directory: reader.directory.to_owned(),

@@ -77,6 +77,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("SAMPLE_INTERVAL_SECONDS", "60", "how often the service's own metrics are kept"),
     plain("KNOWLEDGE_MAX_PATTERNS", "20000", "patterns learned from alerts that are kept"),
     plain("KNOWLEDGE_MAX_QUESTIONS", "10000", "open questions kept"),
+    plain("SEVERITY_MAP", "", "`word=severity,…`: what severities of alerts and runbooks mean, over the usual words; such as `5=critical,4=high`"),
     plain("AUDIT_LOG_PATH", "logs/security.jsonl", "the audit log"),
     alias(plain("LOG_LEVEL", "info", "error, warn, info, debug, trace, off, or directives such as `info,orchestrator=debug`"), &["RUST_LOG"]),
     plain("LOG_FORMAT", "", "`pretty` or `json`; where not set: pretty on a terminal, else json"),

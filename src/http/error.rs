@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Problems that one answer lists at most.
-const MAX_PROBLEMS: usize = 20;
+pub(super) const MAX_PROBLEMS: usize = 20;
 /// Seconds after which a client may try an unavailable service again.
 const RETRY_AFTER_SECONDS: u64 = 5;
 

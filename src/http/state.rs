@@ -14,7 +14,7 @@ use crate::{
     config::CorsSettings,
     history::Totals,
     knowledge::Base,
-    model::Clock,
+    model::{Clock, SeverityWords},
     security::{AuditLog, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
     store::{Store, observed::StoreHealth},
@@ -27,6 +27,8 @@ pub struct App(Arc<AppParts>);
 
 /// The parts, put together by the composition root.
 pub struct AppParts {
+    /// What severity words mean.
+    pub severity_words: SeverityWords,
     /// Knows, answers, and takes every change.
     pub base: Base,
     /// Counts over the history.

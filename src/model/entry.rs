@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     figures::{Figures, SummedUp},
+    severity::Severity,
     time::{Time, epoch_ms, epoch_ms_opt},
 };
 
@@ -69,62 +70,6 @@ impl Category {
     /// The category of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.as_str() == name)
-    }
-}
-
-/// How bad it is; ordered, `Low` first.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to know.
-    Low,
-    /// A warning.
-    Medium,
-    /// An error, or a page.
-    High,
-    /// Users suffer.
-    Critical,
-}
-
-impl Severity {
-    /// All severities, lowest first.
-    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
-
-    /// The name in JSON and in the stores.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-
-    /// The severity of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|severity| severity.as_str() == name)
-    }
-
-    /// What an alert's `severity` label means for the entry learned from it.
-    pub fn of_alert(label: &str) -> Self {
-        match label.to_ascii_lowercase().as_str() {
-            "critical" => Self::Critical,
-            "error" | "high" | "page" => Self::High,
-            "warning" => Self::Medium,
-            _ => Self::Low,
-        }
     }
 }
 
@@ -191,7 +136,17 @@ impl SourceType {
 
 /// A field of an entry's text that alerts refresh, unless a person has edited it.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(rename_all = "camelCase")]
 pub enum TextField {
@@ -416,8 +371,8 @@ impl Entry {
     /// An entry of the old orchestrator keeps the rates that it came with until it has instances.
     fn has_rates(&self) -> bool {
         let (deleted, stored) = (self.summed_up.tally, self.figures.tally);
-        let stated = self.summed_up.stated_success_rate.is_some()
-            || self.summed_up.stated_mean_ms.is_some();
+        let stated =
+            self.summed_up.stated_success_rate.is_some() || self.summed_up.stated_mean_ms.is_some();
         self.category == Category::AlertPattern
             && (deleted.resolved > 0 || stored.occurrences > 0 || !stated)
     }

@@ -10,13 +10,14 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, Result, TextEncoder, core::Collector,
 };
+use strum::VariantArray;
 
 use super::{
     labels::{SEVERITIES, method_label, severity_label},
     route::RouteMetrics,
 };
 use crate::{
-    model::{Category, Collection, Outcome, Status},
+    model::{Category, Collection, Outcome, RefusalReason, Status, TrimmedField},
     security::{AuditCounters, BearerError, Event, KeyRefusal, SignatureRefusal},
 };
 
@@ -42,6 +43,8 @@ pub struct Metrics {
     pub alerts_received_total: IntCounterVec,
     pub alerts_stored_total: IntCounterVec,
     pub alerts_truncated_total: IntCounter,
+    pub alerts_trimmed_total: IntCounterVec,
+    pub alerts_rejected_total: IntCounterVec,
     pub webhook_auth_total: IntCounterVec,
     pub auth_failures_total: IntCounterVec,
     pub rate_limited_total: IntCounterVec,
@@ -114,6 +117,16 @@ impl Metrics {
             knowledge_patterns_limited_total: families.counter(
                 "knowledge_patterns_limited_total",
                 "Alerts that share a pattern because there are too many names or causes.",
+            )?,
+            alerts_trimmed_total: families.counters(
+                "alerts_trimmed_total",
+                "Alerts of which a field was cut, or annotations were left out.",
+                &["field"],
+            )?,
+            alerts_rejected_total: families.counters(
+                "alerts_rejected_total",
+                "Alerts that were refused, by the first thing wrong with them.",
+                &["reason"],
             )?,
             webhook_auth_total: families.counters(
                 "webhook_auth_total",
@@ -201,6 +214,12 @@ impl Metrics {
         }
         let outcomes = [Outcome::New, Outcome::Updated, Outcome::Duplicate];
         start(&self.alerts_stored_total, outcomes.map(Outcome::as_str));
+        for reason in RefusalReason::VARIANTS {
+            self.alerts_rejected_total.with_label_values(&[reason.as_str()]);
+        }
+        for field in TrimmedField::VARIANTS {
+            self.alerts_trimmed_total.with_label_values(&[field.as_str()]);
+        }
         let refusals = SignatureRefusal::ALL.map(SignatureRefusal::reason);
         for outcome in ["accepted"].into_iter().chain(refusals) {
             self.webhook_auth_total.with_label_values(&["signature", outcome]);

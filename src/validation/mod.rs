@@ -7,7 +7,10 @@ mod field;
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, MapAccess, value::MapAccessDeserializer},
+};
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 pub use field::{Accept, Field};
@@ -39,21 +42,37 @@ impl Rejection {
 }
 
 /// Reads a JSON body and judges it.
-pub fn parse<T: serde::de::DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Rejection> {
-    let value: T = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+pub fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Rejection> {
+    let value: T = read_object(body, "must be a JSON object")?;
     value.validate().map_err(|errors| Rejection::Invalid(problems(&errors)))?;
     Ok(value)
 }
 
-/// What to say of a body that serde could not read.
-fn unreadable(error: &serde_json::Error) -> Rejection {
-    if error.is_data() {
-        // Types of fields are Field's business; what is left is the whole, or a doubled field.
-        let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or_default().to_owned();
-        return Rejection::Invalid(vec![Problem { path: String::new(), message }]);
+/// Reads a JSON body that must be an object; `expected` is what is said of any other JSON.
+pub fn read_object<T: DeserializeOwned>(
+    body: &[u8],
+    expected: &'static str,
+) -> Result<T, Rejection> {
+    let of_the_whole =
+        |message: String| Rejection::Invalid(vec![Problem { path: String::new(), message }]);
+    match serde_json::from_slice(body) {
+        Ok(Field::Given(Object(value))) => Ok(value),
+        Ok(_) => Err(of_the_whole(expected.to_owned())),
+        // Types of fields are Field's business; what is left is a doubled field.
+        Err(error) if error.is_data() => {
+            let text = error.to_string();
+            Err(of_the_whole(text.split(" at line ").next().unwrap_or_default().to_owned()))
+        }
+        Err(error) => Err(Rejection::Malformed(error.to_string())),
     }
-    Rejection::Malformed(error.to_string())
+}
+
+struct Object<T>(T);
+
+impl<T: DeserializeOwned> Accept for Object<T> {
+    fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(object)).map(|value| Some(Self(value)))
+    }
 }
 
 /// A failed check, with the sentence for a person.

@@ -7,13 +7,15 @@ use serde_json::json;
 
 use crate::harness::{Alert, Place, TOKEN, keys, payload};
 
-const FAMILIES: [&str; 24] = [
+const FAMILIES: [&str; 26] = [
     "http_requests_total",
     "http_request_duration_seconds",
     "http_requests_in_flight",
     "alerts_received_total",
     "alerts_stored_total",
     "alerts_truncated_total",
+    "alerts_trimmed_total",
+    "alerts_rejected_total",
     "webhook_auth_total",
     "auth_failures_total",
     "rate_limited_total",
