@@ -166,8 +166,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::model::{
-        Author, Category, EntryText, Note, Provenance, Severity, SourceType, SummedUp, Tally,
-        TextField, TextSource, Time,
+        AlertPattern, Author, Category, EntryText, Note, Provenance, Severity, SourceType, SummedUp, Tally,
+        TextField, TextSource, Time, pattern_of,
     };
 
     fn read_back(entry: &Entry) -> Entry {
@@ -175,6 +175,12 @@ mod tests {
         assert_eq!(read.len(), 1, "{}", markdown(entry));
         assert_eq!(read[0].warnings, Vec::<String>::new());
         read[0].entry.clone()
+    }
+
+    fn pattern(entry: &Entry) -> Option<Arc<AlertPattern>> {
+        let cause = entry.root_cause.as_deref().unwrap_or_default();
+        (entry.category == Category::AlertPattern)
+            .then(|| pattern_of(&entry.id, &entry.title, cause, &entry.tags).into())
     }
 
     fn plain() -> Entry {
@@ -186,7 +192,8 @@ mod tests {
             tags: vec!["DiskFull".to_owned(), "disk".to_owned()],
             ..EntryText::new("DiskFull", Category::AlertPattern, Severity::High)
         };
-        Entry::new("kb-1".to_owned(), text, Time::from_millis(1_700_000_000_123))
+        let entry = Entry::new("kb-1".to_owned(), text, Time::from_millis(1_700_000_000_123));
+        Entry { pattern: pattern(&entry), ..entry }
     }
 
     #[test]
@@ -250,14 +257,17 @@ mod tests {
             let tally = Tally {
                 occurrences: numbers[2], resolved: numbers[3], superseded: 0, resolve_ms: numbers[4],
             };
+            let id = format!("kb-{}", texts[0]);
+            let entry = Entry::new(id, text, Time::from_millis(numbers[0]));
             Entry {
                 provenance: Arc::new(provenance),
+                pattern: pattern(&entry),
                 version: 1 + numbers[0].unsigned_abs() % 9,
                 written: Time::from_millis(numbers[1]),
                 notes: Arc::new(some.then_some(note).into_iter().collect()),
                 helped: numbers[0].unsigned_abs() % 7,
                 summed_up: SummedUp { tally, stated_success_rate: rate, ..SummedUp::default() },
-                ..Entry::new(format!("kb-{}", texts[0]), text, Time::from_millis(numbers[0]))
+                ..entry
             }
         }
     }

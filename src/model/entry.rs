@@ -278,7 +278,8 @@ pub struct AlertPattern {
 }
 
 /// The text of an entry: what people and annotations write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EntryText {
     /// One line.
     pub title: String,
@@ -287,22 +288,31 @@ pub struct EntryText {
     /// The highest seen.
     pub severity: Severity,
     /// What it means.
+    #[serde(default)]
     pub description: String,
     /// Why it happens.
+    #[serde(default)]
     pub root_cause: Option<String>,
     /// What helps; empty if not known.
+    #[serde(default)]
     pub solution: String,
     /// What must be so before the steps.
+    #[serde(default)]
     pub prerequisites: Vec<String>,
     /// What to do, in order.
+    #[serde(default)]
     pub steps: Vec<String>,
     /// How it looks when it has helped.
+    #[serde(default)]
     pub expected_outcome: String,
     /// Words to find it by.
+    #[serde(default)]
     pub tags: Vec<String>,
     /// Ids of entries that belong to it.
+    #[serde(default)]
     pub related_entries: Vec<String>,
     /// The runbook that the alert names; of http or https.
+    #[serde(default)]
     pub runbook_url: Option<String>,
 }
 

@@ -8,13 +8,15 @@ use std::{
 use super::*;
 
 /// Section 4 of the contract: each family's type and labels.
-const CONTRACT: [(&str, &str, &[&str]); 23] = [
+const CONTRACT: [(&str, &str, &[&str]); 25] = [
     ("http_requests_total", "counter", &["route", "method", "status"]),
     ("http_request_duration_seconds", "histogram", &["route", "method"]),
     ("http_requests_in_flight", "gauge", &[]),
     ("alerts_received_total", "counter", &["severity", "status"]),
     ("alerts_stored_total", "counter", &["outcome"]),
+    ("alerts_superseded_total", "counter", &[]),
     ("alerts_truncated_total", "counter", &[]),
+    ("knowledge_patterns_limited_total", "counter", &[]),
     ("webhook_auth_total", "counter", &["method", "outcome"]),
     ("auth_failures_total", "counter", &["reason"]),
     ("rate_limited_total", "counter", &["bucket"]),

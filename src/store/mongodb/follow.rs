@@ -90,7 +90,7 @@ pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followe
         figures.entry(id).or_default();
     }
     let mut left = store.unsettled();
-    unsettled.iter().for_each(|id| drop(left.remove(id)));
+    left.retain(|id| !unsettled.contains(id));
     drop(left);
     let nothing = entries.is_empty() && deleted.is_empty() && figures.is_empty();
     if nothing && position.0 - from.0 < IDLE_MS {
@@ -102,7 +102,7 @@ pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followe
 
 fn changed_by_others(store: &MongoStore, from: Position) -> Document {
     let since: DateTime = date(Time::from_millis(from.0.saturating_sub(OVERLAP_MS)));
-    doc! { "syncedAt": { "$gte": since }, "changedBy": { "$ne": &store.id } }
+    doc! { "syncedAt": { "$gte": since }, "changedBy": { "$ne": &*store.id } }
 }
 
 /// Entries whose instances others changed.

@@ -131,7 +131,7 @@ async fn upgrade_documents(
 
 fn entry_statement(store: &MongoStore, id: Bson, document: &Document) -> Document {
     let mut set = document.clone();
-    set.insert("changedBy", &store.id);
+    set.insert("changedBy", &*store.id);
     let unset: Document = COUNTERS.iter().map(|name| ((*name).to_owned(), "".into())).collect();
     let query = doc! { "_id": id, "summedUp": { "$exists": false } };
     let update =

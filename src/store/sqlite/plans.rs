@@ -47,7 +47,9 @@ fn scans(connection: &Connection, sql: &str) -> Vec<String> {
     let mut scans = Vec::new();
     while let Some(row) = rows.next().unwrap() {
         let step: String = row.get("detail").unwrap();
-        scans.extend(step.starts_with("SCAN").then_some(step));
+        // An index of nothing but what fires may be counted from end to end.
+        let whole = step.starts_with("SCAN") && !step.contains("INDEX alerts_open");
+        scans.extend(whole.then_some(step));
     }
     scans
 }
