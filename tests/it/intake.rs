@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt;
+use futures::{StreamExt, stream::FuturesUnordered};
 use insta::assert_json_snapshot;
 use orchestrator::{
     knowledge::{ChangeError, Receipt},
@@ -210,16 +210,18 @@ async fn what_waits_is_bounded_and_stored_before_the_end() {
     const MOST: usize = 4_096;
     let place = Place::sqlite();
     let world = World::at("2026-11-24T12:00:00Z", &place).await;
-    // Whoever keeps the file locked keeps the first group of requests from ending.
-    let file = world.place_of_file();
+    // While another holds the file, the first group of requests does not end.
+    let mut files = std::fs::read_dir(place.directory()).unwrap().map(|file| file.unwrap().path());
+    let file = files.find(|file| file.extension().is_some_and(|end| end == "db")).unwrap();
     let other = rusqlite::Connection::open(file).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let send = |n: usize| world.base.receive(vec![world.firing(&n.to_string())]);
-    let mut waiting: Vec<_> = (0..2 * MOST).map(|n| Box::pin(send(n))).collect();
-    assert!(waiting.iter_mut().all(|receipt| receipt.now_or_never().is_none()));
+    let mut answers: FuturesUnordered<_> = (0..2 * MOST).map(send).collect();
+    let early = answers.next().await.unwrap().unwrap_err();
+    assert!(matches!(early, ChangeError::Overloaded), "{early}");
     other.execute_batch("ROLLBACK").unwrap();
-    let (mut taken, mut refused) = (0, 0);
-    for answer in futures::future::join_all(waiting).await {
+    let (mut taken, mut refused) = (0, 1);
+    while let Some(answer) = answers.next().await {
         match answer {
             Ok(receipt) => {
                 assert_eq!(receipt, Receipt { new: 1, updated: 0, duplicates: 0 });
