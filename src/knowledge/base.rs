@@ -38,6 +38,8 @@ use crate::{
 
 /// After how long a summary is rendered again although nothing changed: ages grow by themselves.
 const SUMMARY_AGE_MS: i64 = 60_000;
+/// The span of recent alerts, in milliseconds.
+pub(super) const DAY_MS: i64 = 24 * 3_600_000;
 /// How often it is said that patterns are limited.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -183,7 +185,8 @@ impl Base {
     ) -> Result<(Self, BaseTasks), BaseError> {
         let loaded = store.load().await?;
         let position = loaded.position;
-        let state = State::load(loaded);
+        let mut state = State::load(loaded);
+        state.alerts.last24_hours = store.received_since(clock.now().plus_millis(-DAY_MS)).await?;
         let (requests, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             state: ArcSwap::default(),

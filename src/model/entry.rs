@@ -393,14 +393,19 @@ impl Entry {
         instances.map_or(self.written, |changed| changed.max(self.written))
     }
 
+    /// The entry for a base that has none of its instances: what they say is summed up.
+    pub fn without_instances(&self) -> Self {
+        let (mut summed_up, stored) = (self.summed_up, self.figures);
+        summed_up.tally = summed_up.tally.plus(stored.tally);
+        summed_up.last_fired = summed_up.last_fired.max(stored.last_fired);
+        summed_up.last_changed = summed_up.last_changed.max(stored.last_changed);
+        summed_up.batch = 0;
+        Self { summed_up, figures: Figures::default(), ..self.clone() }
+    }
+
     /// The validator of this version, quotes included.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.version)
-    }
-
-    /// All that the store keeps of it: equal for two that are the same but for their figures.
-    pub fn without_figures(&self) -> Self {
-        Self { figures: Figures::default(), ..self.clone() }
     }
 }
 

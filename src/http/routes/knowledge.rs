@@ -172,7 +172,8 @@ fn listed(entries: Vec<Arc<Entry>>, now: Time) -> impl Iterator<Item = String> {
     let entries = entries.into_iter().enumerate().map(|(place, entry)| {
         let comma = if place == 0 { "" } else { "," };
         // Strings and numbers always serialise.
-        let exported = ExportedEntry::from(&*entry);
+        let entry = entry.without_instances();
+        let exported = ExportedEntry::from(&entry);
         format!("{comma}{}", serde_json::to_string(&exported).unwrap_or_default())
     });
     once(opening).chain(entries).chain(once("]}".to_owned()))
