@@ -159,15 +159,21 @@ impl BaseTasks {
     /// Spawns the tasks: the writer, which ends when it is told to finish, and the index, which
     /// ends when the phase turns to draining.
     pub fn spawn(self, tasks: &mut JoinSet<&'static str>, phase: &Phase) {
-        let Self { writer, shared } = self;
-        tasks.spawn(async move {
-            writer.run().await;
-            Self::WRITER
-        });
+        let shared = Arc::clone(&self.shared);
+        self.spawn_writer(tasks);
         let phase = phase.clone();
         tasks.spawn(async move {
             indexing::run(shared, phase).await;
             Self::INDEX
+        });
+    }
+
+    /// Spawns the writer alone, for who commits to the index by hand
+    /// ([`Base::close_answered_questions`]).
+    pub fn spawn_writer(self, tasks: &mut JoinSet<&'static str>) {
+        tasks.spawn(async move {
+            self.writer.run().await;
+            Self::WRITER
         });
     }
 }
