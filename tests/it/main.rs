@@ -6,6 +6,7 @@
 mod access;
 mod answers;
 mod cli;
+mod connections;
 mod cors;
 mod crash;
 mod documents;

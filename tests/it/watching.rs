@@ -7,10 +7,12 @@ use serde_json::json;
 
 use crate::harness::{Alert, Place, TOKEN, keys, payload};
 
-const FAMILIES: [&str; 24] = [
+const FAMILIES: [&str; 26] = [
     "http_requests_total",
     "http_request_duration_seconds",
     "http_requests_in_flight",
+    "connections",
+    "connections_refused_total",
     "alerts_received_total",
     "alerts_stored_total",
     "alerts_truncated_total",

@@ -120,5 +120,5 @@ pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Respo
     let details =
         json!({ "key": caller.key.label, "format": format.as_str(), "collections": names });
     call.about.audit(&app, Event::DataExport, details);
-    Ok(export::response(taken, format, export::accepts_gzip(&call.parts.headers), permit))
+    Ok(export::response(taken, format, permit))
 }
