@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, descriptors};
 use crate::{
@@ -56,9 +56,14 @@ async fn serve(settings: &Settings) -> Result<(), ServiceError> {
     if let Err(error) = watch_signals(phase.clone()) {
         tracing::warn!(%error, "signals cannot be watched; only the process' end will stop it");
     }
+    // From now on, so that one that comes during the start does not end the process.
+    let hang_up = signal(SignalKind::hangup());
     let service = Service::start(settings, Arc::new(SystemClock), phase).await?;
-    if let Err(error) = watch_hang_up(service.audit(), service.secrets()) {
-        tracing::warn!(%error, "SIGHUP cannot be watched; files are read at the start only");
+    match hang_up {
+        Ok(hang_up) => watch_hang_up(hang_up, service.audit(), service.secrets()),
+        Err(error) => {
+            tracing::warn!(%error, "SIGHUP cannot be watched; files are read at the start only");
+        }
     }
     let address = service.address();
     let metrics = service.metrics_address().map(|address| address.to_string());
@@ -71,8 +76,7 @@ async fn serve(settings: &Settings) -> Result<(), ServiceError> {
 }
 
 /// Opens the audit log and reads secrets again, whenever SIGHUP comes.
-fn watch_hang_up(audit: Arc<AuditLog>, secrets: Arc<Secrets>) -> io::Result<()> {
-    let mut hang_up = signal(SignalKind::hangup())?;
+fn watch_hang_up(mut hang_up: Signal, audit: Arc<AuditLog>, secrets: Arc<Secrets>) {
     tokio::spawn(async move {
         while hang_up.recv().await.is_some() {
             match audit.reopen() {
@@ -87,7 +91,6 @@ fn watch_hang_up(audit: Arc<AuditLog>, secrets: Arc<Secrets>) -> io::Result<()> 
             }
         }
     });
-    Ok(())
 }
 
 /// The settings as they are now. The process' environment is that of its start; what it names,

@@ -54,7 +54,7 @@ pub use self::{
 pub struct Settings {
     /// `ORCHESTRATOR_ENV`.
     pub environment: Environment,
-    /// Listeners and what they bear.
+    /// The listeners and their limits.
     pub server: ServerSettings,
     /// Where alerts and knowledge are kept.
     pub store: StoreSettings,

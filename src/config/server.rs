@@ -1,4 +1,4 @@
-//! The listeners, and what they bear.
+//! The listeners and their limits.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -12,7 +12,7 @@ use crate::security::Certificate;
 const CERTIFICATES: &str = "TLS_CERT_FILE";
 const PRIVATE_KEY: &str = "TLS_KEY_FILE";
 
-/// Listeners and what they bear.
+/// The listeners and their limits.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
     /// `HOST`.

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{Error, server::AnswerBy};
 use crate::{
-    history::export::{ExportError, Format, Taken},
+    history::export::{ExportError, Format, OpenExport},
     model::Time,
 };
 
@@ -50,17 +50,17 @@ impl ExportPermits {
     ///
     /// # Errors
     /// 503 if all are in use.
-    pub fn take(&self) -> Result<OwnedSemaphorePermit, Error> {
+    pub fn acquire(&self) -> Result<OwnedSemaphorePermit, Error> {
         let permit = Arc::clone(&self.0).try_acquire_owned();
         permit.map_err(|_| Error::unavailable("Two exports are under way, please retry later"))
     }
 }
 
 /// The answer; the permit is given back when the last byte is sent or the client has gone.
-pub fn response(taken: Taken, format: Format, permit: OwnedSemaphorePermit) -> Response {
-    let name = file_name(taken.head.export_date, format);
+pub fn response(export: OpenExport, format: Format, permit: OwnedSemaphorePermit) -> Response {
+    let name = file_name(export.head.export_date, format);
     let (pieces, body) = mpsc::channel(PIECES_WAITING);
-    tokio::spawn(pump(taken.bytes, pieces, permit));
+    tokio::spawn(pump(export.bytes, pieces, permit));
     let body = tokio_stream::wrappers::ReceiverStream::new(body);
     let mut response = Response::new(Body::from_stream(until_end(body)));
     response.extensions_mut().insert(answer_by());
@@ -180,12 +180,12 @@ mod tests {
     #[test]
     fn a_third_export_must_wait() {
         let permits = ExportPermits::default();
-        let first = permits.take().unwrap();
-        let _second = permits.take().unwrap();
-        let refused = permits.take().unwrap_err();
+        let first = permits.acquire().unwrap();
+        let _second = permits.acquire().unwrap();
+        let refused = permits.acquire().unwrap_err();
         assert_eq!(refused.status(), axum::http::StatusCode::SERVICE_UNAVAILABLE);
         drop(first);
-        assert!(permits.take().is_ok());
+        assert!(permits.acquire().is_ok());
     }
 
     #[tokio::test]
@@ -200,10 +200,10 @@ mod tests {
     /// Starts an export without end for a client that reads this many bytes, once a second.
     async fn read_slowly(piece: usize, seconds: u32) -> (ExportPermits, mpsc::Receiver<Piece>) {
         let permits = ExportPermits::default();
-        std::mem::forget(permits.take().unwrap());
+        std::mem::forget(permits.acquire().unwrap());
         let (pieces, mut body) = mpsc::channel(PIECES_WAITING);
         let endless = stream::repeat_with(move || Ok(Bytes::from(vec![0; piece]))).boxed();
-        tokio::spawn(pump(endless, pieces, permits.take().unwrap()));
+        tokio::spawn(pump(endless, pieces, permits.acquire().unwrap()));
         for _ in 0..seconds {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let _ = body.try_recv();
@@ -215,7 +215,7 @@ mod tests {
     async fn a_client_that_is_too_slow_loses_its_permit_and_never_sees_an_end() {
         for piece in [1, LEAST_RATE as usize / 2] {
             let (permits, mut body) = read_slowly(piece, 40).await;
-            assert!(permits.take().is_ok(), "{piece} bytes a second");
+            assert!(permits.acquire().is_ok(), "{piece} bytes a second");
             let mut last = None;
             while let Some(piece) = body.recv().await {
                 last = Some(piece);
@@ -227,8 +227,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_at_the_least_rate_is_waited_for_until_the_longest_time() {
         let (permits, _body) = read_slowly(LEAST_RATE as usize, 800).await;
-        assert!(permits.take().is_err());
+        assert!(permits.acquire().is_err());
         let (permits, _body) = read_slowly(LEAST_RATE as usize, 901).await;
-        assert!(permits.take().is_ok());
+        assert!(permits.acquire().is_ok());
     }
 }

@@ -148,7 +148,7 @@ impl Secrets {
     /// The files are two, and written one after the other: what is read must be the same twice
     /// before it counts.
     pub(super) async fn follow_certificate(&self) {
-        let Some(mut seen) = self.current.lock().files.as_ref().map(|files| contents(files)) else {
+        let Some(mut seen) = self.current.lock().files.as_ref().map(contents) else {
             return self.app.phase.draining().await;
         };
         let mut settled = seen.clone();

@@ -3,6 +3,7 @@
 //! call it.
 
 mod actor;
+pub mod attackers;
 pub mod h2;
 mod payload;
 mod place;

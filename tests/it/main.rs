@@ -5,6 +5,7 @@
 
 mod access;
 mod answers;
+mod attack;
 mod cli;
 mod connections;
 mod cors;

@@ -57,6 +57,8 @@ struct State {
     /// The requests under way, by when each must be over.
     under_way: BTreeMap<u64, Instant>,
     begun: u64,
+    /// Bytes came since the last request: the next one is not of the same read.
+    fresh: bool,
     /// The last write had to wait.
     blocked: bool,
     /// The span in which what was written is counted, from the first write that had to wait.
@@ -79,6 +81,7 @@ impl Activity {
             head_since: None,
             under_way: BTreeMap::new(),
             begun: 0,
+            fresh: false,
             blocked: false,
             window: None,
         })))
@@ -92,6 +95,7 @@ impl Activity {
     /// Bytes came.
     pub fn read(&self) {
         let mut state = self.0.lock();
+        state.fresh = true;
         if state.under_way.is_empty() && state.head_since.is_none() {
             state.head_since = Some(Instant::now());
         }
@@ -124,6 +128,12 @@ impl Activity {
         (state.asked, state.http2) = (true, http2);
         state.under_way.insert(id, deadline + GRACE);
         (UnderWay { activity: self.clone(), id }, Deadline(deadline))
+    }
+
+    /// Whether the request that begins came together with the one before it. Whoever sends many at
+    /// once lets others go first between two of them.
+    pub fn is_heaped(&self) -> bool {
+        !std::mem::take(&mut self.0.lock().fresh)
     }
 
     /// No request is under way.

@@ -220,6 +220,9 @@ impl Answering {
         let (under_way, deadline) = self.activity.begin(http2);
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(deadline);
+        if self.activity.is_heaped() {
+            tokio::task::yield_now().await;
+        }
         let mut response = match self.probes_only {
             Some(reason) if !self.server.limits.probes.contains(&request.uri().path()) => {
                 self.server.metrics.refused(reason);
@@ -238,7 +241,7 @@ impl Answering {
     }
 }
 
-/// What a connection beyond the caps is told that asks for more than a probe.
+/// The answer to a connection beyond the caps that asks for more than a probe.
 fn refusal(request: &Request<Incoming>) -> Response<Body> {
     let id = RequestId::of(request.headers());
     let error = Error::unavailable("The service has too many connections");

@@ -7,11 +7,10 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A frame's type, flags, stream and content.
+/// A frame's type, flags and content.
 pub struct Frame {
     pub kind: u8,
     pub flags: u8,
-    pub stream: u32,
     pub content: Vec<u8>,
 }
 
@@ -59,8 +58,13 @@ pub fn get(stream: u32, path: &str) -> Vec<u8> {
 
 impl H2 {
     pub async fn open(address: SocketAddr, window: Option<u32>) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(&preface(window)).await.unwrap();
+        Self::on(TcpStream::connect(address).await.unwrap(), window).await
+    }
+
+    /// On a connection that is open.
+    pub async fn on(mut stream: TcpStream, window: Option<u32>) -> Self {
+        // Whoever is turned away at once notices with the next frame.
+        let _ = stream.write_all(&preface(window)).await;
         Self(stream)
     }
 
@@ -76,8 +80,7 @@ impl H2 {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let mut content = vec![0; length as usize];
         self.0.read_exact(&mut content).await.ok()?;
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        let frame_read = Frame { kind: head[3], flags: head[4], stream, content };
+        let frame_read = Frame { kind: head[3], flags: head[4], content };
         if matches!(frame_read.kind, SETTINGS | PING) && frame_read.flags & ACK == 0 {
             let content: &[u8] =
                 if frame_read.kind == PING { &frame_read.content } else { Default::default() };
