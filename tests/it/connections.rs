@@ -157,6 +157,22 @@ async fn a_body_that_comes_drop_by_drop_ends_with_its_request() {
 }
 
 #[tokio::test]
+async fn who_asks_on_after_many_refusals_has_to_connect_anew() {
+    let place = Place::sqlite();
+    let service = place.start_with(&[("RATE_LIMIT_PUBLIC", "1")]).await;
+    let mut deaf = Raw::open(service.address()).await;
+    deaf.send(OPENAPI.repeat(100)).await;
+    let answers = deaf.read_to_end().await;
+    let refused = answers.matches("HTTP/1.1 429 ").count();
+    assert!((1..50).contains(&refused), "{refused} refusals");
+    let mut deaf = H2::open(service.address(), None).await;
+    for request in 0..40 {
+        deaf.send(&h2::get(2 * request + 1, "/api/openapi.json")).await;
+    }
+    tokio::time::timeout(SOON, deaf.until_gone()).await.expect("it is given up");
+}
+
+#[tokio::test]
 async fn open_connections_are_counted_by_listener() {
     let place = Place::sqlite();
     let service = place.start().await;

@@ -22,6 +22,10 @@ use super::limits::{LEAST_BYTES, Limits};
 /// is written at the deadline itself.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Refusals with 429, one after the other, that a connection survives: who asks on regardless has
+/// to connect anew, and what it sent ahead is not looked at.
+const MOST_REFUSALS: u32 = 32;
+
 /// When a request must have been answered; handlers are given up at that moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
@@ -39,6 +43,8 @@ pub enum Broken {
     Idle,
     /// What is written is not read, or too slowly.
     Stalled,
+    /// Request after request was refused with 429.
+    Refused,
 }
 
 /// What is known of one connection.
@@ -59,6 +65,8 @@ struct State {
     begun: u64,
     /// Bytes came since the last request: the next one is not of the same read.
     fresh: bool,
+    /// Refusals with 429, one after the other.
+    refusals: u32,
     /// The last write had to wait.
     blocked: bool,
     /// The span in which what was written is counted, from the first write that had to wait.
@@ -82,6 +90,7 @@ impl Activity {
             under_way: BTreeMap::new(),
             begun: 0,
             fresh: false,
+            refusals: 0,
             blocked: false,
             window: None,
         })))
@@ -136,6 +145,14 @@ impl Activity {
         !std::mem::take(&mut self.0.lock().fresh)
     }
 
+    /// A request was answered, with 429 or not; whether there have been so many of the former that
+    /// the connection is to be closed.
+    pub fn answered(&self, refused: bool) -> bool {
+        let mut state = self.0.lock();
+        state.refusals = if refused { state.refusals + 1 } else { 0 };
+        state.refusals >= MOST_REFUSALS
+    }
+
     /// No request is under way.
     pub fn is_quiet(&self) -> bool {
         self.0.lock().under_way.is_empty()
@@ -155,6 +172,9 @@ impl State {
         }
         if !self.under_way.is_empty() {
             return None;
+        }
+        if self.refusals >= MOST_REFUSALS {
+            return Some(Broken::Refused);
         }
         // The bytes of an HTTP/2 connection may be answered pings: only requests count there.
         let head_since = match (self.asked, self.http2) {

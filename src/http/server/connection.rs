@@ -12,7 +12,7 @@ use std::{
 use axum::{
     body::Body,
     extract::ConnectInfo,
-    http::{HeaderValue, Request, Response, Version, header},
+    http::{HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -59,6 +59,8 @@ const LINGER: Duration = Duration::from_secs(2);
 const RESERVE_LIFE: Duration = Duration::from_secs(2);
 /// What the kernel may hold unsent, so that a peer's pace shows in what can be written, in bytes.
 const UNSENT: u32 = 128 * 1024;
+/// HTTP/1 only; on HTTP/2 the connection is given up.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// For a year, browsers ask by TLS only.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
@@ -146,7 +148,7 @@ impl Connection {
                 }
             }
             broken = broken(&activity, server.limits.head) => {
-                if broken != Broken::Idle {
+                if matches!(broken, Broken::Head | Broken::Stalled) {
                     server.metrics.refused("too_slow");
                 }
                 tracing::debug!(%peer, ?broken, "a connection was given up");
@@ -231,6 +233,10 @@ impl Answering {
             _ => self.server.router.clone().oneshot(request.map(Body::new)).await?,
         };
         self.welcome.store(true, Ordering::Relaxed);
+        let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        if self.activity.answered(refused) && !http2 {
+            response.headers_mut().insert(header::CONNECTION, CLOSE);
+        }
         if self.server.tls.is_some() {
             response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
         }
