@@ -33,6 +33,7 @@ const LONGEST: Duration = Duration::from_secs(2 * 10 + 3);
 /// Below this a p95 says more about the machine than about the service.
 const NOISE: Duration = Duration::from_millis(3);
 const ADMIN: &str = "attack-admin-5f1c8e0b7d2a94635f1c8e0b7d2a9463";
+const SECRET: &str = "attack-hmac-94635f1c8e0b7d2a94635f1c8e0b7d2a";
 const TOKEN: &str = "attack-token-b7d2a94635f1c8e0b7d2a94635f1c8e0";
 
 /// The service under attack; killed at the end.
@@ -55,6 +56,8 @@ impl Service {
             ("REQUEST_TIMEOUT_SECONDS", REQUEST.as_secs().to_string()),
             ("API_KEY", ADMIN.to_owned()),
             ("WEBHOOK_TOKEN", TOKEN.to_owned()),
+            // So that bodies are read, to see who signed them.
+            ("WEBHOOK_SECRET", SECRET.to_owned()),
             ("RATE_LIMIT_HEALTH", "0".to_owned()),
             // So that answers are large, and soon fill what sockets hold.
             ("RATE_LIMIT_PUBLIC", "0".to_owned()),
