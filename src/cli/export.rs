@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    history::export::{Format, gzip, take},
+    history::export::{Format, gzip, open_export},
     model::{Collection, SystemClock},
     security::{AuditContext, AuditLog, Event},
     service::open_store,
@@ -94,10 +94,11 @@ async fn write_all(
     collections: &[Collection],
 ) -> Result<(), Failure> {
     super::require_schema(store).await?;
-    let taken = take(store, &SystemClock, format, collections.to_vec()).await.map_err(failed)?;
-    let documents: u64 = taken.head.counts.iter().map(|(_, count)| count).sum();
-    let size = taken.head.database_bytes.max(1);
-    let mut bytes = if args.compressed() { gzip(taken.bytes) } else { taken.bytes };
+    let export =
+        open_export(store, &SystemClock, format, collections.to_vec()).await.map_err(failed)?;
+    let documents: u64 = export.head.counts.iter().map(|(_, count)| count).sum();
+    let size = export.head.database_bytes.max(1);
+    let mut bytes = if args.compressed() { gzip(export.bytes) } else { export.bytes };
     let mut target = Target::open(args.output.as_deref()).map_err(failed)?;
     let bar = progress::bytes(documents, size);
     while let Some(piece) = bytes.next().await {

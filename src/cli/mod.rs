@@ -4,6 +4,7 @@
 //! Exit codes are promised: 0 done, 1 failed, 64 usage, 78 configuration (those of `sysexits.h`).
 
 mod check_config;
+mod descriptors;
 mod export;
 mod healthcheck;
 mod import;
@@ -15,6 +16,7 @@ mod progress;
 mod retention;
 mod serve;
 mod sign;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -43,7 +43,7 @@ pub use self::{
     problems::Problems,
     redis::RedisSettings,
     retention::RetentionSettings,
-    server::ServerSettings,
+    server::{ServerSettings, TlsSettings},
     sources::{Env, NotUnicode, ProcessEnv},
     store::{StoreSettings, StoreTarget},
     variables::{VARIABLES, Variable},
@@ -56,7 +56,7 @@ use crate::model::SeverityWords;
 pub struct Settings {
     /// `ORCHESTRATOR_ENV`.
     pub environment: Environment,
-    /// Listeners and what they bear.
+    /// The listeners and their limits.
     pub server: ServerSettings,
     /// Where alerts and knowledge are kept.
     pub store: StoreSettings,
@@ -174,11 +174,24 @@ impl Settings {
     }
 }
 
-/// `HOST` and `PORT` alone, for who only wants to call the service.
-pub fn address(env: &dyn Env, directory: &Path) -> Result<(IpAddr, u16), Problems> {
+/// Where the service listens, for who only wants to call it.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// `HOST`.
+    pub host: IpAddr,
+    /// `PORT`.
+    pub port: u16,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+}
+
+/// `HOST`, `PORT` and whether there is TLS alone, for who only wants to call the service.
+pub fn listening(env: &dyn Env, directory: &Path) -> Result<Listening, Problems> {
     let mut reader = Reader::new(env, directory);
     let (host, port) = (server::host(&mut reader, "HOST"), server::port(&mut reader));
-    Ok(reader.finish(host.zip(port))?.0)
+    let tls = server::tls(&mut reader).is_some();
+    let listening = host.zip(port).map(|(host, port)| Listening { host, port, tls });
+    Ok(reader.finish(listening)?.0)
 }
 
 /// The secret that webhooks are signed with, for who only wants to sign: `WEBHOOK_SECRET`, else

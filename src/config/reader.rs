@@ -189,6 +189,22 @@ impl<'a> Reader<'a> {
 
     /// A secret: the variable, or the content of the file that `<name>_FILE` names.
     pub fn secret(&mut self, name: &'static str) -> Option<SecretString> {
+        self.secret_or_blank(name, Self::not_blank)
+    }
+
+    /// As [`secret`](Self::secret), for one that is there only while another is rotated: an empty
+    /// file stands for none, so that it can come and go without a restart.
+    pub fn previous_secret(&mut self, name: &'static str) -> Option<SecretString> {
+        self.secret_or_blank(name, |_, _, text| {
+            (!text.trim().is_empty()).then(|| SecretString::from(text))
+        })
+    }
+
+    fn secret_or_blank(
+        &mut self,
+        name: &'static str,
+        in_file: impl Fn(&mut Self, &str, String) -> Option<SecretString>,
+    ) -> Option<SecretString> {
         let row = variable(name)?;
         let file_name = format!("{name}_FILE");
         let (direct, file) = (self.find(row), self.lookup(&file_name));
@@ -198,7 +214,7 @@ impl<'a> Reader<'a> {
         let (secret, source) = match (direct, file) {
             (Some(found), _) => (self.not_blank(name, found.value), found.source.to_owned()),
             (None, Some(found)) => (
-                self.secret_file(&file_name, &found.value),
+                self.secret_file(&file_name, &found.value, in_file),
                 format!("{} ({file_name})", found.source),
             ),
             (None, None) => (None, DEFAULT.to_owned()),
@@ -212,14 +228,19 @@ impl<'a> Reader<'a> {
         secret
     }
 
-    fn secret_file(&mut self, name: &str, path: &str) -> Option<SecretString> {
+    fn secret_file(
+        &mut self,
+        name: &str,
+        path: &str,
+        in_file: impl Fn(&mut Self, &str, String) -> Option<SecretString>,
+    ) -> Option<SecretString> {
         let path: PathBuf = self.directory.join(path.trim());
         match read_text(&path) {
             Ok(text) => {
                 let text = text
                     .strip_suffix('\n')
                     .map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-                self.not_blank(name, text.to_owned())
+                in_file(self, name, text.to_owned())
             }
             Err(reason) => {
                 self.problem(name, format!("the file {} {reason}", path.display()));

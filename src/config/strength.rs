@@ -60,6 +60,7 @@ fn named<'a>(api_keys: &'a [ApiKeySettings], webhook: &'a WebhookSettings) -> Ve
         ("WEBHOOK_SECRET", &webhook.secret, false),
         ("WEBHOOK_SECRET_PREVIOUS", &webhook.previous_secret, false),
         ("WEBHOOK_TOKEN", &webhook.token, true),
+        ("WEBHOOK_TOKEN_PREVIOUS", &webhook.previous_token, true),
     ];
     let webhook = webhook.into_iter().filter_map(|(name, secret, in_header)| {
         let secret = secret.as_ref()?.expose_secret();

@@ -11,6 +11,7 @@ use axum::{
     http::request::Parts,
 };
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{Error, guard::request_id::RequestId, state::App};
 use crate::{
@@ -46,6 +47,8 @@ pub struct About {
     pub request_id: RequestId,
     /// The client's address.
     pub client: IpAddr,
+    /// When it must have been answered.
+    pub deadline: Instant,
     /// The metrics of its route.
     pub metrics: Arc<RouteMetrics>,
 }

@@ -57,7 +57,7 @@ pub struct AppParts {
     pub cors: CorsSettings,
     /// Largest body in bytes.
     pub body_limit: usize,
-    /// How long a body may take to arrive, and a handler to answer.
+    /// How long a whole request may take.
     pub request_timeout: Duration,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
@@ -69,6 +69,8 @@ pub struct AppParts {
     pub metrics_address: Option<SocketAddr>,
     /// Where this listens.
     pub address: SocketAddr,
+    /// `https` where both listeners speak TLS, else `http`.
+    pub scheme: &'static str,
     /// The last probe of `/api/persistence/health`.
     pub probe: super::routes::persistence::ProbeCache,
     /// The right to export, for few at a time.

@@ -27,6 +27,8 @@ pub enum Event {
     RetentionRun,
     /// The schema was changed.
     MigrationApplied,
+    /// Secrets and certificates were read again, or kept because what was read is wrong.
+    SecretsReloaded,
     /// The service began.
     Startup,
     /// The service ended.
@@ -35,7 +37,7 @@ pub enum Event {
 
 impl Event {
     /// All events.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AuthFailure,
         Self::WebhookAuthFailure,
         Self::RoleDenied,
@@ -48,6 +50,7 @@ impl Event {
         Self::KnowledgeChanged,
         Self::RetentionRun,
         Self::MigrationApplied,
+        Self::SecretsReloaded,
         Self::Startup,
         Self::Shutdown,
     ];
@@ -67,6 +70,7 @@ impl Event {
             Self::KnowledgeChanged => "knowledge_changed",
             Self::RetentionRun => "retention_run",
             Self::MigrationApplied => "migration_applied",
+            Self::SecretsReloaded => "secrets_reloaded",
             Self::Startup => "startup",
             Self::Shutdown => "shutdown",
         }

@@ -14,6 +14,7 @@ use strum::VariantArray;
 
 use super::{
     labels::{SEVERITIES, method_label, severity_label},
+    listener::ListenerMetrics,
     route::RouteMetrics,
 };
 use crate::{
@@ -32,6 +33,10 @@ const STORE_BUCKETS: [f64; 15] =
 const RATE_LIMIT_BUCKETS: [&str; 6] =
     ["webhook", "api", "export", "public", "health", "auth_failure"];
 
+/// `connections_refused_total{reason}`: the reasons of `http::server`.
+const REFUSALS: [&str; 5] =
+    ["max_connections", "max_connections_per_client", "accept_failed", "tls_handshake", "too_slow"];
+
 /// All metrics. A field has the name of its metric.
 #[derive(Debug)]
 #[allow(missing_docs)] // The help text of each says what it is.
@@ -40,6 +45,8 @@ pub struct Metrics {
     pub http_requests_total: IntCounterVec,
     pub http_request_duration_seconds: HistogramVec,
     pub http_requests_in_flight: IntGauge,
+    pub connections: IntGaugeVec,
+    pub connections_refused_total: IntCounterVec,
     pub alerts_received_total: IntCounterVec,
     pub alerts_stored_total: IntCounterVec,
     pub alerts_truncated_total: IntCounter,
@@ -96,6 +103,12 @@ impl Metrics {
             )?,
             http_requests_in_flight: families
                 .gauge("http_requests_in_flight", "Requests under way.")?,
+            connections: families.gauges("connections", "Open connections.", &["listener"])?,
+            connections_refused_total: families.counters(
+                "connections_refused_total",
+                "Connections that were not let in, or given up because their peer was too slow.",
+                &["reason"],
+            )?,
             alerts_received_total: families.counters(
                 "alerts_received_total",
                 "Alerts of accepted webhooks, repeats included.",
@@ -230,6 +243,10 @@ impl Metrics {
         }
         start(&self.auth_failures_total, BearerError::REASONS);
         start(&self.auth_failures_total, KeyRefusal::REASONS);
+        start(&self.connections_refused_total, REFUSALS);
+        for listener in ["main", "metrics"] {
+            self.connections.with_label_values(&[listener]);
+        }
         start(&self.rate_limited_total, RATE_LIMIT_BUCKETS);
         start(&self.knowledge_queries_total, ["answered", "gap"]);
         let kept_for_a_time = [Collection::Alerts, Collection::Metrics];
@@ -255,6 +272,12 @@ impl Metrics {
             self.http_requests_in_flight.clone(),
             self.validation_failures_total.with_label_values(&[route]),
         ))
+    }
+
+    /// The metrics of one listener, by its name.
+    pub fn listener(&self, name: &str) -> ListenerMetrics {
+        let open = self.connections.with_label_values(&[name]);
+        ListenerMetrics::new(open, self.connections_refused_total.clone())
     }
 
     /// The metrics of one operation of the store.

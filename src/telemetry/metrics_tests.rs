@@ -8,10 +8,12 @@ use std::{
 use super::*;
 
 /// Section 4 of the contract: each family's type and labels.
-const CONTRACT: [(&str, &str, &[&str]); 27] = [
+const CONTRACT: [(&str, &str, &[&str]); 29] = [
     ("http_requests_total", "counter", &["route", "method", "status"]),
     ("http_request_duration_seconds", "histogram", &["route", "method"]),
     ("http_requests_in_flight", "gauge", &[]),
+    ("connections", "gauge", &["listener"]),
+    ("connections_refused_total", "counter", &["reason"]),
     ("alerts_received_total", "counter", &["severity", "status"]),
     ("alerts_stored_total", "counter", &["outcome"]),
     ("alerts_superseded_total", "counter", &[]),

@@ -36,7 +36,7 @@ fn read(name: &str) -> String {
 
 /// Whether a program is there. Where the test script runs, what is missing is a failure.
 #[allow(clippy::disallowed_methods)]
-fn is_there(program: &str) -> bool {
+pub fn is_there(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
     let required = std::env::var_os("TEST_REQUIRE_SERVICES").is_some();

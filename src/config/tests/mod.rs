@@ -213,6 +213,6 @@ fn the_address_is_read_even_where_other_settings_are_wrong() {
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into();
     let directory = tempfile::tempdir().unwrap();
-    let (host, port) = address(&env, directory.path()).unwrap();
-    assert_eq!((host.to_string().as_str(), port), ("127.0.0.1", 8080));
+    let Listening { host, port, tls } = listening(&env, directory.path()).unwrap();
+    assert_eq!((host.to_string().as_str(), port, tls), ("127.0.0.1", 8080, false));
 }

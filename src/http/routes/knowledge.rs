@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     http::{
-        Error,
+        Error, export,
         extract::{Admin, Call, Caller, Operator},
         guard::body,
         json, json_response,
@@ -159,6 +159,7 @@ pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Respo
 fn streamed(kind: &'static str, pieces: impl Iterator<Item = String> + Send + 'static) -> Response {
     let pieces = stream::iter(pieces.map(Ok::<_, Infallible>));
     let mut response = Response::new(Body::from_stream(pieces));
+    response.extensions_mut().insert(export::answer_by());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
