@@ -3,6 +3,7 @@
 //!
 //! The caller owns the sockets' addresses and the signal to stop; nothing here is global.
 
+mod lock;
 mod opening;
 mod tasks;
 
@@ -29,7 +30,10 @@ use crate::{
 };
 
 pub use self::opening::{Workbench, open_store};
-use self::opening::{bring_up_to_date, open_audit_log};
+use self::{
+    lock::ServiceLock,
+    opening::{bring_up_to_date, open_audit_log},
+};
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,14 @@ pub enum ServiceError {
     Audit {
         /// Where it was to be.
         path: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// Another service has the SQLite file.
+    #[error("the lock {path} cannot be taken: {cause}", path = path.display())]
+    Lock {
+        /// The lock's file.
+        path: std::path::PathBuf,
         /// Why not.
         cause: io::Error,
     },
@@ -81,6 +93,7 @@ pub struct Service {
     app: App,
     tasks: JoinSet<&'static str>,
     shutdown_timeout: Duration,
+    _lock: Option<ServiceLock>,
 }
 
 impl Service {
@@ -101,6 +114,8 @@ impl Service {
             opened = open_store(settings) => opened?,
             () = phase.draining() => return Err(ServiceError::Interrupted),
         };
+        let lock = ServiceLock::take(&settings.store.target)
+            .map_err(|(path, cause)| ServiceError::Lock { path, cause })?;
         let observed = ObservedStore::new(opened, Arc::clone(&metrics));
         let store_health = observed.health();
         let store: Arc<dyn Store> = Arc::new(observed);
@@ -141,6 +156,7 @@ impl Service {
             verifier: Verifier::new(&settings.webhook),
             webhook_token: WebhookToken::new(&settings.webhook),
             audit,
+            audit_reads: settings.audit_reads,
             metrics: Arc::clone(&metrics),
             limits: Limits::new(&settings.limits),
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -157,8 +173,12 @@ impl Service {
         });
         warn_of_expiring_keys(&app);
 
-        let mut service =
-            Self { app, tasks: JoinSet::new(), shutdown_timeout: settings.server.shutdown_timeout };
+        let mut service = Self {
+            app,
+            tasks: JoinSet::new(),
+            shutdown_timeout: settings.server.shutdown_timeout,
+            _lock: lock,
+        };
         service.spawn_tasks(intake_task);
         service.spawn_history(settings);
         service.listen(listener, metrics_listener, settings.server.max_connections);

@@ -16,7 +16,7 @@ mod retention;
 mod serve;
 mod sign;
 
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -102,9 +102,14 @@ pub fn main() -> ExitCode {
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(answer) => {
-            // `--help` and `--version` come this way too. A closed output is no concern.
-            let _ = answer.print();
-            return if answer.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            // `--help` and `--version` come this way too.
+            let printed = answer.print();
+            return match printed {
+                _ if answer.use_stderr() => ExitCode::from(USAGE),
+                // Whoever reads may stop reading at any time (`| head`).
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                _ => ExitCode::SUCCESS,
+            };
         }
     };
     match run(command_line.command.unwrap_or_default()) {

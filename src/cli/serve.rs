@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn run() -> Result<(), Failure> {
     let mut settings = Settings::from_process()?;
     let credentials = settings.ensure_credentials()?;
-    logging::init(&settings.log).map_err(failed)?;
+    logging::init_service(&settings.log).map_err(failed)?;
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     tell_of(&credentials);
     runtime().map_err(failed)?.block_on(serve(&settings)).map_err(|error| {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::{
     alerts::intake::IntakeError,
     knowledge::BaseError,
-    security::Role,
+    security::{NotAudited, Role},
     store::StoreError,
     validation::{Problem, Rejection},
 };
@@ -27,6 +27,8 @@ const RETRY_AFTER_SECONDS: u64 = 5;
 /// Why a request was not done.
 #[derive(Debug)]
 pub enum Error {
+    /// 400: the request is not one that HTTP allows, or that this route can read.
+    BadRequest(Cow<'static, str>),
     /// 400: the body is no JSON.
     Malformed(String),
     /// 400: the input has these problems.
@@ -90,7 +92,9 @@ impl Error {
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::Invalid(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Malformed(_) | Self::Invalid(_) | Self::BodyBroken(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -106,6 +110,7 @@ impl Error {
     /// The sentence for the client.
     fn message(&self) -> Cow<'_, str> {
         match self {
+            Self::BadRequest(what) => Cow::Borrowed(what),
             Self::Malformed(place) => format!("Malformed JSON: {place}").into(),
             Self::Invalid(_) => "Validation failed".into(),
             Self::Unauthorized(why) => format!("Unauthorized: {why}").into(),
@@ -196,6 +201,13 @@ impl From<Arc<StoreError>> for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Arc::new(error).into()
+    }
+}
+
+impl From<NotAudited> for Error {
+    fn from(error: NotAudited) -> Self {
+        let cause = Some(Arc::new(error) as _);
+        Self::Unavailable { message: "The audit log cannot be written", cause }
     }
 }
 

@@ -14,7 +14,7 @@ pub mod signature;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    audit::{AuditContext, AuditCounters, AuditLog},
+    audit::{AuditContext, AuditCounters, AuditLog, NotAudited},
     bearer::{BearerError, WebhookToken},
     event::Event,
     keys::{Key, KeyRefusal, KeyRing},

@@ -5,6 +5,7 @@
 
 mod access;
 mod answers;
+mod auditing;
 mod cli;
 mod cors;
 mod crash;
