@@ -7,7 +7,7 @@
 #   dist/LICENSE-APACHE, LICENSE-MIT
 #   dist/SHA256SUMS              of all of these
 #
-# The same commit and the same Rust give the same bill; Cargo.lock names every version.
+# The same commit gives the same bill; Cargo.lock names every version.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +25,10 @@ die() { printf 'ops/release.sh: %s\n' "$*" >&2; exit 1; }
 cargo cyclonedx --version >/dev/null 2>&1 \
   || cargo install --locked --root "$tools" cargo-cyclonedx@0.5.9
 
+# The time in the bill is the commit's.
+SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)"
+export SOURCE_DATE_EPOCH
+
 cargo build --release --locked --bin orchestrator
 
 rm -rf "$dist"
@@ -32,12 +36,11 @@ mkdir "$dist"
 install -m 0755 "$target/release/orchestrator" "$dist/orchestrator"
 install -m 0644 LICENSE-APACHE LICENSE-MIT "$dist/"
 
-# The tool writes beside Cargo.toml, and names no other place.
-trap 'rm -f "$PWD/$bom"' EXIT
-cargo cyclonedx --format json --spec-version 1.5 --describe crate --no-build-deps \
-  --override-filename "${bom%.json}"
-mv "$bom" "$dist/$bom"
-trap - EXIT
+# The tool writes beside Cargo.toml, and into the bill where that was.
+readonly made=orchestrator_bin.cdx.json
+trap 'rm -f "$PWD/$made"' EXIT
+cargo cyclonedx --format json --spec-version 1.5 --describe binaries --no-build-deps
+sed "s|path+file://$PWD|path+file:///orchestrator|g" "$made" >"$dist/$bom"
 
 (cd "$dist" && sha256sum orchestrator "$bom" LICENSE-APACHE LICENSE-MIT >SHA256SUMS)
 printf 'in %s:\n' "$dist"

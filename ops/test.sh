@@ -217,7 +217,8 @@ check_advisories() {
     unchecked+=("cargo deny check advisories (the RustSec database cannot be reached)")
     return
   fi
-  check cargo deny --locked check --disable-fetch advisories
+  # The database was fetched just now; nothing else is.
+  check cargo deny --frozen check advisories
 }
 
 run_checks() {

@@ -20,7 +20,7 @@ use std::{io::ErrorKind, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Problems, store::Store};
+use crate::{config::Problems, store::Store, telemetry::logging};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.
@@ -112,7 +112,9 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    match run(command_line.command.unwrap_or_default()) {
+    let done = run(command_line.command.unwrap_or_default());
+    logging::flush();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::complain(&failure);

@@ -88,6 +88,7 @@ pub(super) fn watch_signals(phase: Phase) -> io::Result<()> {
             };
             if phase.is_draining() {
                 tracing::error!(signal = name, "a second signal: stopping at once");
+                logging::flush();
                 std::process::exit(1);
             }
             tracing::info!(signal = name, "stopping: requests under way are finished first");

@@ -62,9 +62,9 @@ pub enum Error {
     },
     /// 503: the store is away, or the service is overloaded, starting or draining.
     Unavailable {
-        /// What to tell the client.
+        /// The sentence for the client.
         message: &'static str,
-        /// What to tell the log.
+        /// The cause for the log.
         cause: Option<Arc<dyn Cause + Send + Sync>>,
     },
     /// 500: a defect.

@@ -148,24 +148,24 @@ impl Visit for Fields {
 /// Writes to `out`, and counts what cannot be written instead of failing: the subscriber would
 /// print its complaint on standard error, which is the very place that fails, and panic.
 #[derive(Clone)]
-pub(super) struct Steadfast<W> {
+pub(super) struct LogWriter<W> {
     pub out: W,
-    /// Lines for people: one line each, and nothing in them acts on the terminal.
+    /// Lines for people are cleaned as a whole: one line each, and nothing in them acts on the terminal.
     pub for_people: bool,
     /// Escape sequences are colours of our own; those of values are escaped by the subscriber.
     pub ansi: bool,
 }
 
-impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for Steadfast<W> {
-    type Writer = Steadfast<W::Writer>;
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for LogWriter<W> {
+    type Writer = LogWriter<W::Writer>;
 
     fn make_writer(&'w self) -> Self::Writer {
         let Self { for_people, ansi, .. } = *self;
-        Steadfast { out: self.out.make_writer(), for_people, ansi }
+        LogWriter { out: self.out.make_writer(), for_people, ansi }
     }
 }
 
-impl<W: Write> Write for Steadfast<W> {
+impl<W: Write> Write for LogWriter<W> {
     /// The subscriber hands over one line at a time.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let written = match self.for_people {
@@ -183,7 +183,7 @@ impl<W: Write> Write for Steadfast<W> {
     }
 }
 
-impl<W> Steadfast<W> {
+impl<W> LogWriter<W> {
     fn legible(&self, line: &str) -> String {
         let line = line.strip_suffix('\n').unwrap_or(line);
         let mut legible = String::with_capacity(line.len() + 1);

@@ -19,8 +19,10 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
+pub use super::log_queue::flush;
 use super::{
-    log_lines::{JsonLines, Steadfast},
+    log_lines::{JsonLines, LogWriter},
+    log_queue::LogQueue,
     throttle::Throttle,
 };
 use crate::config::{LogFormat, LogSettings};
@@ -31,6 +33,9 @@ pub enum LogError {
     /// The filter is not a level or a list of directives.
     #[error("LOG_LEVEL is not a level or filter directive: {0}")]
     Filter(#[from] ParseError),
+    /// There can be no thread that writes.
+    #[error("the log's thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
     /// Something else of this process logs already.
     #[error("logging was begun before: {0}")]
     Begun(#[from] TryInitError),
@@ -38,43 +43,51 @@ pub enum LogError {
 
 /// Begins logging for a command, for the whole process and once, panics included.
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
-    begin(settings, None)
+    let writer = writer(settings, io::stderr);
+    subscriber(settings, None, writer)?.try_init()?;
+    log_panics();
+    Ok(())
 }
 
 /// As [`init`], for the service: what strangers do to it must not fill the disk, so each place in
-/// the code has so many lines a minute.
+/// the code has so many lines a minute; and nobody waits until a line is written.
 pub fn init_service(settings: &LogSettings) -> Result<(), LogError> {
     let throttle = Throttle::default();
-    begin(settings, Some(throttle.clone()))?;
+    let queue = LogQueue::start(writer(settings, io::stderr()))?;
+    subscriber(settings, Some(throttle.clone()), queue.clone())?.try_init()?;
+    queue.flushed_at_the_end();
     throttle.report_always();
+    log_panics();
     Ok(())
 }
 
-fn begin(settings: &LogSettings, throttle: Option<Throttle>) -> Result<(), LogError> {
-    let ansi = settings.colour && io::stderr().is_terminal();
-    subscriber(settings, throttle, io::stderr, ansi)?.try_init()?;
-    log_panics();
-    Ok(())
+/// What cleans and writes lines, in the settings' format.
+fn writer<W>(settings: &LogSettings, out: W) -> LogWriter<W> {
+    let for_people = settings.format == LogFormat::Pretty;
+    LogWriter { out, for_people, ansi: ansi(settings) }
+}
+
+/// Whether lines are coloured.
+fn ansi(settings: &LogSettings) -> bool {
+    settings.colour && settings.format == LogFormat::Pretty && io::stderr().is_terminal()
 }
 
 fn subscriber<W>(
     settings: &LogSettings,
     throttle: Option<Throttle>,
-    out: W,
-    ansi: bool,
+    writer: W,
 ) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder().parse(&settings.filter)?;
-    let for_people = settings.format == LogFormat::Pretty;
     let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(ansi && for_people)
-        .with_writer(Steadfast { out, for_people, ansi })
+        .with_ansi(ansi(settings))
+        .with_writer(writer)
         .log_internal_errors(false);
-    let lines: Box<dyn Layer<_> + Send + Sync> = match for_people {
-        true => Box::new(lines),
-        false => Box::new(lines.fmt_fields(JsonFields::new()).event_format(JsonLines)),
+    let lines: Box<dyn Layer<_> + Send + Sync> = match settings.format {
+        LogFormat::Pretty => Box::new(lines),
+        LogFormat::Json => Box::new(lines.fmt_fields(JsonFields::new()).event_format(JsonLines)),
     };
     Ok(Box::new(Registry::default().with(filter).with(throttle).with(lines)))
 }
@@ -121,8 +134,9 @@ mod tests {
     fn logged(filter: &str, format: LogFormat, events: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
-        let settings = LogSettings { filter: filter.into(), format, colour: true };
-        let subscriber = subscriber(&settings, None, move || writer.clone(), false).unwrap();
+        let settings = LogSettings { filter: filter.into(), format, colour: false };
+        let out = super::writer(&settings, move || writer.clone());
+        let subscriber = subscriber(&settings, None, out).unwrap();
         tracing::subscriber::with_default(subscriber, events);
         let bytes = written.0.lock().clone();
         String::from_utf8(bytes).unwrap()
@@ -198,7 +212,8 @@ mod tests {
         let before = super::super::log_lines::FAILURES.get();
         for format in [LogFormat::Json, LogFormat::Pretty] {
             let settings = LogSettings { filter: "info".into(), format, colour: false };
-            let subscriber = subscriber(&settings, None, || Full, false).unwrap();
+            let subscriber =
+                subscriber(&settings, None, super::writer(&settings, || Full)).unwrap();
             tracing::subscriber::with_default(subscriber, || tracing::error!("lost"));
         }
         assert!(super::super::log_lines::FAILURES.get() - before >= 2);
@@ -229,7 +244,7 @@ mod tests {
             format: LogFormat::Json,
             colour: false,
         };
-        let refused = subscriber(&settings, None, io::sink, false).err();
+        let refused = subscriber(&settings, None, io::sink).err();
         assert!(matches!(refused, Some(LogError::Filter(_))));
     }
 

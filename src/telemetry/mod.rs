@@ -5,6 +5,7 @@
 mod client_text;
 mod labels;
 mod log_lines;
+mod log_queue;
 pub mod logging;
 pub mod metrics;
 mod route;

@@ -75,7 +75,7 @@ impl Throttle {
     /// Reports once a minute, for as long as the process lives.
     pub(super) fn report_always(self) {
         // Without the thread the metric still counts.
-        let _ = std::thread::Builder::new().name("log".into()).spawn(move || {
+        let _ = std::thread::Builder::new().name("log report".into()).spawn(move || {
             loop {
                 std::thread::sleep(MINUTE);
                 self.report();

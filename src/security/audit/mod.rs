@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 use self::{
     entry::Entry,
     file::AuditFile,
-    writer::{Job, QUEUE_MOST, Shared, Waiting, Writer},
+    writer::{Job, Pending, QUEUE_MOST, Shared, Writer},
 };
 use super::Event;
 use crate::model::Clock;
@@ -109,13 +109,13 @@ impl AuditLog {
         context: AuditContext<'_>,
         details: Value,
     ) -> Result<(), NotAudited> {
-        let (told, answer) = oneshot::channel();
-        self.submit(event, context, details, Some(told));
+        let (reply, answer) = oneshot::channel();
+        self.submit(event, context, details, Some(reply));
         let answer = tokio::time::timeout(PATIENCE, answer).await;
         // A closed channel: the queue was full.
         let busy = || io::Error::from(io::ErrorKind::TimedOut);
         answer
-            .map_or_else(|_| Err(busy()), |told| told.unwrap_or_else(|_| Err(busy())))
+            .map_or_else(|_| Err(busy()), |reply| reply.unwrap_or_else(|_| Err(busy())))
             .map_err(NotAudited)
     }
 
@@ -124,26 +124,26 @@ impl AuditLog {
         event: Event,
         context: AuditContext<'_>,
         details: Value,
-        told: Option<oneshot::Sender<io::Result<()>>>,
+        reply: Option<oneshot::Sender<io::Result<()>>>,
     ) {
         self.counters.events.with_label_values(&[event.as_str()]).inc();
         let entry = Entry::new(self.clock.now(), event, context, details);
-        let (shown, mut waiting) = (entry.clone(), self.shared.waiting.lock());
-        let room = waiting.jobs.len() < QUEUE_MOST;
-        if told.is_none() && event.folds() && !waiting.folds.admit(&entry, room) {
+        let (shown, mut pending) = (entry.clone(), self.shared.pending.lock());
+        let room = pending.jobs.len() < QUEUE_MOST;
+        if reply.is_none() && event.folds() && !pending.folds.admit(&entry, room) {
             return;
         }
         if event == Event::Shutdown {
             // The last line is the last.
-            waiting.close_folds();
+            pending.close_folds();
         }
         if room {
-            waiting.jobs.push_back(Job::Write(entry, told));
+            pending.jobs.push_back(Job::Write(entry, reply));
             self.shared.wake.notify_one();
         } else {
             self.counters.write_failures.inc();
         }
-        drop(waiting);
+        drop(pending);
         shown.show();
     }
 
@@ -154,7 +154,7 @@ impl AuditLog {
     /// The new file cannot be opened.
     pub fn reopen(&self) -> io::Result<()> {
         let file = AuditFile::open(&self.path)?;
-        self.shared.waiting.lock().replacement = Some(file);
+        self.shared.pending.lock().replacement = Some(file);
         self.shared.wake.notify_one();
         Ok(())
     }
@@ -164,13 +164,13 @@ impl AuditLog {
     /// # Errors
     /// The first failure since the last call, or the disk does not answer.
     pub fn sync(&self) -> io::Result<()> {
-        self.finish(self.shared.waiting.lock())
+        self.finish(self.shared.pending.lock())
     }
 
-    fn finish(&self, mut waiting: MutexGuard<'_, Waiting>) -> io::Result<()> {
-        let (told, answer) = mpsc::channel();
-        waiting.jobs.push_back(Job::Sync(told));
-        drop(waiting);
+    fn finish(&self, mut pending: MutexGuard<'_, Pending>) -> io::Result<()> {
+        let (reply, answer) = mpsc::channel();
+        pending.jobs.push_back(Job::Sync(reply));
+        drop(pending);
         self.shared.wake.notify_one();
         answer.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -179,11 +179,11 @@ impl AuditLog {
 impl Drop for AuditLog {
     /// Nothing that was recorded is lost by forgetting to call [`sync`](Self::sync).
     fn drop(&mut self) {
-        let mut waiting = self.shared.waiting.lock();
-        waiting.close_folds();
-        waiting.stop = true;
+        let mut pending = self.shared.pending.lock();
+        pending.close_folds();
+        pending.stop = true;
         // The failure was counted and logged.
-        let _ = self.finish(waiting);
+        let _ = self.finish(pending);
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) enum Job {
 
 /// What waits for the thread.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct Pending {
     pub jobs: VecDeque<Job>,
     pub folds: Folds,
     /// The file that was opened in place of one that was moved away.
@@ -40,7 +40,7 @@ pub(super) struct Waiting {
     pub stop: bool,
 }
 
-impl Waiting {
+impl Pending {
     /// Puts the lines of what folded, of which there are few, at the end of the queue.
     pub fn close_folds(&mut self) {
         let lines = self.folds.take_all();
@@ -55,7 +55,7 @@ impl Waiting {
 /// What callers and the thread share; nobody holds the lock while writing.
 #[derive(Default)]
 pub(super) struct Shared {
-    pub waiting: Mutex<Waiting>,
+    pub pending: Mutex<Pending>,
     pub wake: Condvar,
 }
 
@@ -71,21 +71,21 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Works until it is told to stop and nothing waits any more.
+    /// Works until it is reply to stop and nothing waits any more.
     pub fn run(mut self) {
         loop {
-            let mut waiting = self.shared.waiting.lock();
-            let due = waiting.folds.take_due(self.clock.now());
-            waiting.queue(due);
-            if waiting.jobs.is_empty() && waiting.replacement.is_none() {
-                if waiting.stop {
+            let mut pending = self.shared.pending.lock();
+            let due = pending.folds.take_due(self.clock.now());
+            pending.queue(due);
+            if pending.jobs.is_empty() && pending.replacement.is_none() {
+                if pending.stop {
                     return;
                 }
-                self.shared.wake.wait_for(&mut waiting, LOOK_EVERY);
+                self.shared.wake.wait_for(&mut pending, LOOK_EVERY);
             }
-            let jobs = std::mem::take(&mut waiting.jobs);
-            let replacement = waiting.replacement.take();
-            drop(waiting);
+            let jobs = std::mem::take(&mut pending.jobs);
+            let replacement = pending.replacement.take();
+            drop(pending);
             if let Some(file) = replacement {
                 self.file = file;
             }
@@ -95,7 +95,7 @@ impl Writer {
 
     fn work(&mut self, job: Job) {
         match job {
-            Job::Write(entry, told) => {
+            Job::Write(entry, reply) => {
                 // Others were shown when they came.
                 if entry.count.is_some() {
                     entry.show();
@@ -107,11 +107,11 @@ impl Writer {
                     self.failed.get_or_insert(io::Error::new(error.kind(), error.to_string()));
                 }
                 // Whoever waited may have given up.
-                let _ = told.map(|told| told.send(written));
+                let _ = reply.map(|reply| reply.send(written));
             }
-            Job::Sync(told) => {
+            Job::Sync(reply) => {
                 let synced = self.file.sync();
-                let _ = told.send(self.failed.take().map_or(synced, Err));
+                let _ = reply.send(self.failed.take().map_or(synced, Err));
             }
         }
     }
