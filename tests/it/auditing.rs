@@ -143,6 +143,29 @@ async fn a_log_that_takes_nothing_stops_nobody() {
     }
 }
 
+/// A stopped log driver: the pipe is full, and nobody reads.
+#[tokio::test]
+async fn a_log_that_nobody_reads_makes_no_request_wait() {
+    let mut place = Place::sqlite();
+    let port = crate::harness::free_port().to_string();
+    place.set("PORT", &port);
+    // Every request is a line, and none is left out.
+    place.set("LOG_LEVEL", "debug");
+    let (_unread, writer) = std::io::pipe().unwrap();
+    let mut command = place.command(&[]);
+    command.stdout(std::process::Stdio::null()).stderr(writer);
+    let mut process = Process::silent(command, port.parse().unwrap());
+    let stranger = process.actors().anonymous();
+    let ready = || stranger.try_send(stranger.request(Method::GET, "/ready", b""));
+    eventually("it serves", async || ready().await.ok()).await;
+    // A pipe holds 64 KiB.
+    for _ in 0..500 {
+        stranger.get("/health").await.expect(200);
+    }
+    process.terminate();
+    assert_eq!(process.exit_code().await, 0);
+}
+
 #[tokio::test]
 async fn an_export_that_cannot_be_audited_is_refused() {
     let place = Place::sqlite();
