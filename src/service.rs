@@ -3,6 +3,7 @@
 //!
 //! The caller owns the sockets' addresses and the signal to stop; nothing here is global.
 
+mod lock;
 mod opening;
 mod secrets;
 mod tasks;
@@ -29,7 +30,10 @@ use crate::{
     telemetry::Metrics,
 };
 
-use self::opening::{bring_up_to_date, open_audit_log};
+use self::{
+    lock::ServiceLock,
+    opening::{bring_up_to_date, open_audit_log},
+};
 pub use self::{
     opening::{OfflineTools, open_store},
     secrets::{Secrets, SecretsError},
@@ -52,6 +56,14 @@ pub enum ServiceError {
     Audit {
         /// Where it was to be.
         path: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// Another service has the SQLite file.
+    #[error("the lock {path} cannot be taken: {cause}", path = path.display())]
+    Lock {
+        /// The lock's file.
+        path: std::path::PathBuf,
         /// Why not.
         cause: io::Error,
     },
@@ -92,6 +104,7 @@ pub struct Service {
     secrets: Arc<Secrets>,
     tasks: JoinSet<&'static str>,
     shutdown_timeout: Duration,
+    _lock: Option<ServiceLock>,
 }
 
 impl Service {
@@ -112,6 +125,8 @@ impl Service {
             opened = open_store(settings) => opened?,
             () = phase.draining() => return Err(ServiceError::Interrupted),
         };
+        let lock = ServiceLock::take(&settings.store.target)
+            .map_err(|(path, cause)| ServiceError::Lock { path, cause })?;
         let observed = InstrumentedStore::new(opened, Arc::clone(&metrics));
         let store_health = observed.health();
         let store: Arc<dyn Store> = Arc::new(observed);
@@ -150,6 +165,7 @@ impl Service {
             verifier: Verifier::new(&settings.webhook),
             webhook_token: WebhookToken::new(&settings.webhook),
             audit,
+            audit_reads: settings.audit_reads,
             metrics: Arc::clone(&metrics),
             limits: Limits::new(&settings.limits),
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -173,6 +189,7 @@ impl Service {
             secrets,
             tasks: JoinSet::new(),
             shutdown_timeout: settings.server.shutdown_timeout,
+            _lock: lock,
         };
         service.spawn_tasks(base_tasks);
         service.spawn_history(settings);

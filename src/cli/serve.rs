@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn run() -> Result<(), Failure> {
     let mut settings = Settings::from_process()?;
     let credentials = settings.ensure_credentials()?;
-    logging::init(&settings.log).map_err(failed)?;
+    logging::init_service(&settings.log).map_err(failed)?;
     settings.warnings.extend(descriptors::fit(&mut settings.server));
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     tell_of(&credentials);
@@ -115,6 +115,7 @@ pub(super) fn watch_signals(phase: Phase) -> io::Result<()> {
             };
             if phase.is_draining() {
                 tracing::error!(signal = name, "a second signal: stopping at once");
+                logging::flush();
                 std::process::exit(1);
             }
             tracing::info!(signal = name, "stopping: requests under way are finished first");

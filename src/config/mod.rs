@@ -2,6 +2,7 @@
 //! names its variable, and all failures are reported together.
 
 mod api_keys;
+mod audit;
 mod cors;
 mod credentials;
 mod describe;
@@ -10,6 +11,7 @@ mod log;
 mod misspelt;
 mod mongo;
 mod problems;
+mod production;
 mod reader;
 mod redis;
 mod retention;
@@ -22,6 +24,7 @@ mod strength;
 mod tests;
 mod variables;
 mod webhook;
+mod zone;
 
 use std::{
     net::IpAddr,
@@ -35,6 +38,7 @@ use secrecy::SecretString;
 use self::reader::Reader;
 pub use self::{
     api_keys::ApiKeySettings,
+    audit::AuditReads,
     cors::CorsSettings,
     credentials::{Credentials, DEV_CREDENTIALS, KEY_BYTES, fresh_credentials, fresh_key},
     describe::Effective,
@@ -84,6 +88,8 @@ pub struct Settings {
     pub severity_words: SeverityWords,
     /// `AUDIT_LOG_PATH`.
     pub audit_log_path: PathBuf,
+    /// `AUDIT_READS`.
+    pub audit_reads: AuditReads,
     /// What is logged and how.
     pub log: LogSettings,
     /// The working directory: where relative paths start.
@@ -141,12 +147,14 @@ impl Settings {
         let max_patterns = reader.number("KNOWLEDGE_MAX_PATTERNS", 100..=10_000_000);
         let max_questions = reader.number("KNOWLEDGE_MAX_QUESTIONS", 1..=1_000_000);
         let severity_words = severity::read(reader);
-        let audit_log_path = reader.value("AUDIT_LOG_PATH", "the path of a file", |text| {
-            (!text.ends_with("/")).then(|| PathBuf::from(text))
-        });
+        let (audit_log_path, audit_reads) = (audit::path(reader), audit::reads(reader));
         let log = log::read(reader);
         strength::judge(reader, mode, &api_keys, &webhook);
         misspelt::warn(reader);
+        zone::check(reader);
+        if let Some(limits) = &limits {
+            production::judge_limits(reader, mode, limits);
+        }
         if let Some(server) = &server {
             server::warn(reader, server, mode);
         }
@@ -165,7 +173,8 @@ impl Settings {
             max_patterns: max_patterns?,
             max_questions: max_questions?,
             severity_words,
-            audit_log_path: reader.directory.join(audit_log_path?),
+            audit_log_path: audit_log_path?,
+            audit_reads: audit_reads?,
             log: log?,
             directory: reader.directory.to_owned(),
             warnings: Vec::new(),

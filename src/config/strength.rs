@@ -102,7 +102,7 @@ fn refuse(reader: &mut Reader<'_>, name: &str, what: &str, environment: Environm
     }
 }
 
-/// A key that opens two doors cannot be given to those who may open only one.
+/// A secret of two uses cannot be given to those who may have only one of them.
 fn distinct(reader: &mut Reader<'_>, keys: &[Key<'_>]) {
     let mut by_secret: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for key in keys {

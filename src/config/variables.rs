@@ -52,7 +52,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("MONGO_AUTH_SOURCE", "admin", "database that holds the user"),
     plain("MIGRATE_ON_START", "true", "bring the schema up to date at start"),
     plain("STORE_CONNECT_TIMEOUT_SECONDS", "60", "how long to try to reach the store at start"),
-    secret("REDIS_URL", "", "`redis://…`; so far asked only whether it is there, for `/api/persistence/health`"),
+    secret("REDIS_URL", "", "`redis://…`, or `rediss://…` for TLS; so far asked only whether it is there, for `/api/persistence/health`"),
     secret("REDIS_PASSWORD", "", "password for REDIS_URL, where the URL has none"),
     secret("API_KEY", "", "one admin key"),
     secret("API_KEY_ROTATION", "", r#"JSON list of {"key","label","roles","version","createdAt","expiresAt","active"}; replaces API_KEY"#),
@@ -83,6 +83,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("KNOWLEDGE_MAX_QUESTIONS", "10000", "open questions kept"),
     plain("SEVERITY_MAP", "", "`word=severity,…`: what severities of alerts and runbooks mean, over the usual words; such as `5=critical,4=high`"),
     plain("AUDIT_LOG_PATH", "logs/security.jsonl", "the audit log"),
+    plain("AUDIT_READS", "off", "`off` or `all`: whether each read with a key is audited, too"),
     alias(plain("LOG_LEVEL", "info", "error, warn, info, debug, trace, off, or directives such as `info,orchestrator=debug`"), &["RUST_LOG"]),
     plain("LOG_FORMAT", "", "`pretty` or `json`; where not set: pretty on a terminal, else json"),
 ];

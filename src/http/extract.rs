@@ -60,6 +60,21 @@ impl About {
         app.audit.record(event, AuditContext { request_id, client_ip: Some(self.client) }, details);
     }
 
+    /// Writes an audit event about what must not happen unseen.
+    ///
+    /// # Errors
+    /// 503: it cannot be written, so it should not happen.
+    pub async fn audit_confirmed(
+        &self,
+        app: &App,
+        event: Event,
+        details: serde_json::Value,
+    ) -> Result<(), Error> {
+        let request_id = Some(self.request_id.as_str());
+        let context = AuditContext { request_id, client_ip: Some(self.client) };
+        Ok(app.audit.record_confirmed(event, context, details).await?)
+    }
+
     /// Counts and audits what a caller's input had wrong; the error to answer with.
     pub fn invalid(&self, app: &App, error: impl Into<Error>) -> Error {
         let error = error.into();

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::guard::rate_limit::Limits;
 use crate::{
-    config::CorsSettings,
+    config::{AuditReads, CorsSettings},
     history::Totals,
     knowledge::Base,
     model::{Clock, SeverityWords},
@@ -47,6 +47,8 @@ pub struct AppParts {
     pub webhook_token: WebhookToken,
     /// Who did what.
     pub audit: Arc<AuditLog>,
+    /// Whether reads are audited, too.
+    pub audit_reads: AuditReads,
     /// Figures.
     pub metrics: Arc<Metrics>,
     /// Requests per client and minute.

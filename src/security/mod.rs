@@ -15,7 +15,7 @@ pub mod signature;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    audit::{AuditContext, AuditCounters, AuditLog},
+    audit::{AuditContext, AuditCounters, AuditLog, NotAudited},
     bearer::{BearerError, WebhookToken},
     certificate::{Certificate, CertificateError},
     event::Event,

@@ -82,6 +82,8 @@ impl Metrics {
         let registry = Registry::new();
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        registry.register(Box::new(super::log_lines::FAILURES.clone()))?;
+        registry.register(Box::new(super::throttle::LEFT_OUT.clone()))?;
         let metrics = Self::registered(Families(&registry), registry.clone())?;
         metrics.start_at_zero();
         Ok(metrics)

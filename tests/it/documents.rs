@@ -1,6 +1,7 @@
 //! The documents say what is so: recipes run as written, tables are those of the code, links
 //! lead somewhere, and nothing is named that is not there.
 
+mod checklist;
 mod composition;
 mod markdown;
 mod monitoring;

@@ -6,6 +6,7 @@
 mod access;
 mod answers;
 mod attack;
+mod auditing;
 mod cli;
 mod connections;
 mod cors;

@@ -122,7 +122,7 @@ async fn what_was_refused_is_in_the_audit_log_under_the_requests_id() {
         ("payload_too_large", "r-big"),
         ("cors_denied", "r-cors"),
     ] {
-        let lines = place.audited(event);
+        let lines = place.audited_soon(event).await;
         assert_eq!(lines.len(), 1, "{event}: {lines:?}");
         assert_eq!(
             (&lines[0]["requestId"], &lines[0]["clientIp"]),

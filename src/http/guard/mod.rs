@@ -8,7 +8,9 @@ pub mod bearer;
 pub mod body;
 pub mod client_ip;
 pub mod cors;
+pub mod host;
 pub mod rate_limit;
+mod reads;
 pub mod request_id;
 pub mod signature;
 
@@ -96,6 +98,7 @@ where
         Box::pin(async move {
             let caller = bearer::authenticate::<R>(&app, &call)?;
             let (key, request_id) = (Arc::clone(&caller.key), call.about.request_id.clone());
+            reads::note(&app, &key, &call);
             let answer = body::in_time(call.about.deadline, handler(caller, app, call)).await;
             let mut response =
                 answer.unwrap_or_else(|error| error.into_response(request_id.as_str()));
@@ -188,7 +191,7 @@ async fn enter(
     let limited_call = rate_limit::Presented::of(bucket, &request);
     request.extensions_mut().insert(about.clone());
 
-    let span = tracing::info_span!("request", id = request_id.as_str());
+    let span = tracing::info_span!("request", requestId = request_id.as_str());
     let mut limited = limited;
     let response = async {
         let Ok(ready) = limited.ready().await;
@@ -219,6 +222,9 @@ async fn answer(
         return Ok(Error::unavailable("The service is starting").into_response("unknown"));
     };
     let request_id = about.request_id.clone();
+    if let Err(error) = host::check(parts.version, &parts.uri, &parts.headers) {
+        return Ok(error.into_response(request_id.as_str()));
+    }
     // A defect in one handler is that request's failure, not its connection's.
     let answering = AssertUnwindSafe(handler(app, Call { parts, body, about })).catch_unwind();
     let answered = answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))));

@@ -149,7 +149,7 @@ pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Respo
     let details = serde_json::json!({
         "key": caller.key.label, "format": format, "entries": entries.len(),
     });
-    call.about.audit(&app, Event::DataExport, details);
+    call.about.audit_confirmed(&app, Event::DataExport, details).await?;
     Ok(match format {
         "markdown" => streamed("text/markdown; charset=utf-8", markdown(entries)),
         _ => streamed("application/json", listed(entries, app.clock.now())),

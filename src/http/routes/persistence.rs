@@ -119,6 +119,6 @@ pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Respo
     let opened = open_export(app.store.as_ref(), app.clock.as_ref(), format, collections).await?;
     let details =
         json!({ "key": caller.key.label, "format": format.as_str(), "collections": names });
-    call.about.audit(&app, Event::DataExport, details);
+    call.about.audit_confirmed(&app, Event::DataExport, details).await?;
     Ok(export::response(opened, format, permit))
 }
