@@ -18,6 +18,7 @@ mod intake;
 mod keys;
 mod knowledge;
 mod life;
+mod model;
 mod old_database;
 mod outage;
 mod persistence;
