@@ -21,6 +21,7 @@ mod intake;
 mod keys;
 mod knowledge;
 mod life;
+mod model;
 mod old_database;
 mod outage;
 mod persistence;

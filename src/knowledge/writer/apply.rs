@@ -211,6 +211,17 @@ impl Writer {
         answers
     }
 
+    /// The store has an entry that memory did not have when it was asked for.
+    pub(super) fn found(&mut self, entry: Entry) -> Option<Entry> {
+        let id = entry.id.to_string();
+        if self.state.get(&id).is_none() && !self.pending.holds(&id) {
+            self.state.set_figures(&id, entry.figures);
+            self.put(entry, Urgency::Now);
+            self.publish();
+        }
+        self.view(&id)
+    }
+
     fn view(&self, id: &str) -> Option<Entry> {
         self.state.get(id).map(|entry| self.state.view(entry))
     }

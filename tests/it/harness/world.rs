@@ -48,7 +48,7 @@ pub struct World {
 pub const LIMITS: BaseLimits = BaseLimits { patterns: 20_000, questions: 1_000 };
 
 /// The base over what `store` holds, as a process of its own would have it.
-pub async fn load(
+async fn load(
     store: &Arc<dyn Store>,
     clock: &Arc<ManualClock>,
     limits: BaseLimits,
