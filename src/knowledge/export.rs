@@ -166,8 +166,8 @@ mod tests {
     use std::sync::Arc;
 
     use crate::model::{
-        AlertPattern, Author, Category, EntryText, Note, Provenance, Severity, SourceType, SummedUp, Tally,
-        TextField, TextSource, Time, pattern_of,
+        AlertPattern, Author, Category, EntryText, Note, Provenance, Severity, SourceType,
+        SummedUp, Tally, TextField, TextSource, Time, pattern_of,
     };
 
     fn read_back(entry: &Entry) -> Entry {

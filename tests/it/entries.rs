@@ -106,7 +106,10 @@ async fn an_entry_is_replaced_and_keeps_what_it_is(place: &Place) {
         assert_eq!(replaced[name], made[name], "{name}");
     }
     // Who wrote what is told field by field.
-    assert_eq!((&replaced["version"], &replaced["provenance"]["sourceModel"]), (&json!(2), &json!("operator")));
+    assert_eq!(
+        (&replaced["version"], &replaced["provenance"]["sourceModel"]),
+        (&json!(2), &json!("operator"))
+    );
     assert_eq!(replaced["provenance"]["texts"]["solution"]["name"], "admin");
     assert_eq!(replaced["lastUpdated"], made["firstSeen"].as_i64().unwrap() + 60_000);
     for (name, value) in text.as_object().unwrap() {

@@ -25,17 +25,17 @@ use crate::harness::Server;
 
 #[test]
 fn one_process_on_sqlite_shows_what_its_history_says() {
-    check(Mode::One, 1_000, Backing::sqlite);
+    check(Mode::One, 1_200, Backing::sqlite);
 }
 
 #[test]
 fn two_processes_on_sqlite_show_what_their_history_says() {
-    check(Mode::InStep, 600, Backing::sqlite);
+    check(Mode::InStep, 400, Backing::sqlite);
 }
 
 #[test]
 fn two_processes_on_sqlite_that_lag_agree_once_they_have_followed() {
-    check(Mode::Lagging, 600, Backing::sqlite);
+    check(Mode::Lagging, 400, Backing::sqlite);
 }
 
 #[test]
@@ -88,12 +88,8 @@ fn check_in(runtime: &tokio::runtime::Runtime, mode: Mode, histories: u32, backi
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        max_shrink_iters: 2_000,
-        ..Config::default()
-    };
+    let config =
+        Config { cases, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let steps = history(mode).prop_map(History);
     let ran = TestRunner::new_with_rng(config, rng).run(&steps, |history| {
         runtime.block_on(run(mode, &history, backing)).map_err(TestCaseError::fail)
@@ -110,8 +106,8 @@ async fn run(mode: Mode, history: &History, backing: &Backing) -> Result<(), Str
         processes.play(step).await;
         processes.compare().await.map_err(|error| format!("after step {}: {error}", place + 1))?;
     }
-    processes.restart_all().await;
-    processes.compare().await.map_err(|error| format!("after a restart: {error}"))?;
+    processes.reload().await;
+    processes.compare().await.map_err(|error| format!("all read again: {error}"))?;
     processes.end().await;
     Ok(())
 }

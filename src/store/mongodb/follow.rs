@@ -106,10 +106,7 @@ fn changed_by_others(store: &MongoStore, from: Position) -> Document {
 }
 
 /// Entries whose instances others changed.
-async fn instances_of(
-    store: &MongoStore,
-    from: Position,
-) -> Result<HashSet<String>, MongoError> {
+async fn instances_of(store: &MongoStore, from: Position) -> Result<HashSet<String>, MongoError> {
     let parts = doc! { "entryId": 1, "movedFrom": 1, "carried": 1 };
     let alerts = store.documents(Collection::Alerts);
     let found = alerts.find(changed_by_others(store, from)).projection(parts);

@@ -1,11 +1,6 @@
 //! The processes that a history is played on, and what they show.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Debug,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt::Debug, path::Path, sync::Arc};
 
 use mongodb::bson::{Document, doc};
 use orchestrator::{
@@ -53,7 +48,11 @@ impl Backing {
                 let database = server.raw();
                 for name in database.list_collection_names().await.unwrap() {
                     let own = doc! { "$not": { "$regex": "^(migration:|schema_version)" } };
-                    let all = if name == "system_state" { doc! { "key": own } } else { doc! {} };
+                    let all = if name == "system_state" {
+                        doc! { "key": own }
+                    } else {
+                        doc! {}
+                    };
                     database.collection::<Document>(&name).delete_many(all).await.unwrap();
                 }
                 Place::Server(server)
@@ -170,9 +169,10 @@ impl<'a> Processes<'a> {
         }
     }
 
-    pub async fn restart_all(&mut self) {
-        for at in 0..self.all.len() {
-            self.play(&Step::Restart(at)).await;
+    /// Every process reads all of the store again.
+    pub async fn reload(&mut self) {
+        for process in &self.all {
+            process.base.reload().await.unwrap();
         }
     }
 

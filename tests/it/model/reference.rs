@@ -156,9 +156,7 @@ impl Reference {
                     // What was sent before a later instance began opens nothing.
                     (State::Resolved { .. }, State::Superseded) => known.state,
                     // Said again without an end, it ended when it did.
-                    (State::Resolved { .. }, State::Resolved { .. })
-                        if sent.over == Some(None) =>
-                    {
+                    (State::Resolved { .. }, State::Resolved { .. }) if sent.over == Some(None) => {
                         known.state
                     }
                     _ => told,

@@ -58,7 +58,10 @@ async fn a_repeat_only_moves_the_time_of_receipt_on(store: &dyn Store) {
     record(store, vec![firing("a")]).await;
     let later = ReceivedAlert { received_at: at(60), receiver: None, ..firing("a") };
     let recorded = record(store, vec![later]).await;
-    assert_eq!((&recorded.outcomes[..], &recorded.changes[..]), (&[Outcome::Duplicate][..], &[][..]));
+    assert_eq!(
+        (&recorded.outcomes[..], &recorded.changes[..]),
+        (&[Outcome::Duplicate][..], &[][..])
+    );
     // An older notification that comes late does not move it back.
     assert_eq!(outcomes(store, vec![firing("a")]).await, [Outcome::Duplicate]);
     let stored = &documents(store, Collection::Alerts).await[0];
@@ -122,10 +125,10 @@ async fn a_thousand_alerts_are_recorded_in_one_call(store: &dyn Store) {
 }
 
 async fn an_alert_resolved_without_a_start_again_and_again_is_one_instance(store: &dyn Store) {
-    for (minutes, outcome) in [(3, Outcome::New), (5, Outcome::Duplicate), (9, Outcome::Duplicate)] {
+    for (minutes, outcome) in [(3, Outcome::New), (5, Outcome::Duplicate), (9, Outcome::Duplicate)]
+    {
         let received_at = at(minutes);
-        let over =
-            ReceivedAlert { starts_at: None, ends_at: None, received_at, ..resolved("a") };
+        let over = ReceivedAlert { starts_at: None, ends_at: None, received_at, ..resolved("a") };
         assert_eq!(outcomes(store, vec![over]).await, [outcome]);
     }
     assert_eq!(learned_figures(store).await, (1, 0, Some(1.0), Some(0)));
@@ -168,10 +171,9 @@ async fn an_earlier_instance_that_comes_late_is_superseded_at_once(store: &dyn S
     let expected = [(at(0).to_string(), "superseded".into()), (at(1).to_string(), "firing".into())];
     assert_eq!(statuses(store).await, expected);
     // In one group, in either order, it is the same.
-    for (name, group) in [
-        ("b", vec![firing("b"), later(firing("b"))]),
-        ("c", vec![later(firing("c")), firing("c")]),
-    ] {
+    for (name, group) in
+        [("b", vec![firing("b"), later(firing("b"))]), ("c", vec![later(firing("c")), firing("c")])]
+    {
         record(store, group).await;
         assert_eq!(outcomes(store, vec![firing(name)]).await, [Outcome::Duplicate], "{name}");
     }
@@ -189,7 +191,8 @@ async fn what_is_known_of_a_superseded_instance_later_is_taken(store: &dyn Store
 
 async fn an_alert_that_changes_its_cause_changes_its_entry(store: &dyn Store) {
     record(store, vec![caused(firing("a"), "logs")]).await;
-    let [logs, dumps] = ["logs", "dumps"].map(|cause| super::samples::pattern(&caused(firing(""), cause)).id);
+    let [logs, dumps] =
+        ["logs", "dumps"].map(|cause| super::samples::pattern(&caused(firing(""), cause)).id);
     assert_eq!(entry(store, &logs).await.unwrap().firing(), Some(1));
     assert_eq!(outcomes(store, vec![caused(firing("a"), "dumps")]).await, [Outcome::Updated]);
     assert_eq!(super::samples::shown(&entry(store, &logs).await.unwrap()), (0, 0, None, None));

@@ -282,7 +282,10 @@ async fn what_was_summed_up_goes_with_the_entry(store: &dyn Store) {
 
 async fn loading_shows_all_entries_and_figures_at_once(store: &dyn Store) {
     let known = Entry { id: learned(), ..full("") };
-    store.put(vec![Stored::Entry(Box::new(known)), Stored::Entry(Box::new(full("kb")))]).await.unwrap();
+    store
+        .put(vec![Stored::Entry(Box::new(known)), Stored::Entry(Box::new(full("kb")))])
+        .await
+        .unwrap();
     record(store, vec![firing("a"), resolved("b")]).await;
     let orphan = ReceivedAlert { name: "Other".to_owned(), ..firing("c") };
     let unmade = Group { patterns: Vec::new(), ..group(vec![orphan]) };

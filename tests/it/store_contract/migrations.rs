@@ -41,7 +41,10 @@ async fn a_dry_run_tells_what_it_would_do_and_does_not(store: &dyn Store) {
         let report = up(store, "test", &SystemClock, true).await.unwrap();
         assert!(report.dry_run);
         assert_eq!(report.from, 0);
-        assert_eq!(report.applied, ["0001_collections", "0002_indexes", "0003_history", "0004_instances"]);
+        assert_eq!(
+            report.applied,
+            ["0001_collections", "0002_indexes", "0003_history", "0004_instances"]
+        );
         assert_eq!(store.schema_version().await.unwrap(), 0);
         assert!(store.schema().applied().await.unwrap().is_empty());
     }
