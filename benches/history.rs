@@ -1,4 +1,4 @@
-//! A million alerts taken out, put back, and deleted, while requests go on.
+//! A million alerts export out, put back, and deleted, while requests go on.
 //!
 //! `cargo bench --bench history [-- ALERTS]` fills SQLite with alerts of the usual size and
 //! prints how fast each goes, how much memory it takes, and how long requests beside it wait.
@@ -20,7 +20,7 @@ use futures::StreamExt;
 use orchestrator::{
     config::Settings,
     history::{
-        export::{Format, take},
+        export::{Format, open_export},
         import::import,
     },
     model::{Alert, Clock, Collection, Status, SystemClock, Time, pattern_id},
@@ -127,8 +127,9 @@ async fn export_and_import(folder: &Path, alerts: u64) {
     let file = folder.join("export.ndjson");
     let memory = Memory::watch();
     let began = Instant::now();
-    let taken = take(&store, &SystemClock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
-    let (mut bytes, mut written) = (taken.bytes, 0);
+    let export =
+        open_export(&store, &SystemClock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
+    let (mut bytes, mut written) = (export.bytes, 0);
     let mut output = std::fs::File::create(&file).unwrap();
     while let Some(piece) = bytes.next().await {
         let piece = piece.unwrap();

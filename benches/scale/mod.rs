@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use orchestrator::model::{
-    AlertPattern, Category, Entry, EntryText, Severity, Time, pattern_id,
-};
+use orchestrator::model::{AlertPattern, Category, Entry, EntryText, Severity, Time, pattern_id};
 
 const SUBJECTS: [&str; 24] = [
     "KubePod",
@@ -97,8 +95,7 @@ pub fn entry(n: usize) -> Entry {
     let severity = Severity::ALL[n % 4];
     let pattern = AlertPattern { alertname: alert.clone(), cause: cause.clone() };
     let id = pattern_id(&alert, &cause);
-    let mut text =
-        EntryText::new(format!("{alert}: {cause}"), Category::AlertPattern, severity);
+    let mut text = EntryText::new(format!("{alert}: {cause}"), Category::AlertPattern, severity);
     text.description = format!(
         "{alert} fires for service svc-{} of namespace team-{} since {cause}; instance \
          10.{}.{}.{}:9100 of job node-exporter has been in this state for 15 minutes.",

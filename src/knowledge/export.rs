@@ -26,6 +26,7 @@ const SECTIONS: [(&str, &str); 6] = [
 /// The entry as one Markdown document. Several, one after the other, are one file that
 /// [`runbook::read`] takes apart again.
 pub fn markdown(entry: &Entry) -> String {
+    let entry = &entry.without_instances();
     let exported = serde_json::to_value(ExportedEntry::from(entry));
     let Ok(Value::Object(mut fields)) = exported else { return String::new() };
     fields.insert("firstSeen".into(), entry.first_seen.to_string().into());

@@ -10,6 +10,8 @@ use orchestrator::{
 };
 use serde_json::{Value, json};
 
+mod cases;
+
 use crate::harness::{Alert, Place, Running, World, on_each_store, payload};
 
 on_each_store![

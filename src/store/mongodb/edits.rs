@@ -145,7 +145,8 @@ fn is_written(entry: &Entry, stored: &Entry) -> bool {
             Category::Question => entry.summed_up,
             _ => SummedUp::default(),
         },
-        ..entry.without_figures()
+        figures: Default::default(),
+        ..entry.clone()
     };
     sources(entry).iter().all(|source| kept.contains(source))
         && comparable(entry) == comparable(stored)

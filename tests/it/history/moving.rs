@@ -1,11 +1,11 @@
-//! Everything taken out and put back, from one kind of store to the other.
+//! Everything export out and put back, from one kind of store to the other.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use futures::TryStreamExt;
 use orchestrator::{
     history::{
-        export::{Format, take},
+        export::{Format, open_export},
         import::{ImportError, Imported, import},
     },
     model::{Collection, ManualClock, ReceivedAlert, Status},
@@ -50,8 +50,9 @@ async fn past(place: &Place) -> World {
 
 async fn export_to(store: &dyn Store, path: &Path) -> Vec<u8> {
     let clock = ManualClock::new(utc("2026-11-21T12:00:00Z"));
-    let taken = take(store, &clock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
-    let pieces: Vec<_> = taken.bytes.try_collect().await.unwrap();
+    let export =
+        open_export(store, &clock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
+    let pieces: Vec<_> = export.bytes.try_collect().await.unwrap();
     std::fs::write(path, pieces.concat()).unwrap();
     pieces.concat()
 }
