@@ -162,6 +162,11 @@ impl<'a> Processes<'a> {
         self.base(at).follow().await.unwrap();
     }
 
+    /// What was asked or answered is written before anything else is read.
+    async fn write(&self, at: usize) {
+        assert!(self.base(at).import(Vec::new()).await.unwrap().is_empty());
+    }
+
     /// As [`follow`](Self::follow), unless alerts are to find the process behind.
     async fn catch_up(&self, at: usize) {
         if self.mode == Mode::InStep {
@@ -226,8 +231,7 @@ impl<'a> Processes<'a> {
                 };
                 self.base(*at).close_answered_questions().await.unwrap();
                 self.base(*at).ask(question).await.unwrap();
-                // What was asked is written before anything else is read.
-                self.follow(*at).await;
+                self.write(*at).await;
                 self.reference.ask(*topic);
             }
             Step::Answer(at, topic) => {
@@ -236,7 +240,7 @@ impl<'a> Processes<'a> {
                 let draft = EntryDraft::parse(draft.as_bytes()).unwrap();
                 self.base(*at).create(draft, "operator").await.unwrap();
                 self.base(*at).close_answered_questions().await.unwrap();
-                self.follow(*at).await;
+                self.write(*at).await;
                 self.reference.answer(*topic);
             }
             Step::Wait(minutes) => self.clock.advance_millis(minutes * 60_000),
