@@ -12,6 +12,7 @@ mod connections;
 mod cors;
 mod crash;
 mod documents;
+mod drift;
 mod end_to_end;
 mod entries;
 mod following;

@@ -77,6 +77,10 @@ impl World {
         Self { store, base, clock, calendar, settings: SETTINGS, phase, _tasks: tasks }
     }
 
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
     pub fn set(&self, now: &str) {
         self.clock.set(utc(now));
     }

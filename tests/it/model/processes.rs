@@ -1,11 +1,6 @@
 //! The processes that a history is played on, and what they show.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Debug,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt::Debug, path::Path, sync::Arc};
 
 use mongodb::bson::{Document, doc};
 use orchestrator::{
@@ -46,36 +41,36 @@ impl Backing {
     }
 
     /// An empty place for a history.
-    async fn clear(&self) {
+    async fn place(&self) -> Place<'_> {
         match self {
-            Self::Directory(folder) => {
-                for file in std::fs::read_dir(folder.path()).unwrap() {
-                    std::fs::remove_file(file.unwrap().path()).unwrap();
-                }
-            }
+            Self::Directory(folder) => Place::Folder(tempfile::tempdir_in(folder.path()).unwrap()),
             Self::Server(server) => {
                 let database = server.raw();
                 for name in database.list_collection_names().await.unwrap() {
-                    let state =
-                        doc! { "key": { "$not": { "$regex": "^(migration:|schema_version)" } } };
+                    let own = doc! { "$not": { "$regex": "^(migration:|schema_version)" } };
                     let all = if name == "system_state" {
-                        state
+                        doc! { "key": own }
                     } else {
                         doc! {}
                     };
                     database.collection::<Document>(&name).delete_many(all).await.unwrap();
                 }
+                Place::Server(server)
             }
         }
     }
+}
 
-    fn file(folder: &TempDir) -> PathBuf {
-        folder.path().join("model.db")
-    }
+/// Where one history is played.
+enum Place<'a> {
+    Folder(TempDir),
+    Server(&'a Server),
+}
 
+impl Place<'_> {
     async fn open(&self, clock: &Arc<ManualClock>) -> Arc<dyn Store> {
         match self {
-            Self::Directory(folder) => sqlite(&Self::file(folder), clock).await,
+            Self::Folder(folder) => sqlite(&folder.path().join("model.db"), clock).await,
             Self::Server(server) => mongodb(server, "", clock).await,
         }
     }
@@ -89,8 +84,8 @@ struct Process {
 }
 
 impl Process {
-    async fn start(backing: &Backing, clock: &Arc<ManualClock>) -> Self {
-        let store = backing.open(clock).await;
+    async fn start(place: &Place<'_>, clock: &Arc<ManualClock>) -> Self {
+        let store = place.open(clock).await;
         let metrics = Arc::new(Metrics::new().unwrap());
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
         let loaded = Base::load(Arc::clone(&store), time, metrics, LIMITS).await;
@@ -116,7 +111,7 @@ impl Process {
 /// The processes, and what they should show.
 pub struct Processes<'a> {
     mode: Mode,
-    backing: &'a Backing,
+    place: Place<'a>,
     clock: Arc<ManualClock>,
     beginning: i64,
     all: Vec<Process>,
@@ -131,18 +126,14 @@ impl<'a> Processes<'a> {
     pub async fn start(mode: Mode, backing: &'a Backing) -> Self {
         let start = utc("2026-03-01T12:00:00.000Z");
         let clock = Arc::new(ManualClock::new(start.plus_millis(10 * 60_000)));
-        // A server's collections are made by the first process, and cleared of what was before.
-        backing.open(&clock).await.close().await;
-        if matches!(backing, Backing::Server(_)) {
-            backing.clear().await;
-        }
+        let place = backing.place().await;
         let mut all = Vec::new();
         for _ in 0..if mode == Mode::One { 1 } else { 2 } {
-            all.push(Process::start(backing, &clock).await);
+            all.push(Process::start(&place, &clock).await);
         }
         Self {
             mode,
-            backing,
+            place,
             clock,
             beginning: start.millis(),
             all,
@@ -155,9 +146,6 @@ impl<'a> Processes<'a> {
     pub async fn end(self) {
         for process in self.all {
             process.stop().await;
-        }
-        if matches!(self.backing, Backing::Directory(_)) {
-            self.backing.clear().await;
         }
     }
 
@@ -174,6 +162,11 @@ impl<'a> Processes<'a> {
         self.base(at).follow().await.unwrap();
     }
 
+    /// What was asked or answered is written before anything else is read.
+    async fn write(&self, at: usize) {
+        assert!(self.base(at).import(Vec::new()).await.unwrap().is_empty());
+    }
+
     /// As [`follow`](Self::follow), unless alerts are to find the process behind.
     async fn catch_up(&self, at: usize) {
         if self.mode == Mode::InStep {
@@ -181,15 +174,16 @@ impl<'a> Processes<'a> {
         }
     }
 
-    pub async fn restart_all(&mut self) {
-        for at in 0..self.all.len() {
-            self.play(&Step::Restart(at)).await;
+    /// Every process reads all of the store again.
+    pub async fn reload(&mut self) {
+        for process in &self.all {
+            process.base.reload().await.unwrap();
         }
     }
 
     async fn replace(&mut self, at: usize, end: impl AsyncFnOnce(Process)) {
         end(self.all.remove(at)).await;
-        self.all.insert(at, Process::start(self.backing, &self.clock).await);
+        self.all.insert(at, Process::start(&self.place, &self.clock).await);
     }
 
     pub async fn play(&mut self, step: &Step) {
@@ -225,7 +219,7 @@ impl<'a> Processes<'a> {
                     deleted.unwrap();
                     self.reference.delete(*cause);
                 } else {
-                    assert!(is_missing(deleted));
+                    assert!(is_missing(&deleted), "{deleted:?}");
                 }
             }
             Step::Ask(at, topic) => {
@@ -237,8 +231,7 @@ impl<'a> Processes<'a> {
                 };
                 self.base(*at).close_answered_questions().await.unwrap();
                 self.base(*at).ask(question).await.unwrap();
-                // What was asked is written before anything else is read.
-                self.follow(*at).await;
+                self.write(*at).await;
                 self.reference.ask(*topic);
             }
             Step::Answer(at, topic) => {
@@ -247,7 +240,7 @@ impl<'a> Processes<'a> {
                 let draft = EntryDraft::parse(draft.as_bytes()).unwrap();
                 self.base(*at).create(draft, "operator").await.unwrap();
                 self.base(*at).close_answered_questions().await.unwrap();
-                self.follow(*at).await;
+                self.write(*at).await;
                 self.reference.answer(*topic);
             }
             Step::Wait(minutes) => self.clock.advance_millis(minutes * 60_000),
@@ -268,7 +261,7 @@ impl<'a> Processes<'a> {
             edited.unwrap();
             self.reference.edit(cause, &solution);
         } else {
-            assert!(is_missing(edited));
+            assert!(is_missing(&edited), "{edited:?}");
         }
     }
 
@@ -308,9 +301,7 @@ impl<'a> Processes<'a> {
     /// Every process, and the store, shows what it should.
     pub async fn compare(&mut self) -> Result<(), String> {
         for at in 0..self.all.len() {
-            if self.mode != Mode::One {
-                self.follow(at).await;
-            }
+            self.follow(at).await;
             let entries = self.base(at).entries();
             let shown = entries.iter().map(|entry| Entry::clone(entry)).collect::<Vec<_>>();
             let who = format!("process {at}");
@@ -373,7 +364,7 @@ fn shown(entry: &Entry) -> Shown {
     }
 }
 
-fn is_missing<T>(answer: Result<T, ChangeError>) -> bool {
+fn is_missing<T>(answer: &Result<T, ChangeError>) -> bool {
     matches!(answer, Err(ChangeError::Edit(EditError::Missing)))
 }
 

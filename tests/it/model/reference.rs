@@ -94,11 +94,10 @@ impl Reference {
     pub fn receive(&mut self, group: &[Sent], beginning: i64, now: i64) {
         let mut changed = Vec::new();
         for sent in group {
-            if self.receive_one(sent, beginning, now) {
-                changed.push(sent.cause);
-            }
+            changed.extend(self.receive_one(sent, beginning, now));
         }
-        for cause in changed {
+        let named = |cause: &usize| group.iter().any(|sent| sent.cause == *cause);
+        for cause in changed.into_iter().filter(named) {
             // The first alert of a pattern makes it; a mere repeat does not bring it back.
             self.patterns.entry(cause).or_insert(Pattern {
                 solution: String::new(),
@@ -118,8 +117,8 @@ impl Reference {
         }
     }
 
-    /// True if it changed an instance.
-    fn receive_one(&mut self, sent: &Sent, beginning: i64, now: i64) -> bool {
+    /// Returns the causes of the instances that it changed.
+    fn receive_one(&mut self, sent: &Sent, beginning: i64, now: i64) -> Vec<usize> {
         let start = start_of(sent, beginning)
             .or_else(|| self.open(sent.fingerprint))
             .or_else(|| sent.over.and_then(|_| self.latest(sent.fingerprint)))
@@ -167,15 +166,20 @@ impl Reference {
                 changed
             }
         };
+        let mut causes = Vec::new();
+        if changed {
+            causes.push(sent.cause);
+        }
         // At most one is open: the latest.
         let latest = self.open(sent.fingerprint);
         for known in &mut self.instances {
             let open = known.is_stored() && known.state == State::Firing;
             if open && known.fingerprint == sent.fingerprint && Some(known.start) != latest {
                 known.state = State::Superseded;
+                causes.push(known.cause);
             }
         }
-        changed
+        causes
     }
 
     /// The latest start of an open instance.
