@@ -112,8 +112,7 @@ impl Service {
 
         let limits =
             BaseLimits { patterns: settings.max_patterns, questions: settings.max_questions };
-        let base =
-            Base::load(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), limits);
+        let base = Base::load(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), limits);
         let (base, base_tasks) = base.await?;
 
         let listener = listen(SocketAddr::new(settings.server.host, settings.server.port)).await?;

@@ -65,7 +65,9 @@ async fn retain(
     let log = AuditLog::open(path, Arc::new(SystemClock), metrics.audit_counters());
     audit(&log.map_err(failed)?, &report, "command line");
     match report.stopped {
-        true => Err(Failure::Failed(format!("stopped before its end; {}", described(&report, "are")))),
+        true => {
+            Err(Failure::Failed(format!("stopped before its end; {}", described(&report, "are"))))
+        }
         false => Ok(described(&report, "are")),
     }
 }

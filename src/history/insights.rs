@@ -112,7 +112,9 @@ pub fn asked_most(facts: &DayFacts<'_>) -> Option<Finding> {
     let mut open: Vec<&Entry> = facts
         .entries
         .iter()
-        .filter(|entry| entry.category == Category::Question && facts.contains(entry.last_updated()))
+        .filter(|entry| {
+            entry.category == Category::Question && facts.contains(entry.last_updated())
+        })
         .collect();
     open.sort_by(|a, b| {
         (Reverse(a.occurrences()), &a.title).cmp(&(Reverse(b.occurrences()), &b.title))

@@ -16,9 +16,7 @@ mod totals;
 
 pub use self::{
     calendar::{Calendar, Stretch},
-    retention::{
-        AlertExpiry, ProgressListener, Report, RetentionError, RetentionJob, SETTLE_MS,
-    },
+    retention::{AlertExpiry, ProgressListener, Report, RetentionError, RetentionJob, SETTLE_MS},
     sampler::Sampler,
     schedule::Schedule,
     series::{Aggregation, POINTS_MOST, Point},

@@ -36,10 +36,7 @@ impl ProgressListener for Counter {
 
 impl Counter {
     fn count(&self, collection: Collection, deleted: u64) {
-        self.0
-            .retention_deleted_total
-            .with_label_values(&[collection.name()])
-            .inc_by(deleted);
+        self.0.retention_deleted_total.with_label_values(&[collection.name()]).inc_by(deleted);
     }
 }
 

@@ -69,10 +69,8 @@ pub fn created(draft: EntryDraft, editor: &Editor) -> Entry {
         evidence_date: editor.at.to_string().get(..10).map(str::to_owned),
         ..Provenance::default()
     };
-    let mut entry = Entry {
-        provenance: Arc::new(provenance),
-        ..Entry::new(id, draft.into_text(), editor.at)
-    };
+    let mut entry =
+        Entry { provenance: Arc::new(provenance), ..Entry::new(id, draft.into_text(), editor.at) };
     entry.summed_up.tally.occurrences = 1;
     entry
 }

@@ -66,7 +66,8 @@ pub fn refresh(pattern: &mut Entry, alert: &ReceivedAlert) -> bool {
             && !value.is_in(&pattern.text)
         {
             value.write_to(Arc::make_mut(&mut pattern.text));
-            let source = TextSource { by: Author::Alert, name: alert.fingerprint.clone(), at: began };
+            let source =
+                TextSource { by: Author::Alert, name: alert.fingerprint.clone(), at: began };
             Arc::make_mut(&mut pattern.provenance).texts.insert(field, source);
             changed = true;
         }

@@ -35,10 +35,8 @@ pub fn question(text: &str, now: Time) -> Entry {
         evidence_date: now.to_string().get(..10).map(str::to_owned),
         ..Provenance::default()
     };
-    let mut question = Entry {
-        provenance: Arc::new(provenance),
-        ..Entry::new(question_id(text), text_of, now)
-    };
+    let mut question =
+        Entry { provenance: Arc::new(provenance), ..Entry::new(question_id(text), text_of, now) };
     question.summed_up.tally.occurrences = 1;
     question
 }

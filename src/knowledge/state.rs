@@ -7,11 +7,7 @@ use std::{collections::HashMap as StdHashMap, sync::Arc};
 
 use imbl::{HashMap, OrdSet};
 
-use super::{
-    runbook,
-    stats::Stats,
-    summary::AlertActivity,
-};
+use super::{runbook, stats::Stats, summary::AlertActivity};
 use crate::{
     model::{Category, Entry, Figures, Instance, InstanceChange},
     store::Loaded,
@@ -156,7 +152,8 @@ impl State {
             return;
         }
         self.revision += 1;
-        self.alerts.firing = self.alerts.firing.saturating_add_signed(figures.firing - before.firing);
+        self.alerts.firing =
+            self.alerts.firing.saturating_add_signed(figures.firing - before.firing);
         match self.entries.get_mut(id) {
             Some(entry) => {
                 self.stats.remove_counted(entry);
@@ -231,7 +228,11 @@ fn step<'a>(
 ) {
     let id = instance.entry_id.as_str();
     let own = changed.entry(id).or_insert_with(|| state.figures(id));
-    if there { own.add(instance) } else { own.remove(instance) }
+    if there {
+        own.add(instance)
+    } else {
+        own.remove(instance)
+    }
     if let Some(carried) = &instance.carried {
         let id = carried.entry_id.as_str();
         let of = changed.entry(id).or_insert_with(|| state.figures(id));

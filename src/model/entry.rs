@@ -191,7 +191,17 @@ impl SourceType {
 
 /// A field of an entry's text that alerts refresh, unless a person has edited it.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(rename_all = "camelCase")]
 pub enum TextField {
@@ -406,8 +416,8 @@ impl Entry {
     /// An entry of the old orchestrator keeps the rates that it came with until it has instances.
     fn has_rates(&self) -> bool {
         let (deleted, stored) = (self.summed_up.tally, self.figures.tally);
-        let stated = self.summed_up.stated_success_rate.is_some()
-            || self.summed_up.stated_mean_ms.is_some();
+        let stated =
+            self.summed_up.stated_success_rate.is_some() || self.summed_up.stated_mean_ms.is_some();
         self.category == Category::AlertPattern
             && (deleted.resolved > 0 || stored.occurrences > 0 || !stated)
     }

@@ -34,9 +34,10 @@ impl OldEntry {
         let count = |name: &str| fields.get(name).and_then(as_number).map(|n| n as i64);
 
         let title = Some(text("title")).filter(|t| !t.is_empty()).unwrap_or_else(|| text("name"));
-        let id = [text("id"), fields.get("_id").and_then(as_text).unwrap_or_default(), title.clone()]
-            .into_iter()
-            .find(|id| !id.is_empty())?;
+        let id =
+            [text("id"), fields.get("_id").and_then(as_text).unwrap_or_default(), title.clone()]
+                .into_iter()
+                .find(|id| !id.is_empty())?;
         let last = time(&["lastUpdated", "updatedAt", "lastSeen"]);
         let first = time(&["firstSeen", "createdAt"]).or(last).unwrap_or_default();
         let category = category(&text("category"), &id);

@@ -53,8 +53,7 @@ mod tests {
     fn a_pattern_is_recognised_by_its_id_whatever_its_title() {
         let id = pattern_id("DiskFull", "log rotation");
         let tags = ["DiskFull".to_owned(), "log rotation".to_owned()];
-        let expected =
-            AlertPattern { alertname: "DiskFull".into(), cause: "log rotation".into() };
+        let expected = AlertPattern { alertname: "DiskFull".into(), cause: "log rotation".into() };
         assert_eq!(pattern_of(&id, "DiskFull: log rotation", "log rotation", &[]), expected);
         assert_eq!(pattern_of(&id, "Renamed by hand", "", &tags), expected);
         assert_eq!(pattern_of("kb-1", "Disk", "", &[]).alertname, "Disk");

@@ -53,7 +53,8 @@ fn count_documents(app: &App) -> Job<'_> {
     Box::pin(async {
         let Ok(counts) = app.store.collection_counts().await else { return };
         for (collection, count) in counts {
-            let gauge = app.metrics.mongodb_collection_count.with_label_values(&[collection.name()]);
+            let gauge =
+                app.metrics.mongodb_collection_count.with_label_values(&[collection.name()]);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     })

@@ -25,9 +25,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use self::{
-    changes::{
-        Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Position,
-    },
+    changes::{Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Position},
     error::{Result, StoreError},
     history::{AlertCounts, Bucket, Buckets, Issue, Stored},
     lease::{Lease, LeaseLost},

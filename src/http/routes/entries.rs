@@ -20,7 +20,9 @@ use crate::{
         parameters::Parameters,
         state::App,
     },
-    knowledge::{Change, ChangeError, EditDone, EntryDraft, EntryFilter, EntryOrder, QuestionFilter},
+    knowledge::{
+        Change, ChangeError, EditDone, EntryDraft, EntryFilter, EntryOrder, QuestionFilter,
+    },
     model::{Category, Entry, EntryJson, Severity},
     security::Event,
     validation::{self, Field, Problem, Rejection, problem},
@@ -186,8 +188,8 @@ pub async fn replace(caller: Caller<Operator>, app: App, call: Call) -> Result<R
         (status = 412, description = "Not of the version of If-Match")))]
 pub async fn patch(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
     change(caller, app, call, "patch", |body| {
-        let patch: Value =
-            serde_json::from_slice(body).map_err(|error| Rejection::Malformed(error.to_string()))?;
+        let patch: Value = serde_json::from_slice(body)
+            .map_err(|error| Rejection::Malformed(error.to_string()))?;
         match patch {
             Value::Object(_) => Ok(Change::Patch(patch)),
             _ => Err(Rejection::of("", problem("must be an object"))),
@@ -240,7 +242,8 @@ async fn change(
     read: impl FnOnce(&Bytes) -> Result<Change, Rejection> + Send,
 ) -> Result<Response, Error> {
     let (id, about) = (call.id().await?, call.about.clone());
-    let precondition = Precondition::of(&call).map_err(|rejection| about.invalid(&app, rejection))?;
+    let precondition =
+        Precondition::of(&call).map_err(|rejection| about.invalid(&app, rejection))?;
     let body = body::read(&app, call).await?;
     let change = read(&body).map_err(|rejection| about.invalid(&app, rejection))?;
     // Notes and feedback are right whatever the version; what is replaced must have been seen.
@@ -250,8 +253,8 @@ async fn change(
         return Err(Error::PreconditionFailed(Box::new(known)));
     }
     let seen = (depends || precondition.is_given()).then_some(known.version);
-    let done = app.base.edit(&id, seen, change, &caller.key.label).await.map_err(|error| {
-        match error {
+    let done =
+        app.base.edit(&id, seen, change, &caller.key.label).await.map_err(|error| match error {
             ChangeError::Edit(crate::knowledge::EditError::Conflict(entry))
                 if precondition.is_given() =>
             {
@@ -261,8 +264,7 @@ async fn change(
                 about.invalid(&app, rejection)
             }
             error => error.into(),
-        }
-    })?;
+        })?;
     audit(&app, &about, &caller.key.label, action, &done);
     match &done.after {
         Some(entry) => shown(StatusCode::OK, entry),

@@ -32,7 +32,12 @@ pub enum Part {
     /// A change by hand.
     Edit { edit: WantedEdit, answer: Answer<EditDone> },
     /// Entries from files: those that are still to be written, and what became of each.
-    Import { entries: Vec<Entry>, done: Vec<Option<Imported>>, tries: usize, answer: Answer<Vec<Imported>> },
+    Import {
+        entries: Vec<Entry>,
+        done: Vec<Option<Imported>>,
+        tries: usize,
+        answer: Answer<Vec<Imported>>,
+    },
 }
 
 /// A change of an entry as it was asked for.
@@ -61,7 +66,12 @@ pub enum Sent {
     /// One edit.
     Create { entry: Box<Entry>, answer: Answer<Entry> },
     /// One edit: the entry before and after.
-    Edit { wanted: WantedEdit, before: Box<Entry>, after: Option<Box<Entry>>, answer: Answer<EditDone> },
+    Edit {
+        wanted: WantedEdit,
+        before: Box<Entry>,
+        after: Option<Box<Entry>>,
+        answer: Answer<EditDone>,
+    },
     /// As many edits as there are `sent`: places in `entries`, with the entry that is written.
     Import {
         entries: Vec<Entry>,
@@ -118,7 +128,9 @@ pub fn build(
                 sent.push(Sent::Alerts { count, answer });
             }
             Part::Create { entry, answer } => {
-                group.edits.push(Edit::Write { entry: Arc::new(Entry::clone(&entry)), expected: None });
+                group
+                    .edits
+                    .push(Edit::Write { entry: Arc::new(Entry::clone(&entry)), expected: None });
                 sent.push(Sent::Create { entry, answer });
             }
             Part::Edit { edit, answer } => match prepare(&edit, state) {
@@ -128,10 +140,9 @@ pub fn build(
                             entry: Arc::new(Entry::clone(after)),
                             expected: Some(before.version),
                         },
-                        None => Edit::Delete {
-                            id: before.id.clone(),
-                            expected: Some(before.version),
-                        },
+                        None => {
+                            Edit::Delete { id: before.id.clone(), expected: Some(before.version) }
+                        }
                     });
                     sent.push(Sent::Edit { wanted: edit, before, after, answer });
                 }

@@ -91,8 +91,7 @@ impl<'a> Assignment<'a> {
             return wanted;
         }
         self.limited += 1;
-        let shared =
-            AlertPattern { alertname: alert.name.clone(), cause: OTHER_CAUSES.to_owned() };
+        let shared = AlertPattern { alertname: alert.name.clone(), cause: OTHER_CAUSES.to_owned() };
         if self.exists(&shared) || causes > 0 && self.make_room() {
             return shared;
         }
@@ -131,14 +130,14 @@ impl<'a> Assignment<'a> {
 
     /// The patterns to be made if they do not exist, and the changes of known ones.
     pub fn finish(self) -> (Vec<Arc<Entry>>, Vec<Edit>) {
-        let evicted = self.evicted.into_iter().map(|entry| Edit::Delete {
-            id: entry.id.clone(),
-            expected: Some(entry.version),
-        });
-        let refreshed = self.refreshed.into_values().map(|entry| Edit::Write {
-            expected: Some(entry.version - 1),
-            entry: Arc::new(entry),
-        });
+        let evicted = self
+            .evicted
+            .into_iter()
+            .map(|entry| Edit::Delete { id: entry.id.clone(), expected: Some(entry.version) });
+        let refreshed = self
+            .refreshed
+            .into_values()
+            .map(|entry| Edit::Write { expected: Some(entry.version - 1), entry: Arc::new(entry) });
         let made = self.made.into_values().map(Arc::new).collect();
         (made, refreshed.chain(evicted).collect())
     }

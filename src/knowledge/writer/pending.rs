@@ -8,7 +8,6 @@ use std::{
     sync::Arc,
 };
 
-
 use crate::{
     knowledge::state::State,
     model::Entry,
@@ -196,10 +195,12 @@ pub fn add_source(state: &mut State, entry: Option<&str>, question: &str) {
 fn edits(id: &str, record: &Waiting, state: &State) -> Vec<Edit> {
     let mut edits = Vec::new();
     if record.delete {
-        edits.extend(record.answered_by.as_ref().map(|answer| Edit::AddSources {
-            id: answer.clone(),
-            sources: vec![id.to_owned()],
-        }));
+        edits.extend(
+            record.answered_by.as_ref().map(|answer| Edit::AddSources {
+                id: answer.clone(),
+                sources: vec![id.to_owned()],
+            }),
+        );
         edits.push(Edit::Delete { id: id.to_owned(), expected: None });
     }
     if record.asks > 0

@@ -1,9 +1,6 @@
 //! Open questions: in memory at once, in the store with the next group.
 
-use super::{
-    Writer,
-    pending::add_source,
-};
+use super::{Writer, pending::add_source};
 use crate::{
     knowledge::{
         answer::Gap,

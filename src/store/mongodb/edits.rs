@@ -107,11 +107,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
     }
 }
 
-async fn update(
-    store: &MongoStore,
-    query: Document,
-    update: Document,
-) -> Result<bool, MongoError> {
+async fn update(store: &MongoStore, query: Document, update: Document) -> Result<bool, MongoError> {
     // All documents of this id: the old orchestrator may have left several.
     let statement = command::update_all(query, update);
     Ok(command::update(&store.db, ENTRIES, &[statement]).await?.hit > 0)

@@ -63,7 +63,10 @@ pub(super) async fn expire_alerts(
     let last = read_note(store).await?;
     let last_number = last.as_ref().map(|note| note.number);
     if let Some(unfinished) = last.filter(|note| !note.is_done) {
-        tracing::warn!(batch = unfinished.number, "a batch of retention that was cut is made whole");
+        tracing::warn!(
+            batch = unfinished.number,
+            "a batch of retention that was cut is made whole"
+        );
         apply(store, &unfinished, &mut expired).await?;
     }
     let old = oldest(store, batch).await?;
@@ -253,9 +256,8 @@ async fn add_sums(
         let entries = knowledge::of(store, &ids).await?;
         left.retain(|id| entries.get(id).is_some_and(|entry| entry.summed_up.batch < note.number));
         if attempt == 0 {
-            let added = note.sums.iter().filter(|(id, _)| {
-                left.contains(*id) || !entries.contains_key(*id)
-            });
+            let added =
+                note.sums.iter().filter(|(id, _)| left.contains(*id) || !entries.contains_key(*id));
             let added = added.map(|(id, sums)| (id.clone(), (note.number, *sums)));
             expired.sums.extend(added);
         }

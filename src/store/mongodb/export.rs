@@ -131,11 +131,7 @@ async fn read_piece(
 }
 
 /// A document as the contract's JSON has it; one of another program as plain JSON.
-fn text(
-    collection: Collection,
-    document: Document,
-    figures: &HashMap<String, Figures>,
-) -> String {
+fn text(collection: Collection, document: Document, figures: &HashMap<String, Figures>) -> String {
     let ours = match collection {
         Collection::Alerts => {
             alert(&document).and_then(|stored| serde_json::to_value(stored.alert).ok())

@@ -90,7 +90,7 @@ pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followe
         figures.entry(id).or_default();
     }
     let mut left = store.unsettled();
-    unsettled.iter().for_each(|id| drop(left.remove(id)));
+    left.retain(|id| !unsettled.contains(id));
     drop(left);
     let nothing = entries.is_empty() && deleted.is_empty() && figures.is_empty();
     if nothing && position.0 - from.0 < IDLE_MS {
@@ -106,10 +106,7 @@ fn changed_by_others(store: &MongoStore, from: Position) -> Document {
 }
 
 /// Entries whose instances others changed.
-async fn instances_of(
-    store: &MongoStore,
-    from: Position,
-) -> Result<HashSet<String>, MongoError> {
+async fn instances_of(store: &MongoStore, from: Position) -> Result<HashSet<String>, MongoError> {
     let parts = doc! { "entryId": 1, "movedFrom": 1, "carried": 1 };
     let alerts = store.documents(Collection::Alerts);
     let found = alerts.find(changed_by_others(store, from)).projection(parts);

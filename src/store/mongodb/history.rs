@@ -16,7 +16,9 @@ use crate::{
 };
 
 /// How many documents each collection holds, from the server's own book-keeping.
-pub(super) async fn collection_counts(store: &MongoStore) -> Result<Vec<(Collection, u64)>, MongoError> {
+pub(super) async fn collection_counts(
+    store: &MongoStore,
+) -> Result<Vec<(Collection, u64)>, MongoError> {
     let counts = Collection::ALL.map(|collection| async move {
         let count = store.documents(collection).estimated_document_count().await?;
         Ok::<_, MongoError>((collection, count))

@@ -23,8 +23,7 @@ pub(super) async fn entries(store: &MongoStore) -> Result<Vec<Entry>, MongoError
 pub(super) async fn load(store: &MongoStore) -> Result<Loaded, MongoError> {
     let position = follow::now(store).await?;
     let count = follow::document_count(store).await?;
-    let (entries, figures) =
-        futures::try_join!(find(store, doc! {}), figures::of(store, None))?;
+    let (entries, figures) = futures::try_join!(find(store, doc! {}), figures::of(store, None))?;
     store.followed().reset(entries.keys().cloned(), count);
     Ok(Loaded { entries: entries.into_values().collect(), figures, position })
 }

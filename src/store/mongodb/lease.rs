@@ -41,7 +41,11 @@ pub(super) async fn acquire(
     }
 }
 
-pub(super) async fn release(store: &MongoStore, name: &str, holder: &str) -> Result<(), MongoError> {
+pub(super) async fn release(
+    store: &MongoStore,
+    name: &str,
+    holder: &str,
+) -> Result<(), MongoError> {
     let held = doc! { "_id": format!("{PREFIX}{name}"), "holder": holder };
     store.documents(Collection::SystemState).delete_one(held).await?;
     Ok(())

@@ -131,10 +131,8 @@ fn put_alert(store: &MongoStore, alert: &Alert) -> Document {
 /// Over every document that is read as the entry.
 fn put_entry(store: &MongoStore, entry: &Entry) -> Document {
     let fields = entry_document(entry);
-    let optional: Vec<_> =
-        ENTRY_OPTIONAL.into_iter().filter(|name| !name.contains('.')).collect();
-    let mut statement =
-        set(written_as(&entry.id), Bson::from(&entry.id), fields, &optional);
+    let optional: Vec<_> = ENTRY_OPTIONAL.into_iter().filter(|name| !name.contains('.')).collect();
+    let mut statement = set(written_as(&entry.id), Bson::from(&entry.id), fields, &optional);
     statement.insert("multi", true);
     with_change(store, statement)
 }

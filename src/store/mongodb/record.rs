@@ -218,10 +218,8 @@ pub(super) async fn close_all(
     let open: Vec<_> = alerts::find(store, open).await?.iter().filter_map(alert).collect();
     let by_key: HashMap<_, _> = open.iter().map(|stored| (stored.alert.key(), stored)).collect();
     let closed = supersede(open.iter().map(|stored| stored.alert.clone()).collect(), at);
-    let closed: Vec<_> = closed
-        .into_iter()
-        .filter_map(|alert| Some((*by_key.get(&alert.key())?, alert)))
-        .collect();
+    let closed: Vec<_> =
+        closed.into_iter().filter_map(|alert| Some((*by_key.get(&alert.key())?, alert))).collect();
     if closed.is_empty() {
         return Ok(None);
     }

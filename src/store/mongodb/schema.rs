@@ -102,7 +102,11 @@ async fn write_down(
 }
 
 /// Found by `key`, because a document of the old orchestrator has an object id.
-async fn set(store: &MongoStore, key: &str, fields: Document) -> std::result::Result<(), MongoError> {
+async fn set(
+    store: &MongoStore,
+    key: &str,
+    fields: Document,
+) -> std::result::Result<(), MongoError> {
     let update = doc! { "$set": fields, "$setOnInsert": { "_id": key } };
     let state = store.documents(Collection::SystemState);
     state.update_one(doc! { "key": key }, update).upsert(true).await?;

@@ -19,14 +19,8 @@ use crate::model::{Collection, EntryDocument, Time};
 
 const PIECE: usize = 1_000;
 /// Counters of before, and what their documents had besides.
-const COUNTERS: [&str; 6] = [
-    "occurrences",
-    "successRate",
-    "meanTimeToResolveMs",
-    "firing",
-    "resolutions",
-    "resolveMs",
-];
+const COUNTERS: [&str; 6] =
+    ["occurrences", "successRate", "meanTimeToResolveMs", "firing", "resolutions", "resolveMs"];
 
 /// Does it all.
 pub(super) async fn upgrade(store: &MongoStore) -> Result<(), MongoError> {
@@ -104,10 +98,7 @@ pub(super) async fn upgrade_entry(store: &MongoStore, id: &str) -> Result<bool, 
     upgrade_documents(store, &found).await
 }
 
-async fn upgrade_documents(
-    store: &MongoStore,
-    documents: &[Document],
-) -> Result<bool, MongoError> {
+async fn upgrade_documents(store: &MongoStore, documents: &[Document]) -> Result<bool, MongoError> {
     let old = documents.iter().filter_map(|document| match entry(document.clone()) {
         Some(EntryDocument::Old(entry)) => Some((document.get("_id")?.clone(), *entry)),
         _ => None,
@@ -134,7 +125,6 @@ fn entry_statement(store: &MongoStore, id: Bson, document: &Document) -> Documen
     set.insert("changedBy", &store.id);
     let unset: Document = COUNTERS.iter().map(|name| ((*name).to_owned(), "".into())).collect();
     let query = doc! { "_id": id, "summedUp": { "$exists": false } };
-    let update =
-        doc! { "$set": set, "$unset": unset, "$currentDate": { "syncedAt": true } };
+    let update = doc! { "$set": set, "$unset": unset, "$currentDate": { "syncedAt": true } };
     doc! { "q": query, "u": update }
 }

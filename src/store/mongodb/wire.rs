@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 pub(super) use self::{
     alerts::{
         ALERT_OPTIONAL, StoredAlert, alert, alert_fields, alert_id, carried, carried_fields,
-        is_ours, is_old,
+        is_old, is_ours,
     },
-    entries::{ENTRY_OPTIONAL, entry, entry_fields, entry_document, summed_up_fields},
+    entries::{ENTRY_OPTIONAL, entry, entry_document, entry_fields, summed_up_fields},
 };
 use crate::model::{Sample, Time};
 

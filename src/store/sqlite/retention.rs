@@ -119,4 +119,3 @@ pub fn last(connection: &Connection) -> rusqlite::Result<Option<Time>> {
 pub fn note(tx: &Transaction<'_>, at: Time) -> rusqlite::Result<()> {
     state::put(tx, LAST_RETENTION, &LastRetention { at })
 }
-

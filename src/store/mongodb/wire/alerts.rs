@@ -135,8 +135,11 @@ fn read(document: &Document) -> Option<StoredAlert> {
     let moved_from = document.get_array("movedFrom").into_iter().flatten();
     let moved_from = moved_from.filter_map(Bson::as_str).map(str::to_owned).collect();
     let revision = document.get("revision").and_then(integer);
-    (document.get_str("_id").ok()? == alert_id(&alert.key()))
-        .then_some(StoredAlert { alert, revision, moved_from })
+    (document.get_str("_id").ok()? == alert_id(&alert.key())).then_some(StoredAlert {
+        alert,
+        revision,
+        moved_from,
+    })
 }
 
 fn cause_label(labels: &BTreeMap<String, String>) -> Option<String> {

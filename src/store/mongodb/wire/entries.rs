@@ -98,9 +98,7 @@ mod tests {
                 texts: BTreeMap::from([(TextField::RunbookUrl, source)]),
                 ..Provenance::default()
             }),
-            pattern: Some(
-                AlertPattern { alertname: "Disk".into(), cause: "logs".into() }.into(),
-            ),
+            pattern: Some(AlertPattern { alertname: "Disk".into(), cause: "logs".into() }.into()),
             version: 3,
             notes: Arc::new(vec![Note { text: "n".into(), author: "ops".into(), at }]),
             helped: 2,
