@@ -3,7 +3,9 @@
 //!
 //! The caller owns the sockets' addresses and the signal to stop; nothing here is global.
 
+mod lock;
 mod opening;
+mod secrets;
 mod tasks;
 
 use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -17,18 +19,25 @@ use crate::{
     http::{
         self,
         guard::rate_limit::Limits,
+        server::{self, Server, SharedTls},
         state::{App, AppParts},
     },
     knowledge::{Base, BaseError, BaseLimits, BaseTasks},
     model::Clock,
-    security::{AuditContext, AuditLog, Event, KeyRing, Verifier, WebhookToken},
+    security::{AuditContext, AuditLog, CertificateError, Event, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
     store::{Store, StoreError, migrate::MigrateError, observed::InstrumentedStore},
     telemetry::Metrics,
 };
 
-pub use self::opening::{OfflineTools, open_store};
-use self::opening::{bring_up_to_date, open_audit_log};
+use self::{
+    lock::ServiceLock,
+    opening::{bring_up_to_date, open_audit_log},
+};
+pub use self::{
+    opening::{OfflineTools, open_store},
+    secrets::{Secrets, SecretsError},
+};
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +59,14 @@ pub enum ServiceError {
         /// Why not.
         cause: io::Error,
     },
+    /// Another service has the SQLite file.
+    #[error("the lock {path} cannot be taken: {cause}", path = path.display())]
+    Lock {
+        /// The lock's file.
+        path: std::path::PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
     /// An address could not be listened on.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -58,6 +75,9 @@ pub enum ServiceError {
         /// Why not.
         cause: io::Error,
     },
+    /// The certificate could not be used.
+    #[error("the certificate could not be used: {0}")]
+    Certificate(#[from] CertificateError),
     /// Metrics could not be registered: a defect.
     #[error("metrics could not be registered: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -81,8 +101,10 @@ pub enum ServiceError {
 /// A service that has started and listens.
 pub struct Service {
     app: App,
+    secrets: Arc<Secrets>,
     tasks: JoinSet<&'static str>,
     shutdown_timeout: Duration,
+    _lock: Option<ServiceLock>,
 }
 
 impl Service {
@@ -103,6 +125,8 @@ impl Service {
             opened = open_store(settings) => opened?,
             () = phase.draining() => return Err(ServiceError::Interrupted),
         };
+        let lock = ServiceLock::take(&settings.store.target)
+            .map_err(|(path, cause)| ServiceError::Lock { path, cause })?;
         let observed = InstrumentedStore::new(opened, Arc::clone(&metrics));
         let store_health = observed.health();
         let store: Arc<dyn Store> = Arc::new(observed);
@@ -115,6 +139,8 @@ impl Service {
         let base = Base::load(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), limits);
         let (base, base_tasks) = base.await?;
 
+        let certificate = Secrets::certificate(settings)?;
+        let tls = certificate.as_ref().map(|loaded| SharedTls::new(Arc::clone(&loaded.config)));
         let listener = listen(SocketAddr::new(settings.server.host, settings.server.port)).await?;
         let metrics_listener = match settings.server.metrics_port {
             Some(port) => Some(listen(SocketAddr::new(settings.server.metrics_host, port)).await?),
@@ -129,6 +155,7 @@ impl Service {
             settings.retention,
         );
         let app = App::new(AppParts {
+            severity_words: settings.severity_words.clone(),
             base,
             totals,
             store,
@@ -138,6 +165,7 @@ impl Service {
             verifier: Verifier::new(&settings.webhook),
             webhook_token: WebhookToken::new(&settings.webhook),
             audit,
+            audit_reads: settings.audit_reads,
             metrics: Arc::clone(&metrics),
             limits: Limits::new(&settings.limits),
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -149,16 +177,23 @@ impl Service {
             started: std::time::Instant::now(),
             metrics_address: metrics_listener.as_ref().and_then(|l| l.local_addr().ok()),
             address: address_of(&listener),
+            scheme: if tls.is_some() { "https" } else { "http" },
             probe: http::routes::persistence::ProbeCache::default(),
             exports: http::export::ExportPermits::default(),
         });
-        warn_of_expiring_keys(&app);
+        let secrets = Arc::new(Secrets::new(app.clone(), settings, certificate, tls.clone()));
+        secrets.warn_of_ends();
 
-        let mut service =
-            Self { app, tasks: JoinSet::new(), shutdown_timeout: settings.server.shutdown_timeout };
+        let mut service = Self {
+            app,
+            secrets,
+            tasks: JoinSet::new(),
+            shutdown_timeout: settings.server.shutdown_timeout,
+            _lock: lock,
+        };
         service.spawn_tasks(base_tasks);
         service.spawn_history(settings);
-        service.listen(listener, metrics_listener, settings.server.max_connections);
+        service.listen(settings, listener, metrics_listener, tls);
         phase.serve();
         let details = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"), "backend": service.app.store.backend().as_str(),
@@ -182,6 +217,11 @@ impl Service {
         Arc::clone(&self.app.audit)
     }
 
+    /// Its secrets, to be read again when they were changed.
+    pub fn secrets(&self) -> Arc<Secrets> {
+        Arc::clone(&self.secrets)
+    }
+
     fn spawn_tasks(&mut self, base: BaseTasks) {
         base.spawn(&mut self.tasks, &self.app.phase);
         for periodic in tasks::PERIODIC {
@@ -191,6 +231,11 @@ impl Service {
                 periodic.name
             });
         }
+        let secrets = Arc::clone(&self.secrets);
+        self.tasks.spawn(async move {
+            secrets.follow_certificate().await;
+            tasks::CERTIFICATE
+        });
     }
 
     fn spawn_history(&mut self, settings: &Settings) {
@@ -219,20 +264,33 @@ impl Service {
 
     fn listen(
         &mut self,
+        settings: &Settings,
         listener: TcpListener,
         metrics_listener: Option<TcpListener>,
-        max_connections: usize,
+        tls: Option<SharedTls>,
     ) {
-        let (router, phase) = (http::router(&self.app), self.app.phase.clone());
+        let app = &self.app;
+        let server = Server {
+            router: http::router(app),
+            limits: server::Limits::main(&settings.server, &settings.trusted_proxies),
+            tls: tls.clone(),
+            metrics: app.metrics.listener("main"),
+        };
+        let phase = app.phase.clone();
         self.tasks.spawn(async move {
-            http::server::serve(listener, router, max_connections, phase).await;
+            server::serve(listener, server, phase).await;
             tasks::LISTENER
         });
         if let Some(listener) = metrics_listener {
-            let router = http::metrics_router(Arc::clone(&self.app.metrics));
-            let phase = self.app.phase.clone();
+            let server = Server {
+                router: http::metrics_router(Arc::clone(&app.metrics)),
+                limits: server::Limits::metrics(&settings.server),
+                tls,
+                metrics: app.metrics.listener("metrics"),
+            };
+            let phase = app.phase.clone();
             self.tasks.spawn(async move {
-                http::server::serve(listener, router, max_connections, phase).await;
+                server::serve(listener, server, phase).await;
                 tasks::METRICS_LISTENER
             });
         }
@@ -310,12 +368,4 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServiceError> {
 
 fn address_of(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
-}
-
-fn warn_of_expiring_keys(app: &App) {
-    for key in app.keys.expiring(app.clock.now()) {
-        let expires_at = key.expires_at.map(|time| time.to_string());
-        let details = serde_json::json!({ "key": key.label, "expiresAt": expires_at });
-        app.audit.record(Event::ApiKeyExpiring, AuditContext::default(), details);
-    }
 }

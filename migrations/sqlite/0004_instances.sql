@@ -75,13 +75,13 @@ SELECT id, 1, title, category, severity, description, rootCause, solution, prere
             'occurrences', max(0, occurrences - coalesce(stored.instances, 0)),
             'resolved', max(0, resolutions - coalesce(stored.resolved, 0)),
             'superseded', 0,
-            'resolveMs', CAST(max(0, resolveMs - coalesce(stored.resolveMs, 0)) AS INTEGER)),
+            'resolveMs', CAST(max(0, resolveMs - coalesce(stored.duration, 0)) AS INTEGER)),
         'batch', 0,
         'statedSuccessRate', CASE WHEN firing IS NULL AND resolutions <= 0 THEN successRate END,
         'statedMeanMs', CASE WHEN firing IS NULL AND resolutions <= 0
             THEN CAST(meanTimeToResolveMs AS INTEGER) END)
 FROM knowledge_base_before LEFT JOIN (
     SELECT entryId, count(*) AS instances, sum(status = 'resolved') AS resolved,
-        total(CASE status WHEN 'resolved' THEN duration END) AS resolveMs
+        total(CASE status WHEN 'resolved' THEN duration END) AS duration
     FROM alerts GROUP BY entryId) AS stored ON stored.entryId = id;
 DROP TABLE knowledge_base_before;

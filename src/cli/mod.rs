@@ -4,6 +4,7 @@
 //! Exit codes are promised: 0 done, 1 failed, 64 usage, 78 configuration (those of `sysexits.h`).
 
 mod check_config;
+mod descriptors;
 mod export;
 mod healthcheck;
 mod import;
@@ -15,12 +16,13 @@ mod progress;
 mod retention;
 mod serve;
 mod sign;
+mod tls;
 
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Problems, store::Store};
+use crate::{config::Problems, store::Store, telemetry::logging};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.
@@ -102,12 +104,19 @@ pub fn main() -> ExitCode {
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(answer) => {
-            // `--help` and `--version` come this way too. A closed output is no concern.
-            let _ = answer.print();
-            return if answer.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            // `--help` and `--version` come this way too.
+            let printed = answer.print();
+            return match printed {
+                _ if answer.use_stderr() => ExitCode::from(USAGE),
+                // Whoever reads may stop reading at any time (`| head`).
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                _ => ExitCode::SUCCESS,
+            };
         }
     };
-    match run(command_line.command.unwrap_or_default()) {
+    let done = run(command_line.command.unwrap_or_default());
+    logging::flush();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::complain(&failure);

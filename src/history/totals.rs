@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::RetentionSettings,
     knowledge::Base,
-    model::{Clock, Consolidation, Time},
+    model::{Clock, Consolidation, Time, severity_key},
     store::{AlertCounts, Result, Store},
 };
 
@@ -169,7 +169,8 @@ impl Totals {
         for day in summed_up {
             counts.total += day.alerts.total;
             for (severity, count) in &day.alerts.by_severity {
-                *counts.by_severity.entry(severity.clone()).or_default() += count;
+                let key = severity_key(severity).to_owned();
+                *counts.by_severity.entry(key).or_default() += count;
             }
         }
         Ok(counts)

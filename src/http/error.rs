@@ -14,19 +14,21 @@ use serde::Serialize;
 use crate::{
     knowledge::{BaseError, ChangeError, EditError},
     model::Entry,
-    security::Role,
+    security::{NotAudited, Role},
     store::StoreError,
     validation::{Problem, Rejection},
 };
 
 /// Problems that one answer lists at most.
-const MAX_PROBLEMS: usize = 20;
+pub(super) const MAX_PROBLEMS: usize = 20;
 /// Seconds after which a client may try an unavailable service again.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// Why a request was not done.
 #[derive(Debug)]
 pub enum Error {
+    /// 400: the request is not one that HTTP allows, or that this route can read.
+    BadRequest(Cow<'static, str>),
     /// 400: the body is no JSON.
     Malformed(String),
     /// 400: the input has these problems.
@@ -64,9 +66,9 @@ pub enum Error {
     },
     /// 503: the store is away, or the service is overloaded, starting or draining.
     Unavailable {
-        /// What to tell the client.
+        /// The sentence for the client.
         message: &'static str,
-        /// What to tell the log.
+        /// The cause for the log.
         cause: Option<Arc<dyn Cause + Send + Sync>>,
     },
     /// 500: a defect.
@@ -97,7 +99,9 @@ impl Error {
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::Invalid(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Malformed(_) | Self::Invalid(_) | Self::BodyBroken(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -115,6 +119,7 @@ impl Error {
     /// The sentence for the client.
     fn message(&self) -> Cow<'_, str> {
         match self {
+            Self::BadRequest(what) => Cow::Borrowed(what),
             Self::Malformed(place) => format!("Malformed JSON: {place}").into(),
             Self::Invalid(_) => "Validation failed".into(),
             Self::Unauthorized(why) => format!("Unauthorized: {why}").into(),
@@ -217,6 +222,13 @@ impl From<Arc<StoreError>> for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Arc::new(error).into()
+    }
+}
+
+impl From<NotAudited> for Error {
+    fn from(error: NotAudited) -> Self {
+        let cause = Some(Arc::new(error) as _);
+        Self::Unavailable { message: "The audit log cannot be written", cause }
     }
 }
 

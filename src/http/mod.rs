@@ -24,6 +24,10 @@ use axum::{
 };
 use serde::Serialize;
 use tower::ServiceExt;
+use tower_http::{
+    CompressionLevel,
+    compression::{CompressionLayer, predicate::SizeAbove},
+};
 
 pub use self::error::Error;
 use self::{
@@ -108,7 +112,7 @@ pub fn router(app: &App) -> Router {
     let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
         .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
-    guard::cors::around(router, &app.cors)
+    guard::cors::around(router.layer(compression()), &app.cors)
 }
 
 /// The router of the metrics' own listener.
@@ -120,7 +124,12 @@ pub fn metrics_router(metrics: Arc<crate::telemetry::Metrics>) -> Router {
             ([(header::CONTENT_TYPE, kind)], text)
         }
     };
-    Router::new().route("/metrics", axum::routing::get(render))
+    Router::new().route("/metrics", axum::routing::get(render)).layer(compression())
+}
+
+/// gzip, for who takes it, from this many bytes on.
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(1025))
 }
 
 /// An answer of JSON text.

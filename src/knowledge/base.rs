@@ -38,6 +38,8 @@ use crate::{
 
 /// After how long a summary is rendered again although nothing changed: ages grow by themselves.
 const SUMMARY_AGE_MS: i64 = 60_000;
+/// The span of recent alerts, in milliseconds.
+pub(super) const DAY_MS: i64 = 24 * 3_600_000;
 /// How often it is said that patterns are limited.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -157,15 +159,21 @@ impl BaseTasks {
     /// Spawns the tasks: the writer, which ends when it is told to finish, and the index, which
     /// ends when the phase turns to draining.
     pub fn spawn(self, tasks: &mut JoinSet<&'static str>, phase: &Phase) {
-        let Self { writer, shared } = self;
-        tasks.spawn(async move {
-            writer.run().await;
-            Self::WRITER
-        });
+        let shared = Arc::clone(&self.shared);
+        self.spawn_writer(tasks);
         let phase = phase.clone();
         tasks.spawn(async move {
             indexing::run(shared, phase).await;
             Self::INDEX
+        });
+    }
+
+    /// Spawns the writer alone, for who commits to the index by hand
+    /// ([`Base::close_answered_questions`]).
+    pub fn spawn_writer(self, tasks: &mut JoinSet<&'static str>) {
+        tasks.spawn(async move {
+            self.writer.run().await;
+            Self::WRITER
         });
     }
 }
@@ -183,7 +191,8 @@ impl Base {
     ) -> Result<(Self, BaseTasks), BaseError> {
         let loaded = store.load().await?;
         let position = loaded.position;
-        let state = State::load(loaded);
+        let mut state = State::load(loaded);
+        state.alerts.last24_hours = store.received_since(clock.now().plus_millis(-DAY_MS)).await?;
         let (requests, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             state: ArcSwap::default(),

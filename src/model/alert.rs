@@ -45,11 +45,12 @@ pub struct ReceivedAlert {
     pub ends_at: Option<Time>,
     /// Firing or resolved.
     pub status: Status,
-    /// The label `alertname`, or `unnamed`.
+    /// The label `alertname`, else that of the notification's group, or `unnamed`.
     pub name: String,
-    /// What caused it, where it tells: with the name it makes the pattern.
+    /// What, beside the name, makes alerts one pattern: the label `cause`, or for an alert of
+    /// Grafana's own about a rule the rule's name.
     pub cause: Option<String>,
-    /// The label `severity` as sent, or `none`.
+    /// The label `severity` as sent, else `priority` or `level`, or `none`.
     pub severity: String,
     /// What that means for the entry learned from it.
     pub entry_severity: Severity,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     figures::{Figures, SummedUp},
+    severity::Severity,
     time::{Time, epoch_ms, epoch_ms_opt},
 };
 
@@ -69,62 +70,6 @@ impl Category {
     /// The category of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.as_str() == name)
-    }
-}
-
-/// How bad it is; ordered, `Low` first.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to know.
-    Low,
-    /// A warning.
-    Medium,
-    /// An error, or a page.
-    High,
-    /// Users suffer.
-    Critical,
-}
-
-impl Severity {
-    /// All severities, lowest first.
-    pub const ALL: [Self; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
-
-    /// The name in JSON and in the stores.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-
-    /// The severity of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|severity| severity.as_str() == name)
-    }
-
-    /// What an alert's `severity` label means for the entry learned from it.
-    pub fn of_alert(label: &str) -> Self {
-        match label.to_ascii_lowercase().as_str() {
-            "critical" => Self::Critical,
-            "error" | "high" | "page" => Self::High,
-            "warning" => Self::Medium,
-            _ => Self::Low,
-        }
     }
 }
 
@@ -288,7 +233,8 @@ pub struct AlertPattern {
 }
 
 /// The text of an entry: what people and annotations write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EntryText {
     /// One line.
     pub title: String,
@@ -297,22 +243,31 @@ pub struct EntryText {
     /// The highest seen.
     pub severity: Severity,
     /// What it means.
+    #[serde(default)]
     pub description: String,
     /// Why it happens.
+    #[serde(default)]
     pub root_cause: Option<String>,
     /// What helps; empty if not known.
+    #[serde(default)]
     pub solution: String,
     /// What must be so before the steps.
+    #[serde(default)]
     pub prerequisites: Vec<String>,
     /// What to do, in order.
+    #[serde(default)]
     pub steps: Vec<String>,
     /// How it looks when it has helped.
+    #[serde(default)]
     pub expected_outcome: String,
     /// Words to find it by.
+    #[serde(default)]
     pub tags: Vec<String>,
     /// Ids of entries that belong to it.
+    #[serde(default)]
     pub related_entries: Vec<String>,
     /// The runbook that the alert names; of http or https.
+    #[serde(default)]
     pub runbook_url: Option<String>,
 }
 
@@ -438,14 +393,19 @@ impl Entry {
         instances.map_or(self.written, |changed| changed.max(self.written))
     }
 
+    /// The entry for a base that has none of its instances: what they say is summed up.
+    pub fn without_instances(&self) -> Self {
+        let (mut summed_up, stored) = (self.summed_up, self.figures);
+        summed_up.tally = summed_up.tally.plus(stored.tally);
+        summed_up.last_fired = summed_up.last_fired.max(stored.last_fired);
+        summed_up.last_changed = summed_up.last_changed.max(stored.last_changed);
+        summed_up.batch = 0;
+        Self { summed_up, figures: Figures::default(), ..self.clone() }
+    }
+
     /// The validator of this version, quotes included.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.version)
-    }
-
-    /// All that the store keeps of it: equal for two that are the same but for their figures.
-    pub fn without_figures(&self) -> Self {
-        Self { figures: Figures::default(), ..self.clone() }
     }
 }
 

@@ -9,7 +9,9 @@ mod entry;
 mod figures;
 mod old_entry;
 mod pattern;
+mod refusal;
 mod sample;
+mod severity;
 mod time;
 
 pub use alert::{Alert, AlertKey, InstanceChange, Outcome, ReceivedAlert, Remembered, Status};
@@ -20,10 +22,12 @@ pub use consolidation::{
 };
 pub use entry::{
     AlertPattern, Author, Category, Entry, EntryJson, EntryText, ExportedEntry, Note, Provenance,
-    Severity, SourceType, TextField, TextSource,
+    SourceType, TextField, TextSource,
 };
 pub use figures::{BatchSums, Carried, Figures, Instance, SummedUp, Tally};
 pub use old_entry::{EntryDocument, OldEntry};
 pub use pattern::{OTHER_CAUSES, pattern_id, pattern_of, pattern_title};
+pub use refusal::{RefusalReason, TrimmedField};
 pub use sample::Sample;
+pub use severity::{Severity, SeverityWords, severity_key};
 pub use time::{Time, epoch_ms, epoch_ms_opt};

@@ -122,7 +122,10 @@ impl EntryDocument {
     pub fn parse(document: &Value) -> Option<Self> {
         let old = OldEntry::parse(document)?;
         let Some(kept) = Kept::of(document) else { return Some(Self::Old(Box::new(old))) };
+        let first_seen = kept.first_seen.unwrap_or(old.entry.first_seen);
         let entry = Entry {
+            text: Arc::new(kept.text),
+            first_seen,
             provenance: kept.provenance.map_or(old.entry.provenance, Arc::new),
             pattern: kept.pattern.map(Arc::new).or(old.entry.pattern),
             version: kept.version.max(1),
@@ -149,6 +152,10 @@ impl EntryDocument {
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Kept {
+    #[serde(flatten)]
+    text: EntryText,
+    #[serde(default, with = "epoch_ms_opt")]
+    first_seen: Option<Time>,
     version: u64,
     summed_up: SummedUp,
     #[serde(default)]

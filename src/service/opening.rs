@@ -11,7 +11,6 @@ use crate::{
     knowledge::{Base, BaseLimits},
     model::Clock,
     security::{AuditContext, AuditLog, Event},
-    shutdown::Phase,
     store::{Store, StoreError, migrate, mongodb::MongoStore, sqlite::SqliteStore},
     telemetry::Metrics,
 };
@@ -66,7 +65,6 @@ pub struct OfflineTools {
     pub store: Arc<dyn Store>,
     /// Who did what.
     pub audit: Arc<AuditLog>,
-    phase: Phase,
     tasks: JoinSet<&'static str>,
 }
 
@@ -84,9 +82,9 @@ impl OfflineTools {
         let limits =
             BaseLimits { patterns: settings.max_patterns, questions: settings.max_questions };
         let (base, base_tasks) = Base::load(Arc::clone(&store), clock, metrics, limits).await?;
-        let (phase, mut tasks) = (Phase::default(), JoinSet::new());
-        base_tasks.spawn(&mut tasks, &phase);
-        Ok(Self { base, store, audit, phase, tasks })
+        let mut tasks = JoinSet::new();
+        base_tasks.spawn_writer(&mut tasks);
+        Ok(Self { base, store, audit, tasks })
     }
 
     /// Writes what waits and closes everything.
@@ -96,7 +94,6 @@ impl OfflineTools {
     pub async fn close(mut self) -> Result<(), ServiceError> {
         self.base.close_answered_questions().await?;
         let unwritten = self.base.finish().await;
-        self.phase.drain();
         while self.tasks.join_next().await.is_some() {}
         self.audit.sync().map_err(|cause| ServiceError::Audit { path: String::new(), cause })?;
         self.store.close().await;

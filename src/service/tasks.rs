@@ -9,6 +9,7 @@ pub(super) const LISTENER: &str = "listener";
 pub(super) const METRICS_LISTENER: &str = "metrics listener";
 pub(super) const SAMPLER: &str = "sampler";
 pub(super) const RETENTION: &str = "retention";
+pub(super) const CERTIFICATE: &str = "certificate";
 
 /// A job that is done every `period` until draining begins.
 pub(super) struct Periodic {
@@ -28,7 +29,8 @@ pub(super) const PERIODIC: [Periodic; 3] = [
 
 /// The names of all tasks of a service.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let others = [WRITER, BaseTasks::INDEX, LISTENER, METRICS_LISTENER, SAMPLER, RETENTION];
+    let others =
+        [WRITER, BaseTasks::INDEX, LISTENER, METRICS_LISTENER, SAMPLER, RETENTION, CERTIFICATE];
     PERIODIC.into_iter().map(|periodic| periodic.name).chain(others)
 }
 

@@ -4,15 +4,23 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::model::{Alert, Collection, Consolidation, Entry, OldEntry, Sample, Time};
+use crate::model::{Alert, Collection, Consolidation, Entry, OldEntry, Sample, Time, severity_key};
 
 /// Alerts counted by when they were received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertCounts {
     /// All of the period.
     pub total: u64,
-    /// The same by the severity label.
+    /// The same by the severity as sent: known words, `none` and `other`.
     pub by_severity: BTreeMap<String, u64>,
+}
+
+impl AlertCounts {
+    /// Counts alerts of a severity as it was sent, under a key of which there are few.
+    pub fn add(&mut self, severity: &str, alerts: u64) {
+        self.total += alerts;
+        *self.by_severity.entry(severity_key(severity).to_owned()).or_default() += alerts;
+    }
 }
 
 /// Alerts of one name, cause and severity that were first received in a period.

@@ -104,17 +104,17 @@ impl<T: for<'a> Deserialize<'a>> Accept for Vec<T> {
 
 impl<'de, T: Accept> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Taker(PhantomData))
+        deserializer.deserialize_any(FieldVisitor(PhantomData))
     }
 }
 
-struct Taker<T>(PhantomData<T>);
+struct FieldVisitor<T>(PhantomData<T>);
 
-fn field<T>(taken: Option<T>) -> Field<T> {
-    taken.map_or(Field::Mistyped, Field::Given)
+fn field<T>(accepted: Option<T>) -> Field<T> {
+    accepted.map_or(Field::Mistyped, Field::Given)
 }
 
-impl<'de, T: Accept> Visitor<'de> for Taker<T> {
+impl<'de, T: Accept> Visitor<'de> for FieldVisitor<T> {
     type Value = Field<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

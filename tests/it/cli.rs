@@ -212,3 +212,76 @@ fn a_closed_output_is_no_failure() {
         assert_eq!((code(&output), stderr(&output)), (0, ""), "{args:?}");
     }
 }
+
+#[test]
+fn an_output_that_takes_nothing_is_a_failure_and_says_so_by_its_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for args in
+        [&["check-config"][..], &["keygen"], &["--help"], &["--version"], &["keygen", "--help"]]
+    {
+        let mut command = orchestrator(directory.path(), &[], args);
+        let status = command.stdout(full()).stderr(full()).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{args:?}");
+    }
+    // What is wrong is still what is wrong.
+    for (variables, args, expected) in [
+        (&[("PORT", "x")][..], &["check-config"][..], 78),
+        (&[], &["nonsense"], 64),
+        (&[], &["import", "nowhere.ndjson"], 1),
+    ] {
+        let mut command = orchestrator(directory.path(), variables, args);
+        let status = command.stdout(full()).stderr(full()).status().unwrap();
+        assert_eq!(status.code(), Some(expected), "{args:?}");
+    }
+}
+
+#[test]
+fn a_misspelt_name_is_told_beside_what_is_missing_because_of_it() {
+    let variables =
+        [("ORCHESTRATOR_ENV", "production"), ("API_KEY", "b7c1d98e02f4465a93e0aa51cf3b7d64")];
+    let misspelt = [variables.as_slice(), &[("WEBHOK_SECRET", "x")]].concat();
+    let output = run(&misspelt, &["check-config"]);
+    assert_eq!(code(&output), 78);
+    let said = stderr(&output);
+    assert!(said.contains("WEBHOOK_SECRET: production needs"), "{said}");
+    assert!(said.contains("warning: WEBHOK_SECRET is not a variable"), "{said}");
+}
+
+#[test]
+fn an_unknown_time_zone_stops_the_start() {
+    for (zone, expected) in [("Europe/Berlin", 0), ("", 0), ("Europe/Belrin", 78)] {
+        let output = run(&[("TZ", zone)], &["check-config"]);
+        assert_eq!(code(&output), expected, "{zone}: {}", stderr(&output));
+        assert_eq!(stderr(&output).contains("TZ: expected a time zone"), expected == 78);
+    }
+}
+
+#[test]
+fn a_file_with_secrets_that_others_may_touch_is_warned_about() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let warnings = |name: &str, content: &str, mode: u32, variables: &[(&str, &str)]| {
+        let path = directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let output = orchestrator(directory.path(), variables, &["check-config"]).output().unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output).lines().filter(|line| line.contains("other users of this machine")).count()
+    };
+    for (content, mode, expected) in [
+        ("PORT=3333\n", 0o644, 0),
+        ("PORT=3333\n", 0o666, 1),
+        ("WEBHOOK_TOKEN=t0ken\n", 0o644, 1),
+        ("WEBHOOK_TOKEN=t0ken\n", 0o640, 1),
+        ("WEBHOOK_TOKEN=t0ken\n", 0o600, 0),
+    ] {
+        assert_eq!(warnings(".env", content, mode, &[]), expected, "{content} {mode:o}");
+    }
+    let file = [("API_KEY_FILE", "key")];
+    for (mode, expected) in [(0o400, 0), (0o600, 0), (0o604, 1), (0o666, 1)] {
+        // An owner's right to write is not the test's.
+        let _ = fs::remove_file(directory.path().join("key"));
+        assert_eq!(warnings("key", "s3cr3t", mode, &file), expected, "{mode:o}");
+    }
+}

@@ -5,7 +5,10 @@
 
 mod access;
 mod answers;
+mod attack;
+mod auditing;
 mod cli;
+mod connections;
 mod cors;
 mod crash;
 mod documents;
@@ -24,9 +27,11 @@ mod persistence;
 mod properties;
 mod questions;
 mod rate_limits;
+mod reloading;
 mod runbooks;
 mod searching;
 mod store_contract;
 mod summary;
+mod tls;
 mod watching;
 mod webhook_auth;

@@ -42,7 +42,7 @@ pub(super) fn restore(
     let exported = serde_json::to_value(ExportedEntry::from(&entry));
     let Ok(Value::Object(mut whole)) = exported else { return entry };
     // What an export does not mention is not there, whatever the file's name suggests.
-    for name in ["tags", "provenance"] {
+    for name in ["tags", "provenance", "version", "written", "pattern", "summedUp"] {
         whole.remove(name);
     }
     whole.extend(fields);

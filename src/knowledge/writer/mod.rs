@@ -29,7 +29,11 @@ use self::{
     pending::Pending,
     request::{Answer, ChangeError, Request},
 };
-use super::{base::Shared, indexing::Urgency, state::State};
+use super::{
+    base::{DAY_MS, Shared},
+    indexing::Urgency,
+    state::State,
+};
 use crate::{
     model::Figures,
     store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Position, Result},
@@ -43,7 +47,6 @@ const TICK: Duration = Duration::from_secs(1);
 const COUNT_EVERY: Duration = Duration::from_secs(30);
 /// Records of questions that are written with one group.
 const FLUSH_AT_ONCE: usize = 1_000;
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// The task.
 pub struct Writer {

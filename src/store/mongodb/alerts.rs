@@ -117,7 +117,7 @@ impl Known {
         fields.insert("timestamp", date(alert.timestamp));
         fields.insert("firstReceived", date(alert.first_received));
         fields.insert("revision", unreadable.copied().flatten().unwrap_or(0) + 1);
-        fields.insert("changedBy", &store.id);
+        fields.insert("changedBy", &*store.id);
         if let Some(carried) = &alert.carried {
             let batch = self.batches.get(&key).copied().unwrap_or(0);
             fields.insert("carried", carried_fields(carried, batch));
@@ -141,7 +141,7 @@ pub(super) fn replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -
     let mut set = fields;
     set.insert("firstReceived", date(alert.first_received));
     set.insert("revision", stored.revision.unwrap_or(0) + 1);
-    set.insert("changedBy", &store.id);
+    set.insert("changedBy", &*store.id);
     if stored.alert.entry_id != alert.entry_id {
         let mut moved = stored.moved_from.clone();
         moved.push(stored.alert.entry_id.clone());

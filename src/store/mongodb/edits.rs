@@ -92,7 +92,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
             let current = doc! { "id": id, "summedUp": { "$exists": true } };
             let add = doc! {
                 "$addToSet": { "provenance.derivedFrom": { "$each": sources } },
-                "$set": { "changedBy": &store.id },
+                "$set": { "changedBy": &*store.id },
                 "$currentDate": { "syncedAt": true },
             };
             update(store, current, add).await
@@ -125,7 +125,7 @@ fn write(store: &MongoStore, entry: &Entry) -> Document {
     if entry.category == Category::Question {
         fields.insert("summedUp", summed_up_fields(&entry.summed_up));
     }
-    fields.insert("changedBy", &store.id);
+    fields.insert("changedBy", &*store.id);
     let mut update = doc! { "$set": fields, "$currentDate": { "syncedAt": true } };
     if !unset.is_empty() {
         update.insert("$unset", unset);
@@ -145,7 +145,8 @@ fn is_written(entry: &Entry, stored: &Entry) -> bool {
             Category::Question => entry.summed_up,
             _ => SummedUp::default(),
         },
-        ..entry.without_figures()
+        figures: Default::default(),
+        ..entry.clone()
     };
     sources(entry).iter().all(|source| kept.contains(source))
         && comparable(entry) == comparable(stored)

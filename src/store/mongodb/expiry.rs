@@ -271,7 +271,7 @@ async fn add_sums(
                 let mut sums = entry.summed_up;
                 sums.add_batch(note.number, &note.sums[&entry.id]);
                 let query = doc! { "id": &entry.id, "summedUp.batch": entry.summed_up.batch };
-                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": &store.id };
+                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": &*store.id };
                 let update = doc! { "$set": set, "$currentDate": { "syncedAt": true } };
                 command::update_all(query, update)
             })
@@ -312,7 +312,7 @@ async fn mark(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
             let update = doc! {
                 "$set": {
                     "carried": carried_fields(&alert.carried, note.number),
-                    "changedBy": &store.id,
+                    "changedBy": &*store.id,
                 },
                 "$inc": { "revision": 1_i64 },
                 "$currentDate": { "syncedAt": true },
@@ -390,7 +390,7 @@ fn changes(
 async fn announce(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
     let ids: Vec<&String> = note.sums.keys().collect();
     let update = doc! {
-        "$set": { "changedBy": &store.id },
+        "$set": { "changedBy": &*store.id },
         "$currentDate": { "syncedAt": true },
     };
     let statement = command::update_all(doc! { "id": { "$in": ids } }, update);

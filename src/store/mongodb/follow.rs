@@ -102,7 +102,7 @@ pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followe
 
 fn changed_by_others(store: &MongoStore, from: Position) -> Document {
     let since: DateTime = date(Time::from_millis(from.0.saturating_sub(OVERLAP_MS)));
-    doc! { "syncedAt": { "$gte": since }, "changedBy": { "$ne": &store.id } }
+    doc! { "syncedAt": { "$gte": since }, "changedBy": { "$ne": &*store.id } }
 }
 
 /// Entries whose instances others changed.

@@ -53,8 +53,10 @@ pub(super) async fn received_counts(
         doc! { "$match": first_received(from, until) },
         doc! { "$group": { "_id": "$severity", "count": { "$sum": 1 } } },
     ];
-    let by_severity = counted(store, Collection::Alerts, pipeline, "none").await?;
-    Ok(AlertCounts { total: by_severity.values().sum(), by_severity })
+    let mut counts = AlertCounts::default();
+    let sent = counted(store, Collection::Alerts, pipeline, "none").await?;
+    sent.iter().for_each(|(severity, alerts)| counts.add(severity, *alerts));
+    Ok(counts)
 }
 
 /// Alerts of the old orchestrator, and from before migration 3, have a last receipt only.

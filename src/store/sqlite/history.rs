@@ -62,10 +62,12 @@ pub fn received_counts(
         "SELECT severity, count(*) FROM alerts
          WHERE firstReceived >= ?1 AND firstReceived < ?2 GROUP BY severity",
     )?;
-    let rows = select
-        .query_map((from.millis(), until.millis()), |row| Ok((row.get(0)?, row.get::<_, u64>(1)?)));
-    let by_severity: BTreeMap<String, u64> = rows?.collect::<Result<_, _>>()?;
-    Ok(AlertCounts { total: by_severity.values().sum(), by_severity })
+    let mut rows = select.query((from.millis(), until.millis()))?;
+    let mut counts = AlertCounts::default();
+    while let Some(row) = rows.next()? {
+        counts.add(row.get_ref(0)?.as_str()?, row.get(1)?);
+    }
+    Ok(counts)
 }
 
 /// The same by name, cause and severity.

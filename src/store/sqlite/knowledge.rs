@@ -39,8 +39,8 @@ pub fn make(
             continue;
         }
         put(tx, pattern)?;
-        forget_deleted.execute([&pattern.id])?;
-        if forget.execute([&pattern.id])? > 0 {
+        let forgotten = forget_deleted.execute([&pattern.id])?;
+        if forget.execute([&pattern.id])? + forgotten > 0 {
             stale.push(pattern.id.clone());
         }
     }

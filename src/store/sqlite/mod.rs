@@ -233,8 +233,12 @@ impl Store for SqliteStore {
 
 /// Writes a group; the caller commits.
 fn commit(tx: &rusqlite::Transaction<'_>, group: &Group) -> rusqlite::Result<Committed> {
-    let fold = alerts::decide(tx, &group.alerts)?;
+    let mut fold = alerts::decide(tx, &group.alerts)?;
     let (known, stale) = knowledge::make(tx, &group.patterns_of(&fold.changes))?;
+    if !stale.is_empty() {
+        // What alerts carried of an entry that was deleted they carry no more.
+        fold = alerts::decide(tx, &group.alerts)?;
+    }
     alerts::write(tx, &fold.writes)?;
     let edits = group.edits.iter().map(|edit| knowledge::edit(tx, edit));
     let edits = edits.collect::<rusqlite::Result<_>>()?;
