@@ -51,7 +51,7 @@ pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStor
         client,
         db,
         snapshots: has_snapshots(&hello),
-        id: Uuid::new_v4().to_string().into(),
+        id: Uuid::new_v4().to_string(),
         followed: Arc::default(),
         unsettled: Arc::default(),
     })

@@ -63,7 +63,7 @@ pub struct MongoStore {
     /// Whether the topology can show one moment to several reads.
     snapshots: bool,
     /// Who this process is to the others.
-    id: Arc<str>,
+    id: String,
     /// Entries that this process knows of.
     followed: Arc<Mutex<KnownEntries>>,
     /// Entries that this process changed, or did not: the answer was lost.
