@@ -13,7 +13,6 @@ use crate::{
     config::Settings,
     history::import::{Imported, Progress, Step, import},
     model::SystemClock,
-    service::open_store,
     store::{Store, migrate},
     telemetry::logging,
 };
@@ -36,7 +35,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = Settings::from_process()?;
     logging::init(&settings.log).map_err(failed)?;
     let imported = runtime().map_err(failed)?.block_on(async {
-        let store = open_store(&settings).await.map_err(failed)?;
+        let store = super::store::open(&settings).await?;
         let imported = put_back(&settings, store.as_ref(), args).await;
         store.close().await;
         imported

@@ -2,6 +2,7 @@
 //! names its variable, and all failures are reported together.
 
 mod api_keys;
+mod client;
 mod cors;
 mod credentials;
 mod describe;
@@ -34,6 +35,7 @@ use secrecy::SecretString;
 use self::reader::Reader;
 pub use self::{
     api_keys::ApiKeySettings,
+    client::{ClientSettings, client},
     cors::CorsSettings,
     credentials::{Credentials, DEV_CREDENTIALS, KEY_BYTES, fresh_credentials, fresh_key},
     describe::Effective,
@@ -138,6 +140,7 @@ impl Settings {
         });
         let log = log::read(reader);
         strength::judge(reader, mode, &api_keys, &webhook);
+        client::read(reader);
         misspelt::warn(reader);
         if let Some(server) = &server {
             server::warn(reader, server, mode);

@@ -9,7 +9,7 @@ use super::{
     answer::{Question, QuestionFilter},
     base::{Base, BaseError},
     draft::EntryDraft,
-    questions::question_id,
+    questions::{is_question_id, question_id},
     search::{IndexChange, Query},
 };
 use crate::model::{Category, Entry, EntryChange, Provenance, SourceType};
@@ -116,7 +116,12 @@ impl Base {
             return (Imported::Created, Some(EntryChange::Put(Arc::new(entry))));
         };
         let mut text = Entry { last_updated: known.last_updated, ..entry };
-        for source in &known.provenance.derived_from {
+        // Where a runbook is from is told by its file alone.
+        let is_kept = |source: &&String| {
+            text.provenance.source_type != SourceType::Runbook || is_question_id(source)
+        };
+        let kept: Vec<&String> = known.provenance.derived_from.iter().filter(is_kept).collect();
+        for source in kept {
             if !text.provenance.derived_from.contains(source) {
                 text.provenance.derived_from.push(source.clone());
             }
@@ -223,15 +228,5 @@ impl Base {
         }
         self.publish_sizes(&state);
         changes
-    }
-
-    /// Entries made from files that `is_there` does not know any more.
-    pub fn without_file(&self, is_there: impl Fn(&str) -> bool) -> Vec<String> {
-        let from_files = |entry: &&Arc<Entry>| {
-            let provenance = &entry.provenance;
-            let mut sources = provenance.derived_from.iter();
-            provenance.source_type == SourceType::Runbook && !sources.any(|name| is_there(name))
-        };
-        self.state.read().iter().filter(from_files).map(|entry| entry.id.clone()).collect()
     }
 }

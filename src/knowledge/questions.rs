@@ -22,6 +22,11 @@ pub fn question_id(text: &str) -> String {
     format!("kb-question-{}", hex::encode(&Sha256::digest(key)[..8]))
 }
 
+/// Whether an id is that of an open question.
+pub fn is_question_id(id: &str) -> bool {
+    id.starts_with("kb-question-")
+}
+
 /// What asking once more without an answer teaches.
 pub fn asked(text: &str, now: Time) -> Learning {
     let title: String = text.trim().chars().take(500).collect();

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{learning::pattern_id, runbook, stats::Stats, summary::AlertActivity};
+use super::{learning::pattern_id, runbook::links, stats::Stats, summary::AlertActivity};
 use crate::model::{Category, Entry, EntryChange, Learning};
 
 /// The alerts and runbooks that belong to one alert name.
@@ -62,46 +62,45 @@ impl State {
     }
 
     fn linked(&self, entry: &Entry) -> Vec<&String> {
-        match entry.category {
-            Category::AlertPattern => {
-                self.names.get(alert_name(entry)).into_iter().flat_map(|n| &n.runbooks).collect()
-            }
-            Category::Runbook => {
-                let named = entry.tags.iter().filter_map(|tag| self.names.get(tag));
-                named.flat_map(|named| &named.patterns).collect()
-            }
-            _ => Vec::new(),
-        }
+        let of: fn(&Named) -> &BTreeSet<String> = match entry.category {
+            Category::AlertPattern => |named| &named.runbooks,
+            _ => |named| &named.patterns,
+        };
+        let named = keys(entry).into_iter().filter_map(|key| self.names.get(&key));
+        let mut linked: Vec<&String> = named.flat_map(of).collect();
+        linked.sort();
+        linked.dedup();
+        linked
     }
 
-    /// The runbook written for a pattern's alert, else one that names it among its tags.
+    /// The runbook written for a pattern's alert, else the surest other one; of several one that
+    /// says what helps.
     fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>> {
         let name = alert_name(pattern);
-        let own = self.entries.get(&runbook::id_for(name));
-        own.filter(|entry| entry.category == Category::Runbook).or_else(|| {
-            let others = self.names.get(name)?.runbooks.iter();
-            others.filter_map(|id| self.entries.get(id)).next()
-        })
+        let named = keys(pattern).into_iter().filter_map(|key| self.names.get(&key));
+        let runbooks = named.flat_map(|named| &named.runbooks);
+        let runbooks = runbooks.filter_map(|id| self.entries.get(id));
+        let rank = |runbook: &&Arc<Entry>| {
+            (runbook.solution.is_empty(), !links::is_written_for(runbook, name))
+        };
+        runbooks.min_by_key(rank)
     }
 
     fn link(&mut self, entry: &Entry, there: bool) {
-        let mut change = |name: &str, of: fn(&mut Named) -> &mut BTreeSet<String>| {
-            let named = self.names.entry(name.to_owned()).or_default();
+        let of: fn(&mut Named) -> &mut BTreeSet<String> = match entry.category {
+            Category::AlertPattern => |named| &mut named.patterns,
+            _ => |named| &mut named.runbooks,
+        };
+        for key in keys(entry) {
+            let named = self.names.entry(key.clone()).or_default();
             if there {
                 of(named).insert(entry.id.clone());
             } else {
                 of(named).remove(&entry.id);
             }
             if named.patterns.is_empty() && named.runbooks.is_empty() {
-                self.names.remove(name);
+                self.names.remove(&key);
             }
-        };
-        match entry.category {
-            Category::AlertPattern => change(alert_name(entry), |named| &mut named.patterns),
-            Category::Runbook => {
-                entry.tags.iter().for_each(|tag| change(tag, |named| &mut named.runbooks));
-            }
-            _ => {}
         }
     }
 
@@ -194,6 +193,17 @@ fn same_text(a: &Entry, b: &Entry) -> bool {
         && a.steps == b.steps
         && a.expected_outcome == b.expected_outcome
         && a.tags == b.tags
+}
+
+/// What patterns and runbooks find each other by, the surest first; nothing for other entries.
+fn keys(entry: &Entry) -> Vec<String> {
+    match entry.category {
+        Category::AlertPattern => {
+            links::keys_of_pattern(alert_name(entry), entry.runbook_url.as_deref())
+        }
+        Category::Runbook => links::keys_of_runbook(entry).into_iter().collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The alert that a pattern was learned from: its title up to the cause. A person may have given

@@ -5,6 +5,7 @@
 //! see the last commit.
 
 mod alerts;
+mod backup;
 mod connection;
 mod export;
 mod history;
@@ -24,6 +25,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+pub use self::backup::backup;
 use self::{connection::DatabaseFile, readers::Readers, writer::Writer};
 use super::{
     AlertCounts, Backend, Bucket, Buckets, Expired, Export, Issue, Learn, PatternOf, Recording,
