@@ -235,6 +235,12 @@ fn commands_that_change_nothing_create_nothing_and_name_the_store() {
         assert!(told.contains("SQLite at ") && told.contains("No such file"), "{told}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "{args:?}");
     }
+    let directory = tempfile::tempdir().unwrap();
+    for args in [&["import", "typo.ndjson"][..], &["knowledge", "import", "typo"]] {
+        let output = orchestrator(directory.path(), &[], args).output().unwrap();
+        assert!(code(&output) == 1 && stderr(&output).contains("typo"), "{}", stderr(&output));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "{args:?}");
+    }
 }
 
 #[test]
