@@ -137,7 +137,10 @@ async fn an_edit_keeps_the_sums_and_only_adds_sources(store: &dyn Store) {
     make(store, full("kb")).await;
     let mut changed = next(&full("kb"), "second");
     changed.summed_up = SummedUp::default();
-    Arc::make_mut(&mut changed.provenance).derived_from = vec!["other.md".to_owned()];
+    let provenance = Arc::make_mut(&mut changed.provenance);
+    provenance.derived_from = vec!["other.md".to_owned()];
+    // Of a runbook the file alone tells where it is from.
+    provenance.source_type = SourceType::Manual;
     assert_eq!(edit(store, vec![write(&changed)]).await, [Edited::Done]);
     let stored = entry(store, "kb").await.unwrap();
     assert_eq!(stored.summed_up, full("kb").summed_up);
