@@ -15,7 +15,7 @@ use super::{
     wire::{ENTRY_OPTIONAL, entry_fields, missing, summed_up_fields},
 };
 use crate::{
-    model::{Category, Collection, Entry, Provenance, SummedUp},
+    model::{Category, Collection, Entry, Provenance, SourceType, SummedUp},
     store::{Edit, Edited},
 };
 
@@ -131,7 +131,14 @@ fn write(store: &MongoStore, entry: &Entry) -> Document {
         update.insert("$unset", unset);
     }
     let sources = &entry.provenance.derived_from;
-    update.insert("$addToSet", doc! { "provenance.derivedFrom": { "$each": sources } });
+    if entry.provenance.source_type == SourceType::Runbook {
+        // Where it is from is told by its file alone; what it answered comes with the entry.
+        if let Ok(set) = update.get_document_mut("$set") {
+            set.insert("provenance.derivedFrom", sources);
+        }
+    } else {
+        update.insert("$addToSet", doc! { "provenance.derivedFrom": { "$each": sources } });
+    }
     update
 }
 
