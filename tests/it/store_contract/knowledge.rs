@@ -231,7 +231,7 @@ async fn a_pattern_is_made_with_its_first_alert_and_never_over_another(store: &d
     let made = Entry { figures: Default::default(), ..entry(store, &learned()).await.unwrap() };
     assert_eq!(made, pattern(&firing("a")));
     let other = ReceivedAlert { entry_severity: Severity::Critical, ..firing("b") };
-    assert_eq!(record(store, vec![other]).await.known, [made.clone()]);
+    assert_eq!(record(store, vec![other]).await.known, std::slice::from_ref(&made));
     assert_eq!(store.entries().await.unwrap(), [made]);
     // Of several that make it at once, one does.
     delete(store, &learned()).await;
