@@ -303,15 +303,16 @@ impl Service {
     /// not everything was finished in time.
     pub async fn run(mut self) -> Result<(), ServiceError> {
         let phase = self.app.phase.clone();
-        let died = tokio::select! {
+        let ended = tokio::select! {
             biased;
             () = phase.draining() => None,
-            // Draining ends tasks too, and may begin just now.
-            ended = self.tasks.join_next() => (!phase.is_draining()).then(|| name_of(ended)),
+            ended = self.tasks.join_next() => Some(name_of(ended)),
         };
+        // Draining ends tasks too, and may have begun just now.
+        let died = ended.filter(|_| !phase.is_draining());
         phase.drain();
         let deadline = Instant::now() + self.shutdown_timeout;
-        let finished = tokio::time::timeout_at(deadline, self.finish()).await;
+        let finished = tokio::time::timeout_at(deadline, self.finish(ended)).await;
         match (died, finished) {
             (Some(task), _) => Err(ServiceError::TaskDied(task)),
             (None, Ok(finished)) => finished,
@@ -321,9 +322,10 @@ impl Service {
 
     /// Lets tasks end in their order: first all that could ask for a change, then the writer,
     /// when it has written what waits; then everything is closed.
-    async fn finish(&mut self) -> Result<(), ServiceError> {
+    async fn finish(&mut self, ended: Option<&'static str>) -> Result<(), ServiceError> {
         let Self { app, tasks, .. } = self;
-        let mut running: HashSet<&str> = tasks::names().collect();
+        let mut running: HashSet<&str> =
+            tasks::names().filter(|name| ended != Some(name)).collect();
         if app.metrics_address.is_none() {
             running.remove(tasks::METRICS_LISTENER);
         }

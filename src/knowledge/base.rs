@@ -38,8 +38,8 @@ use crate::{
 
 /// After how long a summary is rendered again although nothing changed: ages grow by themselves.
 const SUMMARY_AGE_MS: i64 = 60_000;
-/// The span of recent alerts, in milliseconds.
-pub(super) const DAY_MS: i64 = 24 * 3_600_000;
+/// Which alerts are recent.
+pub(super) const RECENT_MS: i64 = 24 * 3_600_000;
 /// How often it is said that patterns are limited.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -156,6 +156,15 @@ impl BaseTasks {
     /// The name of the task that keeps the index.
     pub const INDEX: &str = "index";
 
+    /// Spawns the writer alone, for a command that indexes what it changed at its end
+    /// ([`Base::close_answered_questions`]).
+    pub fn spawn_writer(self, tasks: &mut JoinSet<&'static str>) {
+        tasks.spawn(async move {
+            self.writer.run().await;
+            Self::WRITER
+        });
+    }
+
     /// Spawns the tasks: the writer, which ends when it is told to finish, and the index, which
     /// ends when the phase turns to draining.
     pub fn spawn(self, tasks: &mut JoinSet<&'static str>, phase: &Phase) {
@@ -165,15 +174,6 @@ impl BaseTasks {
         tasks.spawn(async move {
             indexing::run(shared, phase).await;
             Self::INDEX
-        });
-    }
-
-    /// Spawns the writer alone, for who commits to the index by hand
-    /// ([`Base::close_answered_questions`]).
-    pub fn spawn_writer(self, tasks: &mut JoinSet<&'static str>) {
-        tasks.spawn(async move {
-            self.writer.run().await;
-            Self::WRITER
         });
     }
 }
@@ -192,7 +192,8 @@ impl Base {
         let loaded = store.load().await?;
         let position = loaded.position;
         let mut state = State::load(loaded);
-        state.alerts.last24_hours = store.received_since(clock.now().plus_millis(-DAY_MS)).await?;
+        state.alerts.last24_hours =
+            store.received_since(clock.now().plus_millis(-RECENT_MS)).await?;
         let (requests, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             state: ArcSwap::default(),
@@ -418,11 +419,12 @@ impl Base {
         if let Some(entry) = state.get(id) {
             return Some(state.view(entry));
         }
-        let found = self.shared.store.entry(id).await.ok()??;
-        let figures = self.shared.store.figures(vec![id.to_owned()]).await.ok()?;
-        let figures = figures.get(id).copied().unwrap_or_default();
-        let _ = self.requests.send(Request::Found(Box::new(found.clone())));
-        Some(state.view(&Entry { figures, ..found }))
+        self.shared.store.entry(id).await.ok()??;
+        // The writer reads it in the order of its changes: what is deleted in memory and not in
+        // the store yet does not come back.
+        let (answer, found) = oneshot::channel();
+        self.requests.send(Request::Find { id: id.to_owned(), answer }).ok()?;
+        found.await.ok()?
     }
 
     /// All entries as they are kept, in the order of their ids; open questions too.

@@ -122,10 +122,8 @@ impl EntryDocument {
     pub fn parse(document: &Value) -> Option<Self> {
         let old = OldEntry::parse(document)?;
         let Some(kept) = Kept::of(document) else { return Some(Self::Old(Box::new(old))) };
-        let first_seen = kept.first_seen.unwrap_or(old.entry.first_seen);
         let entry = Entry {
             text: Arc::new(kept.text),
-            first_seen,
             provenance: kept.provenance.map_or(old.entry.provenance, Arc::new),
             pattern: kept.pattern.map(Arc::new).or(old.entry.pattern),
             version: kept.version.max(1),
@@ -154,8 +152,6 @@ impl EntryDocument {
 struct Kept {
     #[serde(flatten)]
     text: EntryText,
-    #[serde(default, with = "epoch_ms_opt")]
-    first_seen: Option<Time>,
     version: u64,
     summed_up: SummedUp,
     #[serde(default)]
@@ -292,7 +288,7 @@ mod tests {
             "occurrences": {"$numberLong": "7"}, "successRate": "0.5", "steps": ["a", 2, null],
         }));
         assert_eq!(entry.category, Category::Troubleshooting);
-        assert_eq!(entry.severity, Severity::Low);
+        assert_eq!(entry.severity, Severity::High);
         assert_eq!(entry.first_seen, Time::parse("2026-02-01T10:00:00Z").unwrap());
         assert_eq!(entry.last_updated(), Time::parse("2026-02-03T10:00:00.500Z").unwrap());
         assert_eq!((entry.occurrences(), entry.success_rate()), (7, Some(0.5)));

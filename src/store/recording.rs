@@ -48,11 +48,12 @@ pub struct Fold {
 
 /// Instances that the group names: a backend must look up which of them are stored.
 pub fn keys(group: &[AssignedAlert]) -> HashSet<AlertKey> {
-    let known = group.iter().filter_map(|assigned| {
-        let starts_at = assigned.alert.starts_at?;
-        Some(AlertKey { fingerprint: assigned.alert.fingerprint.clone(), starts_at })
+    let keys = group.iter().map(|AssignedAlert { alert, .. }| AlertKey {
+        fingerprint: alert.fingerprint.clone(),
+        // One that does not say when it began may begin with its receipt, as another did.
+        starts_at: alert.starts_at.unwrap_or(alert.received_at),
     });
-    known.collect()
+    keys.collect()
 }
 
 /// The fingerprints of the group: a backend must look up the open instances of each.

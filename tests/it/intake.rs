@@ -114,7 +114,7 @@ async fn a_thousand_alerts_are_taken_at_once(place: &Place) {
     assert_eq!(counts(&service, alerts()).await, [1000, 0, 0, 1000]);
     assert_eq!(service.stored("alerts").await.len(), 1000);
     // One payload is one operation of the store.
-    let records = r#"store_operation_duration_seconds_count{operation="record"}"#;
+    let records = r#"store_operation_duration_seconds_count{operation="commit"}"#;
     assert_eq!(service.sample(records).await, 2.0);
 }
 

@@ -274,6 +274,19 @@ async fn filled(place: &Place) -> Running {
     service
 }
 
+/// What is not derived from stored alerts, which are not part of the export of knowledge.
+fn without_figures(mut entries: Vec<Value>) -> Vec<Value> {
+    for entry in &mut entries {
+        let derived = ["occurrences", "firing", "successRate", "meanTimeToResolveMs", "lastFired"];
+        for name in derived.into_iter().chain(["lastUpdated"]) {
+            if entry["category"] == "alert_pattern" {
+                entry.as_object_mut().unwrap().remove(name);
+            }
+        }
+    }
+    entries
+}
+
 async fn the_markdown_export_gives_equal_entries(place: &Place) {
     let service = filled(place).await;
     let entries = exported(&service).await;
@@ -295,16 +308,16 @@ async fn the_markdown_export_gives_equal_entries(place: &Place) {
     assert!(!text(&output.stderr).contains("knowledge.md"), "{}", text(&output.stderr));
     assert_eq!(import(&other, &["knowledge.md"]), "0 created, 0 updated, 7 unchanged\n");
     let service = other.start().await;
-    assert_eq!(exported(&service).await, entries);
+    assert_eq!(without_figures(exported(&service).await), without_figures(entries));
 
-    // What cannot be seen is there too: rates are counted on.
+    // Alerts are counted from here on.
     let alert = disk_full().label("instance", "node3");
     service.alertmanager().notify(&payload([alert])).await.expect(200);
     let exported = exported(&service).await;
     let pattern = titled(&exported, "DiskFull: timeout");
     assert_eq!(
         (&pattern["occurrences"], &pattern["successRate"], &pattern["meanTimeToResolveMs"]),
-        (&json!(3), &json!(1.0 / 3.0), &json!(90_000))
+        (&json!(1), &json!(0.0), &Value::Null)
     );
     service.stop().await.unwrap();
 

@@ -37,6 +37,9 @@ pub(super) fn restore(
         let written = fields.get(name).and_then(Value::as_str).and_then(Time::parse);
         if let Some(time) = written {
             fields.insert(name.to_owned(), time.millis().into());
+            if name == "lastUpdated" && !fields.contains_key("written") {
+                fields.insert("written".to_owned(), time.millis().into());
+            }
         }
     }
     let exported = serde_json::to_value(ExportedEntry::from(&entry));

@@ -36,8 +36,10 @@ impl Writer {
         }
     }
 
+    /// Holds an entry no more. Its instances stay, and say what they say without what was summed up.
     fn remove(&mut self, id: &str) {
         if self.state.remove(id) {
+            self.refold(vec![id.to_owned()], &[]);
             self.shared.indexer.enqueue(IndexChange::Remove(id.to_owned()), Urgency::Now);
         }
     }
@@ -95,7 +97,7 @@ impl Writer {
     }
 
     /// Entries whose figures must be read again: the latest times of those that lost an instance
-    /// to another entry cannot be told from what is known.
+    /// to another entry, or to no sums, cannot be told from what is known.
     fn refold(&mut self, mut stale: Vec<String>, changes: &[InstanceChange]) {
         for change in changes {
             if let (Some(before), Some(after)) = (&change.before, &change.after)
@@ -211,6 +213,17 @@ impl Writer {
         answers
     }
 
+    /// The store has an entry that memory did not have when it was asked for.
+    pub(super) fn found(&mut self, entry: Entry) -> Option<Entry> {
+        let id = entry.id.to_string();
+        if self.state.get(&id).is_none() && !self.pending.holds(&id) {
+            self.state.set_figures(&id, entry.figures);
+            self.put(entry, Urgency::Now);
+            self.publish();
+        }
+        self.view(&id)
+    }
+
     fn view(&self, id: &str) -> Option<Entry> {
         self.state.get(id).map(|entry| self.state.view(entry))
     }
@@ -253,6 +266,9 @@ impl Writer {
     }
     pub(super) fn expired(&mut self, expired: &Expired) {
         self.state.apply(&expired.changes);
+        let sums = expired.sums.keys();
+        let lost = sums.filter(|id| self.state.get(id).is_none()).map(ToString::to_string);
+        self.refold(lost.collect(), &[]);
         for (id, (batch, sums)) in &expired.sums {
             if let Some(entry) = self.state.get(id) {
                 let mut entry = Entry::clone(entry);

@@ -20,7 +20,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use self::{
     apply::tell,
@@ -30,13 +33,12 @@ use self::{
     request::{Answer, ChangeError, Request},
 };
 use super::{
-    base::{DAY_MS, Shared},
-    indexing::Urgency,
+    base::{RECENT_MS, Shared},
     state::State,
 };
 use crate::{
-    model::Figures,
-    store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Position, Result},
+    model::{Entry, Figures},
+    store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Position, Result, Store},
 };
 
 /// Requests that may wait for the write under way; more are turned away as overload.
@@ -71,7 +73,7 @@ pub struct Writer {
     /// What waits could not be written while finishing.
     gave_up: bool,
     counted: Option<Instant>,
-    finishing: Option<tokio::sync::oneshot::Sender<usize>>,
+    finishing: Option<oneshot::Sender<usize>>,
 }
 
 /// An operation of the store that has the store for itself.
@@ -80,6 +82,7 @@ enum Alone {
     Follow { answer: Option<Answer<()>> },
     Reload { answer: Option<Answer<()>> },
     Figures(Vec<String>),
+    Find { id: String, answer: oneshot::Sender<Option<Entry>> },
     Count,
 }
 
@@ -90,6 +93,7 @@ enum Done {
     Expired(Result<Expired>, Answer<Expired>),
     Followed(Result<Followed>, Option<Answer<()>>),
     Reloaded(Result<Loaded>, Option<Answer<()>>),
+    Found(Result<Option<Entry>>, oneshot::Sender<Option<Entry>>),
     Counted(Result<u64>),
 }
 
@@ -189,12 +193,7 @@ impl Writer {
                 self.close(answered);
                 self.publish();
             }
-            Request::Found(entry) => {
-                if self.state.get(&entry.id).is_none() {
-                    self.put(*entry, Urgency::Now);
-                    self.publish();
-                }
-            }
+            Request::Find { id, answer } => self.alone.push_back(Alone::Find { id, answer }),
             Request::Expire { batch, answer } => {
                 self.alone.push_back(Alone::Expire { batch, answer });
             }
@@ -235,8 +234,11 @@ impl Writer {
                 Alone::Figures(ids) => {
                     Box::pin(async move { Done::Figures(store.figures(ids.clone()).await, ids) })
                 }
+                Alone::Find { id, answer } => {
+                    Box::pin(async move { Done::Found(find(store.as_ref(), id).await, answer) })
+                }
                 Alone::Count => {
-                    let since = self.shared.clock.now().plus_millis(-DAY_MS);
+                    let since = self.shared.clock.now().plus_millis(-RECENT_MS);
                     Box::pin(async move { Done::Counted(store.received_since(since).await) })
                 }
             });
@@ -249,9 +251,11 @@ impl Writer {
             self.alone.push_back(Alone::Reload { answer: None });
             return self.next();
         }
-        let parts = gather(&mut self.waiting, self.singly > 0);
+        // A part that is written by itself has no company of questions either.
+        let alone = self.singly > 0;
+        let parts = gather(&mut self.waiting, alone);
         self.singly = self.singly.saturating_sub(parts.len());
-        let flush = if self.singly > 0 { 0 } else { self.flush_limit };
+        let flush = if alone { 0 } else { self.flush_limit };
         let now = self.shared.clock.now();
         let batch = build(parts, &self.state, self.limits, (&mut self.pending, flush), now);
         if batch.is_empty() {
@@ -314,6 +318,16 @@ impl Writer {
                 }
             }
             Done::Counted(Err(_)) => {}
+            Done::Found(found, answer) => {
+                let _ = answer.send(found.ok().flatten().and_then(|found| self.found(found)));
+            }
         }
     }
+}
+
+/// An entry and its figures.
+async fn find(store: &dyn Store, id: String) -> Result<Option<Entry>> {
+    let Some(entry) = store.entry(&id).await? else { return Ok(None) };
+    let figures = store.figures(vec![id.clone()]).await?;
+    Ok(Some(Entry { figures: figures.get(&id).copied().unwrap_or_default(), ..entry }))
 }

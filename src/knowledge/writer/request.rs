@@ -69,8 +69,8 @@ pub(in crate::knowledge) enum Request {
     Ask { text: String, answer: oneshot::Sender<Gap> },
     /// Open questions that are answered, by the entries that answer them.
     Close(Vec<(String, String)>),
-    /// An entry was found in the store that memory does not have.
-    Found(Box<Entry>),
+    /// The store has an entry that memory does not have.
+    Find { id: String, answer: oneshot::Sender<Option<Entry>> },
     /// A batch of retention.
     Expire { batch: ExpiryBatch, answer: Answer<Expired> },
     /// All is read again.

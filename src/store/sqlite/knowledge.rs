@@ -22,29 +22,40 @@ pub fn get(connection: &Connection, id: &str) -> rusqlite::Result<Option<Entry>>
     select.query_row([id], entry).optional()
 }
 
-/// Makes the patterns that do not exist; returns the entries that do, and the ids of the made
-/// whose stored instances carried something: what is summed up went with the entry that was
-/// deleted, so the instances count by themselves again.
-pub fn make(
-    tx: &Transaction<'_>,
-    patterns: &[Arc<Entry>],
-) -> rusqlite::Result<(Vec<Entry>, Vec<String>)> {
-    let (mut known, mut stale) = (Vec::new(), Vec::new());
-    let mut forget = tx.prepare_cached("UPDATE alerts SET carried = NULL WHERE carried IS NOT NULL AND carried ->> '$.entryId' = ?1")?;
+/// What came of making patterns.
+#[derive(Default)]
+pub struct Made {
+    /// Entries that were there already.
+    pub known: Vec<Entry>,
+    /// Those made whose stored instances carried something.
+    pub stale: Vec<String>,
+    /// Whether anything was forgotten of instances, so that they are to be decided anew.
+    pub forgot: bool,
+}
+
+/// Makes the patterns that do not exist. What is summed up of their instances went with the entry
+/// that was deleted, so the instances count by themselves again.
+pub fn make(tx: &Transaction<'_>, patterns: &[Arc<Entry>]) -> rusqlite::Result<Made> {
+    let mut made = Made::default();
+    let mut forget = tx.prepare_cached(
+        "UPDATE alerts SET carried = NULL
+         WHERE carried IS NOT NULL AND carried ->> '$.entryId' = ?1",
+    )?;
     let mut forget_deleted =
         tx.prepare_cached("DELETE FROM alert_identities WHERE carried ->> '$.entryId' = ?1")?;
     for pattern in patterns {
         if let Some(existing) = get(tx, &pattern.id)? {
-            known.push(existing);
+            made.known.push(existing);
             continue;
         }
         put(tx, pattern)?;
-        let forgotten = forget_deleted.execute([&pattern.id])?;
-        if forget.execute([&pattern.id])? + forgotten > 0 {
-            stale.push(pattern.id.clone());
+        made.forgot |= forget_deleted.execute([&pattern.id])? > 0;
+        if forget.execute([&pattern.id])? > 0 {
+            made.forgot = true;
+            made.stale.push(pattern.id.to_string());
         }
     }
-    Ok((known, stale))
+    Ok(made)
 }
 
 /// Makes one change; the caller commits.

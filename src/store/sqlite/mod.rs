@@ -31,7 +31,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use self::{connection::DatabaseFile, readers::Readers, writer::Writer};
+use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::Writer};
 use super::{
     AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
     Group, Issue, Loaded, Position, Result, Store, Stored, migrate,
@@ -234,9 +234,8 @@ impl Store for SqliteStore {
 /// Writes a group; the caller commits.
 fn commit(tx: &rusqlite::Transaction<'_>, group: &Group) -> rusqlite::Result<Committed> {
     let mut fold = alerts::decide(tx, &group.alerts)?;
-    let (known, stale) = knowledge::make(tx, &group.patterns_of(&fold.changes))?;
-    if !stale.is_empty() {
-        // What alerts carried of an entry that was deleted they carry no more.
+    let Made { known, stale, forgot } = knowledge::make(tx, &group.patterns_of(&fold.changes))?;
+    if forgot {
         fold = alerts::decide(tx, &group.alerts)?;
     }
     alerts::write(tx, &fold.writes)?;

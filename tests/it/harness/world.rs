@@ -48,7 +48,7 @@ pub struct World {
 pub const LIMITS: BaseLimits = BaseLimits { patterns: 20_000, questions: 1_000 };
 
 /// The base over what `store` holds, as a process of its own would have it.
-pub async fn load(
+async fn load(
     store: &Arc<dyn Store>,
     clock: &Arc<ManualClock>,
     limits: BaseLimits,
@@ -75,6 +75,10 @@ impl World {
         let calendar = Calendar::new(TimeZone::get("Europe/Berlin").unwrap());
         let phase = Phase::default();
         Self { store, base, clock, calendar, settings: SETTINGS, phase, _tasks: tasks }
+    }
+
+    pub fn now(&self) -> Time {
+        self.clock.now()
     }
 
     pub fn set(&self, now: &str) {
