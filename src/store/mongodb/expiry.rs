@@ -386,14 +386,14 @@ fn changes(
     changes
 }
 
-/// Lets other processes read the figures of these entries again: deleted alerts tell nobody.
+/// Lets other processes read the figures of the entries again: deleted alerts tell nobody.
 async fn announce(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
-    let ids: Vec<&String> = note.sums.keys().collect();
+    let ids: Vec<&String> = note.alerts.iter().map(|alert| &alert.id).collect();
     let update = doc! {
-        "$set": { "changedBy": &*store.id },
+        "$set": { "changedBy": &store.id },
         "$currentDate": { "syncedAt": true },
     };
-    let statement = command::update_all(doc! { "id": { "$in": ids } }, update);
-    command::update(&store.db, Collection::KnowledgeBase.name(), &[statement]).await?;
+    let statement = command::update_all(doc! { "_id": { "$in": ids } }, update);
+    command::update(&store.db, IDENTITIES, &[statement]).await?;
     Ok(())
 }

@@ -68,6 +68,8 @@ pub struct MongoStore {
     followed: Arc<Mutex<KnownEntries>>,
     /// Entries that this process changed, or did not: the answer was lost.
     unsettled: Arc<Mutex<HashSet<String>>>,
+    /// Entries with an edit that the server has not answered.
+    unanswered: Arc<Mutex<HashSet<String>>>,
 }
 
 /// Who the alerts were that retention deleted: not a collection of the contract's.
@@ -92,6 +94,10 @@ impl MongoStore {
 
     fn unsettled(&self) -> MutexGuard<'_, HashSet<String>> {
         self.unsettled.lock()
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.unanswered.lock()
     }
 
     fn documents(&self, collection: Collection) -> mongodb::Collection<Document> {
