@@ -65,7 +65,9 @@ async fn edit(store: &MongoStore, edit: &Edit, again: bool) -> Result<Edited, Mo
         (Edit::Delete { .. }, None) if again => Edited::Done,
         (_, None) => Edited::Missing,
         // An earlier try wrote it and did not hear so.
-        (Edit::Write { entry, .. }, Some(stored)) if is_written(entry, &stored) => Edited::Done,
+        (Edit::Write { entry, .. }, Some(stored)) if again && is_written(entry, &stored) => {
+            Edited::Done
+        }
         (_, Some(stored)) => Edited::Conflict(Box::new(stored)),
     })
 }
