@@ -74,6 +74,7 @@ async fn decide(store: &MongoStore, edit: &Edit, again: bool) -> Result<Edited, 
             Edited::Done
         }
         (_, None) => Edited::Missing,
+        // An earlier try wrote it and did not hear so.
         (Edit::Write { entry, .. }, Some(stored)) if again && is_written(entry, &stored) => {
             note(store, edit);
             Edited::Done
