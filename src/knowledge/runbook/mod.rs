@@ -31,7 +31,9 @@ use self::{
     front_matter::{FrontMatter, text, texts},
     sections::{Cut, Part, Section, Style},
 };
-use crate::model::{Category, Entry, EntryText, Provenance, Severity, SourceType, Time};
+use crate::model::{
+    Category, Entry, EntryText, Provenance, Severity, SeverityWords, SourceType, Time,
+};
 
 /// What became of a file, or of what it says about one of its alerts.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,19 +83,27 @@ pub(super) fn names_no_section(heading: &str) -> bool {
     !heading.trim().is_empty() && phrases::heading(heading).is_none()
 }
 
-/// All entries in a file without a source; see [`read_file`].
+/// All entries in a file without a source, severities in the usual words; see [`read_file`].
 pub fn read(path: &str, text: &str, now: Time) -> Vec<Parsed> {
-    read_file("", path, text, now)
+    read_file("", path, text, now, &SeverityWords::default())
 }
 
 /// All entries in a file of a source: one, one for each alert that it is about, or as many as an
-/// export wrote into it; none if it says nothing. `now` is when it was last changed.
-pub fn read_file(source: &str, path: &str, text: &str, now: Time) -> Vec<Parsed> {
+/// export wrote into it; none if it says nothing. `now` is when it was last changed; `words` say
+/// what severities mean, except in an export, which names them itself.
+pub fn read_file(
+    source: &str,
+    path: &str,
+    text: &str,
+    now: Time,
+    words: &SeverityWords,
+) -> Vec<Parsed> {
     if exported::is_export(text) {
         let parts = exported::split(text).into_iter();
         return parts.map(|part| exported_entry(path, part, now)).collect();
     }
-    let file = File { origin: Origin::file(source, &origin::plain_path(path)), path, now };
+    let origin = Origin::file(source, &origin::plain_path(path));
+    let file = File { origin, path, now, words };
     let lower = path.to_ascii_lowercase();
     if lower.ends_with(".adoc") || lower.ends_with(".asciidoc") {
         file.read(&asciidoc::to_markdown(text))
@@ -110,7 +120,8 @@ fn exported_entry(path: &str, part: &str, now: Time) -> Parsed {
         warnings.push("a code fence is not closed".to_owned());
     }
     let cut = sections::cut(closed.as_deref().unwrap_or(front.body), Style::Exported);
-    let file = File { origin: Origin::file("", path), path, now };
+    let words = SeverityWords::default();
+    let file = File { origin: Origin::file("", path), path, now, words: &words };
     let mut entry = file.named(&front, None, cut.title.clone());
     fill(Arc::make_mut(&mut entry.text), &cut.sections);
     let entry = exported::restore(entry, front.fields, &mut warnings);
@@ -122,6 +133,7 @@ struct File<'a> {
     origin: Origin,
     path: &'a str,
     now: Time,
+    words: &'a SeverityWords,
 }
 
 impl File<'_> {
@@ -234,9 +246,7 @@ impl File<'_> {
             None => field("title").or_else(|| heading.clone()),
         };
         let severity = ["severity", "priority", "level"].into_iter().find_map(field);
-        let severity = severity.map_or(Severity::Medium, |word| {
-            Severity::parse(&word.to_lowercase()).unwrap_or_else(|| Severity::of_alert(&word))
-        });
+        let severity = severity.map_or(Severity::Medium, |word| self.words.of_alert(&word));
         let title = title.or_else(|| own.map(str::to_owned)).unwrap_or_else(|| "Runbook".into());
         let url = ["runbook_url", "runbookUrl", "runbook", "url"].into_iter().find_map(field);
         let text = EntryText {
@@ -363,7 +373,7 @@ mod tests {
     const DISK_FULL: &str = "---\ntitle: Disk full\naliases: [DiskAlmostFull]\ntags: disk, ops\n---\n\n# DiskFull\n\nPaged on Mondays.\n\n## Meaning\n\nNo space.\n\n## Impact\n\nWrites fail.\n\n## Diagnosis\n\nLook:\n\n```sh\ndf -h\n```\n\n- big files\n- old logs\n\n## Root cause\n\nLogs grow.\n\n## Mitigation\n\nDelete.\n\n## Escalation\n\nCall storage.\n\n## Notes\n\nSee wiki.\n";
 
     fn all(path: &str, markdown: &str) -> Vec<Parsed> {
-        read_file("books", path, markdown, Time::from_millis(5))
+        read_file("books", path, markdown, Time::from_millis(5), &SeverityWords::default())
     }
 
     #[track_caller]
