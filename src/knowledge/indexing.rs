@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use super::{
-    base::Shared,
     search::{Index, IndexChange, SearchError},
+    shared::Shared,
 };
 use crate::{knowledge::search::Query, model::Category, shutdown::Phase};
 

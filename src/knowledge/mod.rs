@@ -18,6 +18,7 @@ mod questions;
 mod ranking;
 pub mod runbook;
 pub mod search;
+mod shared;
 mod state;
 mod stats;
 mod summary;

@@ -253,7 +253,9 @@ impl Metrics {
         start(&self.knowledge_queries_total, ["answered", "gap"]);
         let kept_for_a_time = [Collection::Alerts, Collection::Metrics];
         start(&self.retention_deleted_total, kept_for_a_time.map(Collection::name));
-        start(&self.security_events_total, Event::ALL.map(Event::as_str));
+        for event in Event::VARIANTS {
+            self.security_events_total.with_label_values(&[event.as_str()]);
+        }
         for category in Category::ALL {
             self.knowledge_entries.with_label_values(&[category.as_str()]).set(0);
         }
