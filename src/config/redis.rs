@@ -1,6 +1,6 @@
 //! Redis, where replicas meet.
 
-use redis::IntoConnectionInfo;
+use redis::{ConnectionAddr, IntoConnectionInfo};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Environment, describe::redacted_url, reader::Reader, strength};
@@ -25,9 +25,13 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Option<
     };
     // The client's own words may quote the URL, so they are not passed on.
     let Ok(parsed) = url.expose_secret().into_connection_info() else {
-        reader.problem("REDIS_URL", "expected `redis://[user:password@]host[:port][/database]`");
+        reader.problem("REDIS_URL", "expected `redis://[user:password@]host[:port][/database]`, or `rediss://…` for TLS");
         return None;
     };
+    if let ConnectionAddr::TcpTls { insecure: true, .. } = parsed.addr() {
+        reader.problem("REDIS_URL", "must not switch off the check of Redis' certificate");
+        return None;
+    }
     reader.show("REDIS_URL", redacted_url(url.expose_secret()));
     let password = match parsed.redis_settings().password() {
         Some(own) => {

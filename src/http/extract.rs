@@ -11,8 +11,18 @@ use axum::{
     http::request::Parts,
 };
 use bytes::Bytes;
+use parking_lot::Mutex;
 
-use super::{Error, guard::request_id::RequestId, state::App};
+use super::{
+    Error,
+    guard::{
+        body_budget::HeldBody,
+        rate_limit::{Bucket, Decision},
+        request_id::RequestId,
+    },
+    parameters::{Parameter, Parameters},
+    state::App,
+};
 use crate::{
     security::{AuditContext, Event, Key, Role},
     telemetry::RouteMetrics,
@@ -26,9 +36,18 @@ pub struct Call {
     pub body: Body,
     /// Who and what it is, for logs.
     pub about: About,
+    /// Which limit it counts against.
+    pub bucket: Bucket,
+    /// The query parameters that its route knows.
+    pub known: &'static [Parameter],
 }
 
 impl Call {
+    /// Its query parameters, to be read and then checked.
+    pub fn parameters(&self) -> Parameters {
+        Parameters::of(&self.parts.uri, self.known)
+    }
+
     /// The `{id}` of the path.
     ///
     /// # Errors
@@ -48,9 +67,26 @@ pub struct About {
     pub client: IpAddr,
     /// The metrics of its route.
     pub metrics: Arc<RouteMetrics>,
+    /// What counting it came to, for the headers of its answer.
+    limit: Arc<Mutex<Option<Decision>>>,
 }
 
 impl About {
+    /// Of a request that nothing has been counted of yet.
+    pub fn new(request_id: RequestId, client: IpAddr, metrics: Arc<RouteMetrics>) -> Self {
+        Self { request_id, client, metrics, limit: Arc::default() }
+    }
+
+    /// Its answer is to tell of this limit, unless it meets another.
+    pub fn note_limit(&self, decision: Decision) {
+        *self.limit.lock() = Some(decision);
+    }
+
+    /// What its answer is to tell of a limit.
+    pub fn limit(&self) -> Option<Decision> {
+        *self.limit.lock()
+    }
+
     /// Writes an audit event about this request.
     pub fn audit(&self, app: &App, event: Event, details: serde_json::Value) {
         let request_id = Some(self.request_id.as_str());
@@ -110,16 +146,16 @@ impl<R> Caller<R> {
 }
 
 /// Proof that a webhook's body comes from who may send it; the bytes as received.
-pub struct ProvenBody(Bytes);
+pub struct ProvenBody(HeldBody);
 
 impl ProvenBody {
     /// Only the guard that checked signature or token makes one.
-    pub(super) fn proven(body: Bytes) -> Self {
+    pub(super) fn proven(body: HeldBody) -> Self {
         Self(body)
     }
 
     /// The body.
     pub fn bytes(&self) -> &Bytes {
-        &self.0
+        self.0.bytes()
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::guard::rate_limit::Limits;
+use super::guard::{body_budget::BodyBudget, rate_limit::Limits};
 use crate::{
     alerts::Intake,
     config::CorsSettings,
@@ -58,6 +58,10 @@ pub struct AppParts {
     pub cors: CorsSettings,
     /// Largest body in bytes.
     pub body_limit: usize,
+    /// Largest body of a webhook whose token is proven, in bytes.
+    pub webhook_body_limit: usize,
+    /// Room for all bodies together.
+    pub bodies: BodyBudget,
     /// How long a body may take to arrive, and a handler to answer.
     pub request_timeout: Duration,
     /// The wall clock.

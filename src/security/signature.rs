@@ -132,6 +132,31 @@ impl Verifier {
         body: &[u8],
         now: Time,
     ) -> Result<(), SignatureRefusal> {
+        let signature = self.judge_head(signature, timestamp, now)?;
+        if self.matches(&signature, timestamp, body)
+            || timestamp.is_none() && self.matches_canonical(&signature, body)
+        {
+            return Ok(());
+        }
+        Err(SignatureRefusal::Mismatch)
+    }
+
+    /// What can be said before there is a body: are the headers such that it could be good?
+    pub fn check_head(
+        &self,
+        signature: &[u8],
+        timestamp: Option<&[u8]>,
+        now: Time,
+    ) -> Result<(), SignatureRefusal> {
+        self.judge_head(signature, timestamp, now).map(drop)
+    }
+
+    fn judge_head(
+        &self,
+        signature: &[u8],
+        timestamp: Option<&[u8]>,
+        now: Time,
+    ) -> Result<[u8; 32], SignatureRefusal> {
         if !self.is_configured() {
             return Err(SignatureRefusal::NotConfigured);
         }
@@ -141,12 +166,7 @@ impl Verifier {
             None if self.require_timestamp => return Err(SignatureRefusal::TimestampMissing),
             None => {}
         }
-        if self.matches(&signature, timestamp, body)
-            || timestamp.is_none() && self.matches_canonical(&signature, body)
-        {
-            return Ok(());
-        }
-        Err(SignatureRefusal::Mismatch)
+        Ok(signature)
     }
 
     /// Tries every secret whatever the first one says, so that the time taken does not tell

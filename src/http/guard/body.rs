@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde_json::json;
 
+use super::body_budget::{Held, HeldBody, overloaded};
 use crate::{
     http::{
         Error,
@@ -20,54 +21,99 @@ use crate::{
 };
 
 /// Reads the body of a call whose caller is known.
-pub async fn read(app: &App, call: Call) -> Result<Bytes, Error> {
-    let Call { parts, body, about } = call;
-    read_parts(app, &about, &parts.headers, body).await
+pub async fn read(app: &App, mut call: Call) -> Result<HeldBody, Error> {
+    read_within(app, &mut call, app.body_limit, app.bodies.proven(), Sender::Proven).await
 }
 
-/// Reads a body, up to the limit and within the time.
-pub async fn read_parts(
+/// Who sends a body, as far as its head tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// Who may: what it announces is reserved at once.
+    Proven,
+    /// Perhaps nobody who may: only what came counts.
+    Unproven,
+}
+
+/// Reads a body of at most `limit` bytes, within the time.
+pub async fn read_within(
+    app: &App,
+    call: &mut Call,
+    limit: usize,
+    mut held: Held,
+    sender: Sender,
+) -> Result<HeldBody, Error> {
+    check_announced(app, &call.about, &call.parts.headers, limit)?;
+    let announced = announced(&call.parts.headers).filter(|_| sender == Sender::Proven);
+    let body = std::mem::take(&mut call.body);
+    let collected = tokio::time::timeout(app.request_timeout, async {
+        let announced = announced.and_then(|length| usize::try_from(length).ok());
+        if let Some(length) = announced {
+            held.cover(length, true).await?;
+        }
+        collect(body, limit, announced.unwrap_or(0), &mut held).await
+    });
+    match collected.await.unwrap_or(Err(Error::BodyTimeout)) {
+        Ok(bytes) => Ok(held.complete(bytes)),
+        Err(error) => {
+            note_too_large(app, &call.about, &error, announced);
+            Err(error)
+        }
+    }
+}
+
+/// Refuses a body that says itself that it is too large.
+///
+/// # Errors
+/// 413.
+pub fn check_announced(
     app: &App,
     about: &About,
     headers: &HeaderMap,
-    body: Body,
-) -> Result<Bytes, Error> {
-    let limit = app.body_limit;
-    let announced = headers.get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let collected = match announced {
-        Some(length) if length > limit as u64 => Err(Error::TooLarge { limit }),
-        _ => tokio::time::timeout(app.request_timeout, collect(body, limit))
-            .await
-            .unwrap_or(Err(Error::BodyTimeout)),
-    };
-    if let Err(Error::TooLarge { .. }) = &collected {
-        about.audit(app, Event::PayloadTooLarge, json!({ "limit": limit, "announced": announced }));
+    limit: usize,
+) -> Result<(), Error> {
+    let announced = announced(headers);
+    if announced.is_some_and(|length| length > limit as u64) {
+        let error = Error::TooLarge { limit };
+        note_too_large(app, about, &error, announced);
+        return Err(error);
     }
-    collected
+    Ok(())
 }
 
-async fn collect(body: Body, limit: usize) -> Result<Bytes, Error> {
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn note_too_large(app: &App, about: &About, error: &Error, announced: Option<u64>) {
+    if let Error::TooLarge { limit } = error {
+        about.audit(app, Event::PayloadTooLarge, json!({ "limit": limit, "announced": announced }));
+    }
+}
+
+/// Copies what comes into one place, made as large as was announced: a body costs its size, and
+/// what the connection read it into is free again at once.
+async fn collect(
+    body: Body,
+    limit: usize,
+    announced: usize,
+    held: &mut Held,
+) -> Result<Bytes, Error> {
     let mut frames = body.into_data_stream();
-    let mut first: Option<Bytes> = None;
-    let mut whole = BytesMut::new();
-    while let Some(frame) = frames.next().await {
+    let mut whole = BytesMut::with_capacity(announced);
+    loop {
+        let frame = tokio::select! {
+            frame = frames.next() => frame,
+            () = held.given_way() => return Err(overloaded()),
+        };
+        let Some(frame) = frame else { return Ok(whole.freeze()) };
         let frame = frame.map_err(|error| Error::BodyBroken(error.into()))?;
-        let so_far = first.as_ref().map_or(whole.len(), Bytes::len);
-        if so_far + frame.len() > limit {
+        let total = whole.len() + frame.len();
+        if total > limit {
             return Err(Error::TooLarge { limit });
         }
-        // Most bodies are one frame, which is taken as it is.
-        match first.take() {
-            None if whole.is_empty() => first = Some(frame),
-            None => whole.extend_from_slice(&frame),
-            Some(earlier) => {
-                whole.extend_from_slice(&earlier);
-                whole.extend_from_slice(&frame);
-            }
-        }
+        held.cover(total, false).await?;
+        whole.extend_from_slice(&frame);
     }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
 /// Gives a handler no longer than a request may take.

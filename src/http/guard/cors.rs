@@ -10,7 +10,6 @@ use axum::{
 use serde_json::json;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::request_id::{RequestId, X_REQUEST_ID};
 use crate::{
     config::CorsSettings,
     http::{extract::About, state::App},
@@ -46,11 +45,10 @@ fn layer(settings: &CorsSettings) -> CorsLayer {
 
 /// A preflight never comes to the guards, and is an answer like every other all the same.
 async fn finish_preflight(request: Request, next: Next) -> Response {
-    let preflight = (request.method() == Method::OPTIONS).then(|| RequestId::of(request.headers()));
+    let preflight = request.method() == Method::OPTIONS;
     let mut response = next.run(request).await;
-    if let Some(id) = preflight {
+    if preflight {
         let headers = response.headers_mut();
-        headers.insert(X_REQUEST_ID, id.header_value());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
     response

@@ -16,7 +16,6 @@ use crate::{
         extract::{Admin, Call, Caller, Operator},
         guard::body,
         json, json_response,
-        parameters::Parameters,
         state::App,
     },
     knowledge::{self, Freshness, Gap, Question, ScoredEntry},
@@ -142,7 +141,7 @@ pub async fn summary(app: App, call: Call) -> Result<Response, Error> {
     params(("format" = Option<String>, Query, description = "markdown or json (if not given)")),
     responses((status = 200, description = "The entries")))]
 pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(&call.parts.uri);
+    let mut parameters = call.parameters();
     let format = parameters.one_of("format", &["json", "markdown"]).unwrap_or("json");
     parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
     let entries = app.base.entries();

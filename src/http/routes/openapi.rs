@@ -79,6 +79,7 @@ fn build() -> utoipa::openapi::OpenApi {
             let response = DocumentedResponse::new(what);
             operation.responses.responses.entry(status.into()).or_insert(RefOr::T(response));
         };
+        describe("400", "Malformed, or with problems, all listed".into());
         describe("429", format!("Over the limit of the bucket {}", route.bucket.as_str()));
         let schemes: &[&str] = match route.guarded.access {
             Access::Anyone => &[],
@@ -94,8 +95,8 @@ fn build() -> utoipa::openapi::OpenApi {
             }
         };
         if route.method != axum::http::Method::GET {
-            describe("400", "Malformed, or with problems, all listed".into());
             describe("413", "Over the body limit".into());
+            describe("503", "Not now: try again".into());
         }
         let none: [&str; 0] = [];
         let needed = schemes.iter().map(|scheme| SecurityRequirement::new(*scheme, none));
@@ -124,5 +125,20 @@ mod tests {
             }
         }
         assert_eq!(documented, table);
+    }
+
+    #[test]
+    fn each_route_documents_the_query_parameters_that_it_knows() {
+        let document = serde_json::to_value(build()).unwrap();
+        for route in routes() {
+            let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+            let documented = operation["parameters"].as_array().into_iter().flatten();
+            let documented: BTreeSet<_> = documented
+                .filter(|parameter| parameter["in"] == "query")
+                .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
+                .collect();
+            let known = route.parameters.iter().map(|parameter| parameter.name().to_owned());
+            assert_eq!(documented, known.collect(), "{} {}", route.method, route.path);
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         Aggregation, Historical,
         export::{Format, take},
     },
-    http::{Error, export, json, parameters::Parameters, state::App},
+    http::{Error, export, json, state::App},
     model::Collection,
     security::Event,
 };
@@ -61,8 +61,8 @@ pub async fn health(app: App, _: Call) -> Result<Response, Error> {
 }
 
 async fn probe(app: &App) -> PersistenceHealth {
-    let (database, coordination) = tokio::join!(app.store.ping(), app.coordination.probe());
-    let database = database.is_ok();
+    let database = app.store.ping().await.is_ok();
+    let coordination = app.coordination.status();
     let schema_version = match database {
         true => app.store.schema_version().await.unwrap_or(0),
         false => 0,
@@ -89,7 +89,7 @@ async fn probe(app: &App) -> PersistenceHealth {
         ("aggregation" = Option<String>, Query, description = "raw, hourly or daily")),
     responses((status = 200, body = Historical)))]
 pub async fn historical(_: Caller<Viewer>, app: App, call: Call) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(&call.parts.uri);
+    let mut parameters = call.parameters();
     let days = parameters.number("days", 1..=365).unwrap_or(30);
     let metric = parameters.text("metric", 255);
     let aggregation = parameters.one_of("aggregation", &Aggregation::NAMES).unwrap_or("raw");
@@ -106,7 +106,7 @@ pub async fn historical(_: Caller<Viewer>, app: App, call: Call) -> Result<Respo
     responses((status = 200, description = "The data, as a file"),
         (status = 503, description = "Two exports are under way")))]
 pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(&call.parts.uri);
+    let mut parameters = call.parameters();
     let format = parameters.one_of("format", &Format::NAMES).and_then(Format::named);
     let format = format.unwrap_or(Format::Json);
     let collections = parameters.collections("collection");
