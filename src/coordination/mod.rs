@@ -1,7 +1,7 @@
 //! Where replicas meet: Redis, if one is set.
 //!
 //! What is counted there is counted for all replicas. Redis is asked as long as it answers within
-//! [`ANSWER_WITHIN`]; after the first failure nobody waits for it until [`Coordination::watch`]
+//! [`ANSWER_WITHIN`]; after the first failure nobody waits for it until [`Coordination::check`]
 //! has seen it answer again. Each change of that is one log line and `redis_up`.
 
 mod connection;
@@ -20,12 +20,10 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use self::connection::Connection;
-use crate::{config::RedisSettings, shutdown::Phase, telemetry::Metrics};
+use crate::{config::RedisSettings, telemetry::Metrics};
 
 /// How long a request waits for Redis before its replica decides alone.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(50);
-/// How often a Redis is asked whether it is there.
-const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// How long a check may take, connecting included.
 const CHECK_WITHIN: Duration = Duration::from_secs(1);
 /// What checks count against, so that they do all that a request does.
@@ -107,7 +105,7 @@ impl Coordination {
         }
     }
 
-    /// Asks Redis now.
+    /// Asks Redis now; to be done often, because nothing else ends its being away.
     pub async fn check(&self) {
         let Some(redis) = self.0.as_deref() else { return };
         match redis.check().await {
@@ -116,13 +114,6 @@ impl Coordination {
                 redis.connection.renew();
                 redis.set(DOWN, &cause);
             }
-        }
-    }
-
-    /// Asks again and again, until draining begins.
-    pub async fn watch(&self, phase: &Phase) {
-        while phase.pause(CHECK_EVERY).await {
-            self.check().await;
         }
     }
 

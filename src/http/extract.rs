@@ -12,6 +12,7 @@ use axum::{
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{
     Error,
@@ -65,6 +66,8 @@ pub struct About {
     pub request_id: RequestId,
     /// The client's address.
     pub client: IpAddr,
+    /// When it must have been answered.
+    pub deadline: Instant,
     /// The metrics of its route.
     pub metrics: Arc<RouteMetrics>,
     /// What counting it came to, for the headers of its answer.
@@ -73,8 +76,13 @@ pub struct About {
 
 impl About {
     /// Of a request that nothing has been counted of yet.
-    pub fn new(request_id: RequestId, client: IpAddr, metrics: Arc<RouteMetrics>) -> Self {
-        Self { request_id, client, metrics, limit: Arc::default() }
+    pub fn new(
+        request_id: RequestId,
+        client: IpAddr,
+        deadline: Instant,
+        metrics: Arc<RouteMetrics>,
+    ) -> Self {
+        Self { request_id, client, deadline, metrics, limit: Arc::default() }
     }
 
     /// Its answer is to tell of this limit, unless it meets another.
@@ -91,6 +99,21 @@ impl About {
     pub fn audit(&self, app: &App, event: Event, details: serde_json::Value) {
         let request_id = Some(self.request_id.as_str());
         app.audit.record(event, AuditContext { request_id, client_ip: Some(self.client) }, details);
+    }
+
+    /// Writes an audit event about what must not happen unseen.
+    ///
+    /// # Errors
+    /// 503: it cannot be written, so it should not happen.
+    pub async fn audit_confirmed(
+        &self,
+        app: &App,
+        event: Event,
+        details: serde_json::Value,
+    ) -> Result<(), Error> {
+        let request_id = Some(self.request_id.as_str());
+        let context = AuditContext { request_id, client_ip: Some(self.client) };
+        Ok(app.audit.record_confirmed(event, context, details).await?)
     }
 
     /// Counts and audits what a caller's input had wrong; the error to answer with.

@@ -24,6 +24,10 @@ use axum::{
 };
 use serde::Serialize;
 use tower::ServiceExt;
+use tower_http::{
+    CompressionLevel,
+    compression::{CompressionLayer, predicate::SizeAbove},
+};
 
 pub use self::error::Error;
 use self::{
@@ -63,9 +67,17 @@ pub fn routes() -> Vec<Route> {
         post("/webhook/alerts",             Webhook, with_webhook_proof(webhook::alerts)),
         post("/api/knowledge/query",        Api,     with_role::<Operator, _, _>(knowledge::query)),
         post("/api/knowledge/entries",      Api,     with_role::<Operator, _, _>(entries::create)),
+        get ("/api/knowledge/entries",      Api,     with_role::<Viewer, _, _>(entries::list))
+            .query(&[
+                Once("category"), Once("severity"), Once("tag"), Once("alertname"),
+                Once("firing"), Once("sort"), Once("limit"), Once("cursor"),
+            ]),
         get ("/api/knowledge/entries/{id}", Api,     with_role::<Viewer, _, _>(entries::read)),
         put ("/api/knowledge/entries/{id}", Api,     with_role::<Operator, _, _>(entries::replace)),
+        patch("/api/knowledge/entries/{id}", Api,    with_role::<Operator, _, _>(entries::patch)),
         delete("/api/knowledge/entries/{id}", Api,   with_role::<Operator, _, _>(entries::delete)),
+        post("/api/knowledge/entries/{id}/notes", Api, with_role::<Operator, _, _>(entries::note)),
+        post("/api/knowledge/entries/{id}/feedback", Api, with_role::<Operator, _, _>(entries::feedback)),
         get ("/api/knowledge/export",       Export,  with_role::<Admin, _, _>(knowledge::export))
             .query(&[Once("format")]),
         get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical))
@@ -99,6 +111,10 @@ fn put(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
     Route::new(Method::PUT, path, bucket, guarded)
 }
 
+fn patch(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
+    Route::new(Method::PATCH, path, bucket, guarded)
+}
+
 fn delete(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
     Route::new(Method::DELETE, path, bucket, guarded)
 }
@@ -122,7 +138,8 @@ pub fn router(app: &App) -> Router {
     let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
         .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
-    guard::request_id::around(guard::cors::around(router, &app.cors))
+    let router = guard::cors::around(router.layer(compression()), &app.cors);
+    guard::request_id::around(router)
 }
 
 /// The router of the metrics' own listener.
@@ -134,7 +151,12 @@ pub fn metrics_router(metrics: Arc<crate::telemetry::Metrics>) -> Router {
             ([(header::CONTENT_TYPE, kind)], text)
         }
     };
-    Router::new().route("/metrics", axum::routing::get(render))
+    Router::new().route("/metrics", axum::routing::get(render)).layer(compression())
+}
+
+/// gzip, for who takes it, from this many bytes on.
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(1025))
 }
 
 /// An answer of JSON text.

@@ -8,7 +8,7 @@ use validator::{Validate, ValidationError, ValidationErrors};
 
 use super::freshness::Freshness;
 use crate::{
-    model::{Category, Entry, Severity},
+    model::{Category, Entry, EntryJson, Severity},
     validation::{self, Accept, Field, Rejection, is_one_of, problem},
 };
 
@@ -162,6 +162,7 @@ fn is_tag(tag: &Field<String>) -> Result<(), ValidationError> {
 pub struct ScoredEntry {
     /// The entry.
     #[serde(flatten)]
+    #[schema(value_type = EntryJson)]
     pub entry: Entry,
     /// Higher is better; comparable within one answer only.
     pub score: f32,

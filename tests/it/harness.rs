@@ -3,22 +3,27 @@
 //! call it.
 
 mod actor;
+pub mod attackers;
+pub mod h2;
 mod payload;
 mod place;
 mod process;
 mod proxy;
 mod raw;
+mod redis;
 mod running;
 mod server;
 pub mod world;
 
 pub use self::{
     actor::{Actor, Answer, TOKEN, hmac_hex, keys},
+    h2::H2,
     payload::{Alert, payload},
     place::{Place, on_lone_mongodb, on_mongodb, on_sqlite, require},
     process::{Process, free_port},
     proxy::Proxy,
     raw::Raw,
+    redis::Redis,
     running::Running,
     server::Server,
     world::World,

@@ -27,7 +27,7 @@ pub async fn authenticate(app: &App, about: &About, parts: &Parts) -> Result<Arc
         }
     };
     match app.keys.identify(token, app.clock.now()) {
-        Ok(key) => Ok(Arc::clone(key)),
+        Ok(key) => Ok(key),
         Err(refusal) => {
             let (reason, label) = (refusal.reason(), refusal.label());
             Err(refuse(app, about, parts, reason, label, refusal.to_string()).await)
@@ -44,7 +44,7 @@ pub async fn authenticate(app: &App, about: &About, parts: &Parts) -> Result<Arc
 pub async fn recognise(app: &App, about: &About, parts: &Parts) -> Result<Holder, Error> {
     let Ok(token) = presented(&parts.headers) else { return Ok(Holder::Stranger) };
     let refusal = match app.keys.identify(token, app.clock.now()) {
-        Ok(key) => return Ok(Holder::Key(Arc::clone(key))),
+        Ok(key) => return Ok(Holder::Key(key)),
         Err(refusal) => refusal,
     };
     if app.webhook_token.matches(token) {

@@ -1,6 +1,9 @@
 //! Bodies: how large, and how long they and what is done with them may take.
+//!
+//! `tower-http`'s layers for limits and timeouts answer in a form of their own; here the refusal
+//! is the contract's, and it is audited.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use axum::{
     body::Body,
@@ -9,6 +12,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use super::body_budget::{Held, HeldBody, overloaded};
 use crate::{
@@ -34,7 +38,7 @@ pub enum Sender {
     Unproven,
 }
 
-/// Reads a body of at most `limit` bytes, within the time.
+/// Reads a body of at most `limit` bytes, within the request's time.
 pub async fn read_within(
     app: &App,
     call: &mut Call,
@@ -45,7 +49,7 @@ pub async fn read_within(
     check_announced(app, &call.about, &call.parts.headers, limit)?;
     let announced = announced(&call.parts.headers).filter(|_| sender == Sender::Proven);
     let body = std::mem::take(&mut call.body);
-    let collected = tokio::time::timeout(app.request_timeout, async {
+    let collected = timeout_at(call.about.deadline, async {
         let announced = announced.and_then(|length| usize::try_from(length).ok());
         if let Some(length) = announced {
             held.cover(length, true).await?;
@@ -116,11 +120,11 @@ async fn collect(
     }
 }
 
-/// Gives a handler no longer than a request may take.
+/// Gives a handler until the request's deadline.
 pub async fn in_time<T>(
-    limit: Duration,
+    deadline: Instant,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let late = Err(Error::unavailable("The service did not answer in time"));
-    tokio::time::timeout(limit.saturating_mul(2), work).await.unwrap_or(late)
+    timeout_at(deadline, work).await.unwrap_or(late)
 }

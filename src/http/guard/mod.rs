@@ -10,7 +10,9 @@ pub mod body;
 pub mod body_budget;
 pub mod client_ip;
 pub mod cors;
+pub mod host;
 pub mod rate_limit;
+mod reads;
 pub mod request_id;
 pub mod signature;
 
@@ -37,6 +39,7 @@ use super::{
     error::LoggedCause,
     extract::{About, Call, Caller, ProvenBody, RoleLevel},
     parameters::Parameter,
+    server::Deadline,
     state::App,
 };
 use crate::{
@@ -82,7 +85,7 @@ where
         Box::pin(async move {
             admit_anyone(&app, &call.about, &call.parts, call.bucket).await?;
             check_parameters(&app, &call)?;
-            handler(app, call).await
+            body::in_time(call.about.deadline, handler(app, call)).await
         })
     });
     Guarded { access: Access::Anyone, handler: guarded }
@@ -132,8 +135,7 @@ where
         Box::pin(async move {
             let proven = signature::prove(&app, &mut call).await?;
             check_parameters(&app, &call)?;
-            let within = app.request_timeout;
-            body::in_time(within, handler(proven, app, call.about)).await
+            body::in_time(call.about.deadline, handler(proven, app, call.about)).await
         })
     });
     Guarded { access: Access::WebhookSender, handler: guarded }
@@ -166,8 +168,8 @@ where
     body::check_announced(&app, &call.about, &call.parts.headers, app.body_limit)?;
     let caller = bearer::authorize::<R>(&app, &call, key)?;
     check_parameters(&app, &call)?;
-    let within = app.request_timeout;
-    body::in_time(within, handler(caller, app, call)).await
+    reads::note(&app, &caller.key, &call);
+    body::in_time(call.about.deadline, handler(caller, app, call)).await
 }
 
 /// Refuses every query parameter at a route that knows none; what a route knows its handler
@@ -214,12 +216,15 @@ async fn enter(app: App, route: Arc<GuardedRoute>, request: Request<Body>) -> Re
     let metrics = &route.metrics;
     let in_flight = metrics.begin();
     let request_id = RequestId::of(request.headers());
-    let span = tracing::info_span!("request", id = request_id.as_str());
+    let span = tracing::info_span!("request", requestId = request_id.as_str());
     let client = client_ip::of_request(&request, &app.trusted_proxies);
     let client = client.map_err(|error| Error::Internal(Arc::new(error)));
     let (mut response, client) = match client {
         Ok(client) => {
-            let about = About::new(request_id, client, Arc::clone(metrics));
+            let deadline = request.extensions().get::<Deadline>();
+            let deadline =
+                deadline.map_or_else(|| started + app.request_timeout, |Deadline(at)| *at);
+            let about = About::new(request_id, client, deadline, Arc::clone(metrics));
             let answered = answer(app, &route, about, request).instrument(span.clone());
             (answered.await, Some(client))
         }
@@ -248,10 +253,18 @@ async fn answer(
     cors::note_denied(&app, &about, request.headers());
     let (parts, body) = request.into_parts();
     let (bucket, known) = (route.bucket, route.parameters);
-    let call = Call { parts, body, about: about.clone(), bucket, known };
-    // A defect in one handler is that request's failure, not its connection's.
-    let answering = AssertUnwindSafe((route.guarded.handler)(app, call)).catch_unwind();
-    let answered = answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))));
+    let answered = match host::check(parts.version, &parts.uri, &parts.headers) {
+        Ok(()) => {
+            let call = Call { parts, body, about: about.clone(), bucket, known };
+            // A defect in one handler is that request's failure, not its connection's.
+            let answering = AssertUnwindSafe((route.guarded.handler)(app, call)).catch_unwind();
+            answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))))
+        }
+        // Whoever sends it, it is counted like a stranger's.
+        Err(error) => rate_limit::admit(&app, &about, bucket, &Holder::Stranger)
+            .await
+            .and(Err(error)),
+    };
     let mut response =
         answered.unwrap_or_else(|error| error.into_response(about.request_id.as_str()));
     if let Some(decision) = about.limit() {

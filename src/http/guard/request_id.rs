@@ -11,7 +11,10 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Request},
 };
 use tower::util::MapRequestLayer;
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::request_id::{
+    MakeRequestId, MakeRequestUuid, PropagateRequestIdLayer, RequestId as RequestIdHeader,
+    SetRequestIdLayer,
+};
 
 /// The header that carries it, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,10 +46,21 @@ fn without_unacceptable<B>(mut request: Request<B>) -> Request<B> {
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// Of a request that [`around`] has named.
+    /// Of a request that [`around`] has named, or that it has not come to.
     pub fn of(headers: &HeaderMap) -> Self {
-        let named = headers.get(X_REQUEST_ID).cloned();
-        Self(named.unwrap_or(HeaderValue::from_static("unnamed")))
+        let own = headers.get(X_REQUEST_ID).filter(|value| is_acceptable(value.as_bytes()));
+        own.cloned().map_or_else(Self::random, Self)
+    }
+
+    fn random() -> Self {
+        let made = MakeRequestUuid.make_request_id(&Request::new(()));
+        // A UUID always makes a header value.
+        Self(made.map_or(HeaderValue::from_static("unnamed"), RequestIdHeader::into_header_value))
+    }
+
+    /// For the answer's header.
+    pub fn header_value(&self) -> HeaderValue {
+        self.0.clone()
     }
 
     /// For log lines and bodies.

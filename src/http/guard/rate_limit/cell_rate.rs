@@ -117,8 +117,8 @@ impl Local {
         }
     }
 
-    /// Forgets clients whose buckets are full again, and gives their memory back.
-    pub fn forget_idle_clients(&self) {
+    /// Evicts clients whose buckets are full again, and gives their memory back.
+    pub fn evict_idle_clients(&self) {
         self.config.limiter().retain_recent();
         self.config.limiter().shrink_to_fit();
     }

@@ -120,10 +120,10 @@ impl Limits {
         Some(decision)
     }
 
-    /// Forgets clients whose buckets are full again, so that memory stays bounded: a client is
+    /// Evicts clients whose buckets are full again, so that memory stays bounded: a client is
     /// remembered for as long as its requests take to refill, and until the next sweep.
-    pub fn forget_idle_clients(&self) {
-        self.0.iter().for_each(|(.., local)| local.forget_idle_clients());
+    pub fn evict_idle_clients(&self) {
+        self.0.iter().for_each(|(.., local)| local.evict_idle_clients());
     }
 
     /// How many clients are remembered.
