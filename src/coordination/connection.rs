@@ -1,7 +1,5 @@
 //! The connection to Redis: how it is opened, and how often it is tried.
 
-use std::time::Duration;
-
 use parking_lot::Mutex;
 use redis::{
     Client, ConnectionInfo, IntoConnectionInfo, RedisResult,
@@ -59,7 +57,7 @@ fn lazy(client: &Client) -> RedisResult<ConnectionManager> {
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(super::CHECK_WITHIN))
         .set_response_timeout(Some(super::CHECK_WITHIN))
-        .set_min_delay(Duration::from_millis(20))
-        .set_max_delay(Duration::from_millis(200));
+        // Checks come often enough, and tell the cause at once.
+        .set_number_of_retries(0);
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }

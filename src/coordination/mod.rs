@@ -1,7 +1,7 @@
 //! Where replicas meet: Redis, if one is set.
 //!
-//! What is counted there is counted for all replicas. Redis is asked as long as it answers within
-//! [`ANSWER_WITHIN`]; after the first failure nobody waits for it until [`Coordination::check`]
+//! What is counted there is counted for all replicas. Redis is asked as long as it answers in
+//! time; after the first failure nobody waits for it until [`Coordination::check`]
 //! has seen it answer again. Each change of that is one log line and `redis_up`.
 
 mod connection;
@@ -22,8 +22,6 @@ use tokio::time::timeout;
 use self::connection::Connection;
 use crate::{config::RedisSettings, telemetry::Metrics};
 
-/// How long a request waits for Redis before its replica decides alone.
-pub const ANSWER_WITHIN: Duration = Duration::from_millis(50);
 /// How long a check may take, connecting included.
 const CHECK_WITHIN: Duration = Duration::from_secs(1);
 /// What checks count against, so that they do all that a request does.
@@ -65,6 +63,7 @@ pub struct Coordination(Option<Arc<Redis>>);
 
 struct Redis {
     connection: Connection,
+    answer_within: Duration,
     cell_rate: Script,
     state: AtomicU8,
     up: IntGauge,
@@ -86,6 +85,7 @@ impl Coordination {
         let Some(settings) = settings else { return Ok(Self(None)) };
         Ok(Self(Some(Arc::new(Redis {
             connection: Connection::new(settings)?,
+            answer_within: settings.answer_within,
             cell_rate: Script::new(include_str!("cell_rate.lua")),
             state: AtomicU8::new(UNKNOWN),
             up: metrics.redis_up(),
@@ -167,7 +167,7 @@ impl Redis {
         let mut call = self.cell_rate.key(key);
         call.arg(interval).arg(limit);
         let (taken, remaining, wait): (bool, u32, u64) =
-            within(ANSWER_WITHIN, call.invoke_async(&mut connection)).await?;
+            within(self.answer_within, call.invoke_async(&mut connection)).await?;
         Ok(Cell { taken, remaining, wait: Duration::from_micros(wait) })
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{
     Error,
     guard::{
-        body_budget::HeldBody,
+        body_budget::{Held, HeldBody},
         rate_limit::{Bucket, Decision},
         request_id::RequestId,
     },
@@ -180,5 +180,10 @@ impl ProvenBody {
     /// The body.
     pub fn bytes(&self) -> &Bytes {
         self.0.bytes()
+    }
+
+    /// The bytes are not needed any more; what was made of them goes on taking the room.
+    pub fn parsed(self) -> Held {
+        self.0.parsed()
     }
 }

@@ -157,7 +157,7 @@ impl Held {
     /// The body is complete: from now on it gives way to nobody.
     pub fn complete(mut self, bytes: Bytes) -> HeldBody {
         self.settle();
-        HeldBody { bytes, _held: self }
+        HeldBody { bytes, held: self }
     }
 
     fn settle(&mut self) {
@@ -175,13 +175,18 @@ impl Drop for Held {
 /// A body as received, and the room that it takes.
 pub struct HeldBody {
     bytes: Bytes,
-    _held: Held,
+    held: Held,
 }
 
 impl HeldBody {
     /// The bytes.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// The bytes are not needed any more; what was made of them goes on taking the room.
+    pub fn parsed(self) -> Held {
+        self.held
     }
 }
 

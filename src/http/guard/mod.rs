@@ -244,12 +244,7 @@ async fn enter(app: App, route: Arc<GuardedRoute>, request: Request<Body>) -> Re
 }
 
 /// The guard and handler of the route itself.
-async fn answer(
-    app: App,
-    route: &GuardedRoute,
-    about: About,
-    request: Request<Body>,
-) -> Response {
+async fn answer(app: App, route: &GuardedRoute, about: About, request: Request<Body>) -> Response {
     cors::note_denied(&app, &about, request.headers());
     let (parts, body) = request.into_parts();
     let (bucket, known) = (route.bucket, route.parameters);
@@ -261,9 +256,9 @@ async fn answer(
             answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))))
         }
         // Whoever sends it, it is counted like a stranger's.
-        Err(error) => rate_limit::admit(&app, &about, bucket, &Holder::Stranger)
-            .await
-            .and(Err(error)),
+        Err(error) => {
+            rate_limit::admit(&app, &about, bucket, &Holder::Stranger).await.and(Err(error))
+        }
     };
     let mut response =
         answered.unwrap_or_else(|error| error.into_response(about.request_id.as_str()));

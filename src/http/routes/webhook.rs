@@ -46,6 +46,7 @@ pub struct WebhookAnswer {
 pub async fn alerts(body: ProvenBody, app: App, about: About) -> Result<Response, Error> {
     let batch = AlertBatch::parse(body.bytes(), app.clock.now(), &app.severity_words)
         .map_err(|rejection| about.invalid(&app, rejection))?;
+    let _room = body.parsed();
     note(&app, &batch);
     let (accepted, rejected) = (batch.alerts.len(), batch.refused.reasons.len());
     let mut problems = batch.refused.problems.clone();

@@ -133,6 +133,8 @@ async fn ten_of_the_largest_bodies_at_a_time_stay_under_200_mb() {
         assert_eq!(answer["received"], 1000);
     }
     let ten = peak_mb(service.id());
-    println!("peak: {before:.0} MB at rest, {one:.0} MB after one body of 4 MiB, {ten:.0} MB after ten");
+    println!(
+        "peak: {before:.0} MB at rest, {one:.0} MB after one body of 4 MiB, {ten:.0} MB after ten"
+    );
     assert!(ten < 200.0, "{ten} MB");
 }

@@ -13,7 +13,7 @@ use orchestrator::{
     telemetry::Metrics,
 };
 
-use crate::harness::{Redis, eventually};
+use crate::harness::{PATIENCE, Redis, eventually};
 
 /// Makes a bucket of so many a minute.
 type Make<'m> = &'m (dyn Fn(u32) -> Box<dyn CellRate> + Sync);
@@ -54,7 +54,8 @@ on_each_limiter![
 ];
 
 async fn coordination(redis: &Redis) -> Coordination {
-    let settings = RedisSettings { url: redis.url().into(), password: None };
+    let settings =
+        RedisSettings { url: redis.url().into(), password: None, answer_within: PATIENCE };
     let coordination = Coordination::new(Some(&settings), &Metrics::new().unwrap()).unwrap();
     eventually("Redis answers", async || {
         coordination.check().await;
@@ -163,14 +164,8 @@ async fn what_redis_keeps_of_a_client_expires_when_its_bucket_is_full() {
 
 #[tokio::test]
 async fn idle_clients_are_evicted_and_busy_ones_are_not() {
-    let settings = LimitSettings {
-        webhook: 1,
-        api: 0,
-        export: 0,
-        public: 60_000,
-        health: 0,
-        auth_failure: 0,
-    };
+    let settings =
+        LimitSettings { webhook: 1, api: 0, export: 0, public: 60_000, health: 0, auth_failure: 0 };
     let limits = Limits::new(&settings, &Coordination::default());
     let busy = limits.count(Bucket::Webhook, &Holder::Token, IpAddr::from([192, 0, 2, 1])).await;
     assert!(!busy.unwrap().refused);

@@ -19,7 +19,12 @@ fn replica(url: &str) -> Place {
 async fn start(places: &[Place]) -> Vec<Running> {
     let mut services = Vec::new();
     for place in places {
-        services.push(place.start().await);
+        let service = place.start().await;
+        eventually("Redis is used", async || {
+            (coordination(&service).await["store"] == "redis").then_some(())
+        })
+        .await;
+        services.push(service);
     }
     services
 }
@@ -130,12 +135,12 @@ async fn a_redis_that_hangs_holds_up_few_and_each_for_50_ms() {
 #[tokio::test]
 async fn a_password_of_its_own_opens_redis_and_a_wrong_one_is_told() {
     let Some(redis) = Redis::start().await else { return };
-    let mut place = replica(&redis.address());
-    place.set("REDIS_PASSWORD", redis.password());
-    let service = place.start().await;
+    let place = replica(&redis.address());
+    let service = place.start_with(&[("REDIS_PASSWORD", redis.password())]).await;
     assert_eq!(coordination(&service).await["store"], "redis");
-    place.set("REDIS_PASSWORD", "not-the-password-of-this-redis");
-    let mut process = Place::spawn(&place, &[]).await;
+    let wrong = [("REDIS_PASSWORD", "not-the-password-of-this-redis")];
+    let other = replica(&redis.address());
+    let mut process = other.spawn(&wrong).await;
     let admin = process.admin();
     admin.get("/api/auth/me").await.expect(200);
     let health = admin.get("/api/persistence/health").await.expect(200).json();
@@ -143,7 +148,10 @@ async fn a_password_of_its_own_opens_redis_and_a_wrong_one_is_told() {
     process.terminate();
     process.exit_code().await;
     let lines = process.output().await;
-    assert!(lines.contains("Redis does not answer"), "{lines}");
+    assert!(
+        lines.contains("Redis does not answer") && lines.contains("AuthenticationFailed"),
+        "{lines}"
+    );
     assert!(!lines.contains("not-the-password"), "{lines}");
 }
 

@@ -104,12 +104,7 @@ impl Limits {
     }
 
     /// Counts one request against a bucket; `None` if it is switched off.
-    pub async fn count(
-        &self,
-        bucket: Bucket,
-        holder: &Holder,
-        client: IpAddr,
-    ) -> Option<Decision> {
+    pub async fn count(&self, bucket: Bucket, holder: &Holder, client: IpAddr) -> Option<Decision> {
         let (_, shared, local) = self.0.iter().find(|(known, ..)| *known == bucket)?;
         let who = Counted::new(holder.name(), client);
         let Some(decision) = shared.count(&who).await else { return Some(local.take(&who)) };
@@ -137,12 +132,7 @@ impl Limits {
 /// # Errors
 /// 429 over the limit; 503 for the webhook token, because Alertmanager retries 5xx but drops the
 /// notification on 429.
-pub async fn admit(
-    app: &App,
-    about: &About,
-    bucket: Bucket,
-    holder: &Holder,
-) -> Result<(), Error> {
+pub async fn admit(app: &App, about: &About, bucket: Bucket, holder: &Holder) -> Result<(), Error> {
     let Some(decision) = app.limits.count(bucket, holder, about.client).await else {
         return Ok(());
     };
