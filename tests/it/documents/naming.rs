@@ -59,6 +59,7 @@ const OTHERS: [&str; 8] = [
     "MONGO_INITDB_ROOT_PASSWORD_FILE",
     "MONGO_INITDB_ROOT_USERNAME",
     "REDISCLI_AUTH",
+    "SSL_CERT_FILE",
 ];
 
 #[test]

@@ -13,7 +13,7 @@ fn notification(bytes: usize) -> Vec<u8> {
     let alerts = |text: &str| {
         let alert = |n: usize| {
             Alert::firing("Wide", &format!("node{n}:9100"))
-                .with("annotations", json!({ "description": text }))
+                .with("annotations", json!({ "summary": "Wide", "description": text }))
         };
         payload((0..1000).map(alert)).to_string().into_bytes()
     };
