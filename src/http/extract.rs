@@ -1,6 +1,6 @@
 //! What a handler gets: the request after the guards, and proofs that only they can make.
 //!
-//! A handler that takes a [`Caller`] or a [`ProvenBody`] cannot be put into the route table
+//! A handler that takes a [`Caller`] or a [`VerifiedBody`] cannot be put into the route table
 //! without the guard that makes one: it would not compile.
 
 use std::{marker::PhantomData, net::IpAddr, sync::Arc};
@@ -30,20 +30,20 @@ use crate::{
 };
 
 /// A request behind the guards.
-pub struct Call {
+pub struct GuardedRequest {
     /// Method, path, headers.
     pub parts: Parts,
     /// Not read yet.
     pub body: Body,
     /// Who and what it is, for logs.
-    pub about: About,
+    pub context: RequestContext,
     /// Which limit it counts against.
     pub bucket: Bucket,
     /// The query parameters that its route knows.
     pub known: &'static [Parameter],
 }
 
-impl Call {
+impl GuardedRequest {
     /// Its query parameters, to be read and then checked.
     pub fn parameters(&self) -> Parameters {
         Parameters::of(&self.parts.uri, self.known)
@@ -61,7 +61,7 @@ impl Call {
 
 /// What is known of a request before anything of it is trusted.
 #[derive(Clone)]
-pub struct About {
+pub struct RequestContext {
     /// Its id.
     pub request_id: RequestId,
     /// The client's address.
@@ -74,7 +74,7 @@ pub struct About {
     limit: Arc<Mutex<Option<Decision>>>,
 }
 
-impl About {
+impl RequestContext {
     /// Of a request that nothing has been counted of yet.
     pub fn new(
         request_id: RequestId,
@@ -169,9 +169,9 @@ impl<R> Caller<R> {
 }
 
 /// Proof that a webhook's body comes from who may send it; the bytes as received.
-pub struct ProvenBody(HeldBody);
+pub struct VerifiedBody(HeldBody);
 
-impl ProvenBody {
+impl VerifiedBody {
     /// Only the guard that checked signature or token makes one.
     pub(super) fn proven(body: HeldBody) -> Self {
         Self(body)

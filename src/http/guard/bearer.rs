@@ -9,7 +9,7 @@ use super::rate_limit::{self, Holder};
 use crate::{
     http::{
         Error,
-        extract::{About, Call, Caller, RoleLevel},
+        extract::{Caller, GuardedRequest, RequestContext, RoleLevel},
         state::App,
     },
     security::{BearerError, Event, Key, bearer},
@@ -19,18 +19,22 @@ use crate::{
 ///
 /// # Errors
 /// 401, or 429 once the address has failed too often; each failure is counted and audited.
-pub async fn authenticate(app: &App, about: &About, parts: &Parts) -> Result<Arc<Key>, Error> {
+pub async fn authenticate(
+    app: &App,
+    context: &RequestContext,
+    parts: &Parts,
+) -> Result<Arc<Key>, Error> {
     let token = match presented(&parts.headers) {
         Ok(token) => token,
         Err(error) => {
-            return Err(refuse(app, about, parts, error.reason(), None, error.to_string()).await);
+            return Err(refuse(app, context, parts, error.reason(), None, error.to_string()).await);
         }
     };
     match app.keys.identify(token, app.clock.now()) {
         Ok(key) => Ok(key),
         Err(refusal) => {
             let (reason, label) = (refusal.reason(), refusal.label());
-            Err(refuse(app, about, parts, reason, label, refusal.to_string()).await)
+            Err(refuse(app, context, parts, reason, label, refusal.to_string()).await)
         }
     }
 }
@@ -41,7 +45,11 @@ pub async fn authenticate(app: &App, about: &About, parts: &Parts) -> Result<Arc
 ///
 /// # Errors
 /// 429 once the address has failed too often.
-pub async fn recognise(app: &App, about: &About, parts: &Parts) -> Result<Holder, Error> {
+pub async fn recognise(
+    app: &App,
+    context: &RequestContext,
+    parts: &Parts,
+) -> Result<Holder, Error> {
     let Ok(token) = presented(&parts.headers) else { return Ok(Holder::Stranger) };
     let refusal = match app.keys.identify(token, app.clock.now()) {
         Ok(key) => return Ok(Holder::Key(key)),
@@ -51,7 +59,7 @@ pub async fn recognise(app: &App, about: &About, parts: &Parts) -> Result<Holder
         return Ok(Holder::Token);
     }
     let (reason, label) = (refusal.reason(), refusal.label());
-    match refuse(app, about, parts, reason, label, refusal.to_string()).await {
+    match refuse(app, context, parts, reason, label, refusal.to_string()).await {
         limited @ Error::RateLimited { .. } => Err(limited),
         _ => Ok(Holder::Stranger),
     }
@@ -61,13 +69,17 @@ pub async fn recognise(app: &App, about: &About, parts: &Parts) -> Result<Holder
 ///
 /// # Errors
 /// 403.
-pub fn authorize<R: RoleLevel>(app: &App, call: &Call, key: Arc<Key>) -> Result<Caller<R>, Error> {
+pub fn authorize<R: RoleLevel>(
+    app: &App,
+    request: &GuardedRequest,
+    key: Arc<Key>,
+) -> Result<Caller<R>, Error> {
     if key.role < R::ROLE {
         let details = json!({
             "key": key.label, "role": key.role, "requiredRole": R::ROLE,
-            "path": call.parts.uri.path(),
+            "path": request.parts.uri.path(),
         });
-        call.about.audit(app, Event::RoleDenied, details);
+        request.context.audit(app, Event::RoleDenied, details);
         return Err(Error::Forbidden { required: R::ROLE });
     }
     Ok(Caller::proven(key))
@@ -80,7 +92,7 @@ pub fn presented(headers: &HeaderMap) -> Result<&[u8], BearerError> {
 
 async fn refuse(
     app: &App,
-    about: &About,
+    context: &RequestContext,
     parts: &Parts,
     reason: &'static str,
     label: Option<&str>,
@@ -88,6 +100,6 @@ async fn refuse(
 ) -> Error {
     app.metrics.auth_failures_total.with_label_values(&[reason]).inc();
     let details = json!({ "reason": reason, "key": label, "path": parts.uri.path() });
-    about.audit(app, Event::AuthFailure, details);
-    rate_limit::failed(app, about, Error::Unauthorized(message.into())).await
+    context.audit(app, Event::AuthFailure, details);
+    rate_limit::failed(app, context, Error::Unauthorized(message.into())).await
 }

@@ -18,15 +18,15 @@ use super::body_budget::{Held, HeldBody, overloaded};
 use crate::{
     http::{
         Error,
-        extract::{About, Call},
+        extract::{GuardedRequest, RequestContext},
         state::App,
     },
     security::Event,
 };
 
 /// Reads the body of a call whose caller is known.
-pub async fn read(app: &App, mut call: Call) -> Result<HeldBody, Error> {
-    read_within(app, &mut call, app.body_limit, app.bodies.proven(), Sender::Proven).await
+pub async fn read(app: &App, mut request: GuardedRequest) -> Result<HeldBody, Error> {
+    read_within(app, &mut request, app.body_limit, app.bodies.proven(), Sender::Proven).await
 }
 
 /// Who sends a body, as far as its head tells.
@@ -41,15 +41,15 @@ pub enum Sender {
 /// Reads a body of at most `limit` bytes, within the request's time.
 pub async fn read_within(
     app: &App,
-    call: &mut Call,
+    request: &mut GuardedRequest,
     limit: usize,
     mut held: Held,
     sender: Sender,
 ) -> Result<HeldBody, Error> {
-    check_announced(app, &call.about, &call.parts.headers, limit)?;
-    let announced = announced(&call.parts.headers).filter(|_| sender == Sender::Proven);
-    let body = std::mem::take(&mut call.body);
-    let collected = timeout_at(call.about.deadline, async {
+    check_announced(app, &request.context, &request.parts.headers, limit)?;
+    let announced = announced(&request.parts.headers).filter(|_| sender == Sender::Proven);
+    let body = std::mem::take(&mut request.body);
+    let collected = timeout_at(request.context.deadline, async {
         let announced = announced.and_then(|length| usize::try_from(length).ok());
         if let Some(length) = announced {
             held.cover(length, true).await?;
@@ -59,7 +59,7 @@ pub async fn read_within(
     match collected.await.unwrap_or(Err(Error::BodyTimeout)) {
         Ok(bytes) => Ok(held.complete(bytes)),
         Err(error) => {
-            note_too_large(app, &call.about, &error, announced);
+            note_too_large(app, &request.context, &error, announced);
             Err(error)
         }
     }
@@ -71,14 +71,14 @@ pub async fn read_within(
 /// 413.
 pub fn check_announced(
     app: &App,
-    about: &About,
+    context: &RequestContext,
     headers: &HeaderMap,
     limit: usize,
 ) -> Result<(), Error> {
     let announced = announced(headers);
     if announced.is_some_and(|length| length > limit as u64) {
         let error = Error::TooLarge { limit };
-        note_too_large(app, about, &error, announced);
+        note_too_large(app, context, &error, announced);
         return Err(error);
     }
     Ok(())
@@ -88,9 +88,13 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn note_too_large(app: &App, about: &About, error: &Error, announced: Option<u64>) {
+fn note_too_large(app: &App, context: &RequestContext, error: &Error, announced: Option<u64>) {
     if let Error::TooLarge { limit } = error {
-        about.audit(app, Event::PayloadTooLarge, json!({ "limit": limit, "announced": announced }));
+        context.audit(
+            app,
+            Event::PayloadTooLarge,
+            json!({ "limit": limit, "announced": announced }),
+        );
     }
 }
 

@@ -12,7 +12,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
     config::CorsSettings,
-    http::{extract::About, state::App},
+    http::{extract::RequestContext, state::App},
     security::Event,
     telemetry::ClientText,
 };
@@ -60,12 +60,12 @@ fn any(settings: &CorsSettings) -> bool {
 }
 
 /// Audits that a page asked for what it may not read.
-pub fn note_denied(app: &App, about: &About, headers: &HeaderMap) {
+pub fn note_denied(app: &App, context: &RequestContext, headers: &HeaderMap) {
     let Some(origin) = headers.get(header::ORIGIN) else { return };
     let allowed = any(&app.cors) || app.cors.origins.contains(origin) || own(origin, headers);
     if !allowed {
         let origin = ClientText::of_bytes(origin.as_bytes());
-        about.audit(app, Event::CorsDenied, json!({ "origin": origin }));
+        context.audit(app, Event::CorsDenied, json!({ "origin": origin }));
     }
 }
 

@@ -37,7 +37,7 @@ use self::{
 use super::{
     Error,
     error::LoggedCause,
-    extract::{About, Call, Caller, ProvenBody, RoleLevel},
+    extract::{Caller, GuardedRequest, RequestContext, RoleLevel, VerifiedBody},
     parameters::Parameter,
     server::Deadline,
     state::App,
@@ -50,7 +50,7 @@ use crate::{
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
 /// A handler with its guard, whatever types they have.
-pub type Handler = Arc<dyn Fn(App, Call) -> Answering + Send + Sync>;
+pub type Handler = Arc<dyn Fn(App, GuardedRequest) -> Answering + Send + Sync>;
 
 /// What a finished stack of guards looks like to the router.
 pub type Stack = BoxCloneSyncService<Request<Body>, Response, Infallible>;
@@ -77,15 +77,15 @@ pub struct Guarded {
 /// A handler that anyone may call.
 pub fn without_guard<F, A>(handler: F) -> Guarded
 where
-    F: Fn(App, Call) -> A + Clone + Send + Sync + 'static,
+    F: Fn(App, GuardedRequest) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<Response, Error>> + Send + 'static,
 {
-    let guarded: Handler = Arc::new(move |app: App, call| {
+    let guarded: Handler = Arc::new(move |app: App, request| {
         let handler = handler.clone();
         Box::pin(async move {
-            admit_anyone(&app, &call.about, &call.parts, call.bucket).await?;
-            check_parameters(&app, &call)?;
-            body::in_time(call.about.deadline, handler(app, call)).await
+            admit_anyone(&app, &request.context, &request.parts, request.bucket).await?;
+            check_parameters(&app, &request)?;
+            body::in_time(request.context.deadline, handler(app, request)).await
         })
     });
     Guarded { access: Access::Anyone, handler: guarded }
@@ -93,9 +93,9 @@ where
 
 /// A handler that always fails, for what is no route; it is counted like one.
 pub fn failing(error: fn() -> Error) -> Guarded {
-    let guarded: Handler = Arc::new(move |app: App, call| {
+    let guarded: Handler = Arc::new(move |app: App, request| {
         Box::pin(async move {
-            admit_anyone(&app, &call.about, &call.parts, call.bucket).await?;
+            admit_anyone(&app, &request.context, &request.parts, request.bucket).await?;
             Err(error())
         })
     });
@@ -106,15 +106,15 @@ pub fn failing(error: fn() -> Error) -> Guarded {
 pub fn with_role<R, F, A>(handler: F) -> Guarded
 where
     R: RoleLevel,
-    F: Fn(Caller<R>, App, Call) -> A + Clone + Send + Sync + 'static,
+    F: Fn(Caller<R>, App, GuardedRequest) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<Response, Error>> + Send + 'static,
 {
-    let guarded: Handler = Arc::new(move |app: App, call| {
+    let guarded: Handler = Arc::new(move |app: App, request| {
         let handler = handler.clone();
         Box::pin(async move {
-            let key = bearer::authenticate(&app, &call.about, &call.parts).await?;
-            let request_id = call.about.request_id.clone();
-            let answer = answer_key(app, call, Arc::clone(&key), handler).await;
+            let key = bearer::authenticate(&app, &request.context, &request.parts).await?;
+            let request_id = request.context.request_id.clone();
+            let answer = answer_key(app, request, Arc::clone(&key), handler).await;
             let mut response =
                 answer.unwrap_or_else(|error| error.into_response(request_id.as_str()));
             tell_of_expiry(&key, &mut response);
@@ -127,15 +127,15 @@ where
 /// A handler for webhooks that prove who sent them.
 pub fn with_webhook_proof<F, A>(handler: F) -> Guarded
 where
-    F: Fn(ProvenBody, App, About) -> A + Clone + Send + Sync + 'static,
+    F: Fn(VerifiedBody, App, RequestContext) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<Response, Error>> + Send + 'static,
 {
-    let guarded: Handler = Arc::new(move |app: App, mut call| {
+    let guarded: Handler = Arc::new(move |app: App, mut request| {
         let handler = handler.clone();
         Box::pin(async move {
-            let proven = signature::prove(&app, &mut call).await?;
-            check_parameters(&app, &call)?;
-            body::in_time(call.about.deadline, handler(proven, app, call.about)).await
+            let proven = signature::prove(&app, &mut request).await?;
+            check_parameters(&app, &request)?;
+            body::in_time(request.context.deadline, handler(proven, app, request.context)).await
         })
     });
     Guarded { access: Access::WebhookSender, handler: guarded }
@@ -144,41 +144,42 @@ where
 /// Counts a request that needs no proof.
 async fn admit_anyone(
     app: &App,
-    about: &About,
+    context: &RequestContext,
     parts: &Parts,
     bucket: Bucket,
 ) -> Result<(), Error> {
-    let holder = bearer::recognise(app, about, parts).await?;
-    rate_limit::admit(app, about, bucket, &holder).await
+    let holder = bearer::recognise(app, context, parts).await?;
+    rate_limit::admit(app, context, bucket, &holder).await
 }
 
 /// What follows once the key is known: its limit, the body's, its role, then the handler.
 async fn answer_key<R, F, A>(
     app: App,
-    call: Call,
+    request: GuardedRequest,
     key: Arc<Key>,
     handler: F,
 ) -> Result<Response, Error>
 where
     R: RoleLevel,
-    F: Fn(Caller<R>, App, Call) -> A,
+    F: Fn(Caller<R>, App, GuardedRequest) -> A,
     A: Future<Output = Result<Response, Error>>,
 {
-    rate_limit::admit(&app, &call.about, call.bucket, &Holder::Key(Arc::clone(&key))).await?;
-    body::check_announced(&app, &call.about, &call.parts.headers, app.body_limit)?;
-    let caller = bearer::authorize::<R>(&app, &call, key)?;
-    check_parameters(&app, &call)?;
-    reads::note(&app, &caller.key, &call);
-    body::in_time(call.about.deadline, handler(caller, app, call)).await
+    rate_limit::admit(&app, &request.context, request.bucket, &Holder::Key(Arc::clone(&key)))
+        .await?;
+    body::check_announced(&app, &request.context, &request.parts.headers, app.body_limit)?;
+    let caller = bearer::authorize::<R>(&app, &request, key)?;
+    check_parameters(&app, &request)?;
+    reads::note(&app, &caller.key, &request);
+    body::in_time(request.context.deadline, handler(caller, app, request)).await
 }
 
 /// Refuses every query parameter at a route that knows none; what a route knows its handler
 /// reads, and checks together with the others.
-fn check_parameters(app: &App, call: &Call) -> Result<(), Error> {
-    if !call.known.is_empty() {
+fn check_parameters(app: &App, request: &GuardedRequest) -> Result<(), Error> {
+    if !request.known.is_empty() {
         return Ok(());
     }
-    call.parameters().check().map_err(|rejection| call.about.invalid(app, rejection))
+    request.parameters().check().map_err(|rejection| request.context.invalid(app, rejection))
 }
 
 /// Every answer to a key that ends says when, failures too.
@@ -224,8 +225,8 @@ async fn enter(app: App, route: Arc<GuardedRoute>, request: Request<Body>) -> Re
             let deadline = request.extensions().get::<Deadline>();
             let deadline =
                 deadline.map_or_else(|| started + app.request_timeout, |Deadline(at)| *at);
-            let about = About::new(request_id, client, deadline, Arc::clone(metrics));
-            let answered = answer(app, &route, about, request).instrument(span.clone());
+            let context = RequestContext::new(request_id, client, deadline, Arc::clone(metrics));
+            let answered = answer(app, &route, context, request).instrument(span.clone());
             (answered.await, Some(client))
         }
         Err(error) => (error.into_response(request_id.as_str()), None),
@@ -244,25 +245,30 @@ async fn enter(app: App, route: Arc<GuardedRoute>, request: Request<Body>) -> Re
 }
 
 /// The guard and handler of the route itself.
-async fn answer(app: App, route: &GuardedRoute, about: About, request: Request<Body>) -> Response {
-    cors::note_denied(&app, &about, request.headers());
+async fn answer(
+    app: App,
+    route: &GuardedRoute,
+    context: RequestContext,
+    request: Request<Body>,
+) -> Response {
+    cors::note_denied(&app, &context, request.headers());
     let (parts, body) = request.into_parts();
     let (bucket, known) = (route.bucket, route.parameters);
     let answered = match host::check(parts.version, &parts.uri, &parts.headers) {
         Ok(()) => {
-            let call = Call { parts, body, about: about.clone(), bucket, known };
+            let request = GuardedRequest { parts, body, context: context.clone(), bucket, known };
             // A defect in one handler is that request's failure, not its connection's.
-            let answering = AssertUnwindSafe((route.guarded.handler)(app, call)).catch_unwind();
+            let answering = AssertUnwindSafe((route.guarded.handler)(app, request)).catch_unwind();
             answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))))
         }
         // Whoever sends it, it is counted like a stranger's.
         Err(error) => {
-            rate_limit::admit(&app, &about, bucket, &Holder::Stranger).await.and(Err(error))
+            rate_limit::admit(&app, &context, bucket, &Holder::Stranger).await.and(Err(error))
         }
     };
     let mut response =
-        answered.unwrap_or_else(|error| error.into_response(about.request_id.as_str()));
-    if let Some(decision) = about.limit() {
+        answered.unwrap_or_else(|error| error.into_response(context.request_id.as_str()));
+    if let Some(decision) = context.limit() {
         decision.announce(response.headers_mut());
     }
     response

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     http::{
         Error,
-        extract::{About, Call, ProvenBody},
+        extract::{GuardedRequest, RequestContext, VerifiedBody},
         state::App,
     },
     security::{Event, SignatureRefusal},
@@ -26,26 +26,27 @@ const SIGNATURE: &str = "x-webhook-signature";
 const TIMESTAMP: &str = "x-webhook-timestamp";
 
 /// Proves who sent a webhook, counts it, and reads its body.
-pub async fn prove(app: &App, call: &mut Call) -> Result<ProvenBody, Error> {
-    match call.parts.headers.contains_key(SIGNATURE) {
-        true => by_signature(app, call).await,
-        false => by_token(app, call).await,
+pub async fn prove(app: &App, request: &mut GuardedRequest) -> Result<VerifiedBody, Error> {
+    match request.parts.headers.contains_key(SIGNATURE) {
+        true => by_signature(app, request).await,
+        false => by_token(app, request).await,
     }
 }
 
-async fn by_token(app: &App, call: &mut Call) -> Result<ProvenBody, Error> {
-    if let Err((reason, message)) = check_token(app, call) {
-        return Err(refuse(app, &call.about, "bearer", reason, message.to_owned()).await);
+async fn by_token(app: &App, request: &mut GuardedRequest) -> Result<VerifiedBody, Error> {
+    if let Err((reason, message)) = check_token(app, request) {
+        return Err(refuse(app, &request.context, "bearer", reason, message.to_owned()).await);
     }
-    rate_limit::admit(app, &call.about, call.bucket, &Holder::Token).await?;
+    rate_limit::admit(app, &request.context, request.bucket, &Holder::Token).await?;
     let held = app.bodies.proven();
-    let body = body::read_within(app, call, app.webhook_body_limit, held, Sender::Proven).await?;
+    let body =
+        body::read_within(app, request, app.webhook_body_limit, held, Sender::Proven).await?;
     count(app, "bearer", "accepted");
-    Ok(ProvenBody::proven(body))
+    Ok(VerifiedBody::proven(body))
 }
 
-fn check_token(app: &App, call: &Call) -> Result<(), (&'static str, &'static str)> {
-    let token = presented(&call.parts.headers).map_err(|error| {
+fn check_token(app: &App, request: &GuardedRequest) -> Result<(), (&'static str, &'static str)> {
+    let token = presented(&request.parts.headers).map_err(|error| {
         (error.reason(), "a webhook needs X-Webhook-Signature or the webhook token")
     })?;
     if app.webhook_token.matches(token) {
@@ -57,23 +58,23 @@ fn check_token(app: &App, call: &Call) -> Result<(), (&'static str, &'static str
     })
 }
 
-async fn by_signature(app: &App, call: &mut Call) -> Result<ProvenBody, Error> {
-    if let Err(refusal) = judge(app, call, None) {
-        return Err(refuse_signature(app, &call.about, refusal).await);
+async fn by_signature(app: &App, request: &mut GuardedRequest) -> Result<VerifiedBody, Error> {
+    if let Err(refusal) = judge(app, request, None) {
+        return Err(refuse_signature(app, &request.context, refusal).await);
     }
     let held = app.bodies.unproven();
-    let body = body::read_within(app, call, app.body_limit, held, Sender::Unproven).await?;
-    if let Err(refusal) = judge(app, call, Some(&body)) {
-        return Err(refuse_signature(app, &call.about, refusal).await);
+    let body = body::read_within(app, request, app.body_limit, held, Sender::Unproven).await?;
+    if let Err(refusal) = judge(app, request, Some(&body)) {
+        return Err(refuse_signature(app, &request.context, refusal).await);
     }
-    rate_limit::admit(app, &call.about, call.bucket, &Holder::Signature).await?;
+    rate_limit::admit(app, &request.context, request.bucket, &Holder::Signature).await?;
     count(app, "signature", "accepted");
-    Ok(ProvenBody::proven(body))
+    Ok(VerifiedBody::proven(body))
 }
 
 /// Judges the head alone, or the head with the body.
-fn judge(app: &App, call: &Call, body: Option<&[u8]>) -> Result<(), SignatureRefusal> {
-    let header = |name| call.parts.headers.get(name).map(HeaderValue::as_bytes);
+fn judge(app: &App, request: &GuardedRequest, body: Option<&[u8]>) -> Result<(), SignatureRefusal> {
+    let header = |name| request.parts.headers.get(name).map(HeaderValue::as_bytes);
     let (signature, timestamp) = (header(SIGNATURE).unwrap_or_default(), header(TIMESTAMP));
     let now = app.clock.now();
     match body {
@@ -82,21 +83,21 @@ fn judge(app: &App, call: &Call, body: Option<&[u8]>) -> Result<(), SignatureRef
     }
 }
 
-async fn refuse_signature(app: &App, about: &About, refusal: SignatureRefusal) -> Error {
-    refuse(app, about, "signature", refusal.reason(), refusal.to_string()).await
+async fn refuse_signature(app: &App, context: &RequestContext, refusal: SignatureRefusal) -> Error {
+    refuse(app, context, "signature", refusal.reason(), refusal.to_string()).await
 }
 
 async fn refuse(
     app: &App,
-    about: &About,
+    context: &RequestContext,
     method: &'static str,
     reason: &'static str,
     message: String,
 ) -> Error {
     count(app, method, reason);
     let details = json!({ "method": method, "reason": reason });
-    about.audit(app, Event::WebhookAuthFailure, details);
-    rate_limit::failed(app, about, Error::Unauthorized(message.into())).await
+    context.audit(app, Event::WebhookAuthFailure, details);
+    rate_limit::failed(app, context, Error::Unauthorized(message.into())).await
 }
 
 fn count(app: &App, method: &str, outcome: &str) {

@@ -15,7 +15,9 @@ use utoipa::{
 };
 
 use super::{auth, entries, health, knowledge, persistence, webhook};
-use crate::http::{Error, extract::Call, guard::Access, json_response, routes, state::App};
+use crate::http::{
+    Error, extract::GuardedRequest, guard::Access, json_response, routes, state::App,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -47,7 +49,7 @@ struct Handlers;
 /// `GET /api/openapi.json`: this document.
 #[utoipa::path(get, path = "/api/openapi.json",
     responses((status = 200, description = "The OpenAPI document")))]
-pub async fn document(_: App, _: Call) -> Result<Response, Error> {
+pub async fn document(_: App, _: GuardedRequest) -> Result<Response, Error> {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
     let text = DOCUMENT.get_or_init(|| build().to_json().unwrap_or_default().into());
     Ok(json_response(StatusCode::OK, text.clone()))

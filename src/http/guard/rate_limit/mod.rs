@@ -15,7 +15,7 @@ pub use self::cell_rate::{CellRate, Counted, Decision, Local, Shared};
 use crate::{
     config::LimitSettings,
     coordination::Coordination,
-    http::{Error, extract::About, state::App},
+    http::{Error, extract::RequestContext, state::App},
     security::{Event, Key},
 };
 
@@ -132,34 +132,39 @@ impl Limits {
 /// # Errors
 /// 429 over the limit; 503 for the webhook token, because Alertmanager retries 5xx but drops the
 /// notification on 429.
-pub async fn admit(app: &App, about: &About, bucket: Bucket, holder: &Holder) -> Result<(), Error> {
-    let Some(decision) = app.limits.count(bucket, holder, about.client).await else {
+pub async fn admit(
+    app: &App,
+    context: &RequestContext,
+    bucket: Bucket,
+    holder: &Holder,
+) -> Result<(), Error> {
+    let Some(decision) = app.limits.count(bucket, holder, context.client).await else {
         return Ok(());
     };
-    about.note_limit(decision);
+    context.note_limit(decision);
     if !decision.refused {
         return Ok(());
     }
     let as_unavailable = bucket == Bucket::Webhook && matches!(holder, Holder::Token);
-    Err(refuse(app, about, bucket, holder, decision, as_unavailable))
+    Err(refuse(app, context, bucket, holder, decision, as_unavailable))
 }
 
 /// Counts a failed authentication against its address: `error`, or 429 over the limit.
-pub async fn failed(app: &App, about: &About, error: Error) -> Error {
+pub async fn failed(app: &App, context: &RequestContext, error: Error) -> Error {
     let (bucket, stranger) = (Bucket::AuthFailure, Holder::Stranger);
-    let Some(decision) = app.limits.count(bucket, &stranger, about.client).await else {
+    let Some(decision) = app.limits.count(bucket, &stranger, context.client).await else {
         return error;
     };
-    about.note_limit(decision);
+    context.note_limit(decision);
     match decision.refused {
-        true => refuse(app, about, bucket, &stranger, decision, false),
+        true => refuse(app, context, bucket, &stranger, decision, false),
         false => error,
     }
 }
 
 fn refuse(
     app: &App,
-    about: &About,
+    context: &RequestContext,
     bucket: Bucket,
     holder: &Holder,
     decision: Decision,
@@ -170,6 +175,6 @@ fn refuse(
     if let Holder::Key(key) = holder {
         details["key"] = json!(key.label);
     }
-    about.audit(app, Event::RateLimited, details);
+    context.audit(app, Event::RateLimited, details);
     Error::RateLimited { retry_after: decision.reset, as_unavailable }
 }
