@@ -5,19 +5,28 @@
 //! lone server is as exact as a replica set, and no open transaction of another client holds up
 //! more than the document that it has locked.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::{MongoStore, edits, error::MongoError, patterns::Patterns, record::Recording};
 use crate::store::{Committed, Edited, Group};
+
+/// A connection that breaks later than this into a commit broke after a search for another server,
+/// which is not repeated.
+const TRIED_AGAIN_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) async fn commit(store: &MongoStore, group: &Group) -> Result<Committed, MongoError> {
     let mut recording = Recording::new(store, group);
     let mut patterns = Patterns::new(store, group);
-    let first = run(store, group, &mut recording, &mut patterns, false).await;
+    let begun = Instant::now();
+    let first = run(store, group, &mut recording, &mut patterns).await;
     let edits = match first {
         // The server has come back, and what this process knew of it is over, as are its
         // connections. What the first try did is found done.
-        Err(error) if error.is_broken_connection() => {
+        Err(error) if error.is_broken_connection() && begun.elapsed() < TRIED_AGAIN_WITHIN => {
             patterns.unsettle();
-            run(store, group, &mut recording, &mut patterns, true).await?
+            run(store, group, &mut recording, &mut patterns).await?
         }
         first => first?,
     };
@@ -32,8 +41,7 @@ async fn run(
     group: &Group,
     recording: &mut Recording<'_>,
     patterns: &mut Patterns<'_>,
-    again: bool,
 ) -> Result<Vec<Edited>, MongoError> {
     recording.run(patterns).await?;
-    edits::edit_all(store, &group.edits, again).await
+    edits::edit_all(store, &group.edits).await
 }

@@ -6,8 +6,8 @@
 
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{bson, bson_document, date, json, set};
-use crate::model::{Entry, EntryDocument, SummedUp};
+use super::{bson, bson_document, date, json, set, time_in};
+use crate::model::{Entry, EntryDocument, SummedUp, Time};
 
 /// All fields of an entry but its sums and `provenance.derivedFrom`, with names as `$set` takes
 /// them.
@@ -64,7 +64,21 @@ pub(in super::super) fn summed_up_fields(sums: &SummedUp) -> Document {
 /// The entry in a document, whoever wrote it; `None` for one that cannot be read, which is logged.
 pub(in super::super) fn entry(document: Document) -> Option<EntryDocument> {
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-    let entry = EntryDocument::parse(&json(Bson::Document(document)));
+    let is_current = document.contains_key("summedUp");
+    let is_pattern = document.contains_key("pattern");
+    let first_seen = time_in(&document, "firstSeen").map(Time::millis);
+    let mut value = json(Bson::Document(document));
+    if let (Some(first_seen), Some(fields)) = (first_seen, value.as_object_mut()) {
+        fields.insert("firstSeen".to_owned(), first_seen.into());
+    }
+    let entry = match EntryDocument::parse(&value) {
+        Some(EntryDocument::Current(entry)) => {
+            let pattern = entry.pattern.clone().filter(|_| is_pattern);
+            Some(EntryDocument::Current(Box::new(Entry { pattern, ..*entry })))
+        }
+        // One of today's form that is damaged says nothing about what was counted before.
+        old => old.filter(|_| !is_current),
+    };
     if entry.is_none() {
         tracing::error!(%id, "a stored entry cannot be read and is left out");
     }
@@ -78,7 +92,7 @@ mod tests {
     use super::*;
     use crate::model::{
         AlertPattern, Author, Category, EntryText, Note, Provenance, Severity, SourceType, Tally,
-        TextField, TextSource, Time,
+        TextField, TextSource,
     };
 
     fn full() -> Entry {
