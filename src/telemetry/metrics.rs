@@ -67,6 +67,7 @@ pub struct Metrics {
     pub store_operation_duration_seconds: HistogramVec,
     pub store_errors_total: IntCounterVec,
     pub store_up: IntGauge,
+    redis_up: IntGaugeVec,
     pub retention_deleted_total: IntCounterVec,
     pub retention_last_success_timestamp_seconds: IntGauge,
     pub schema_version: IntGauge,
@@ -194,6 +195,11 @@ impl Metrics {
                 &["operation"],
             )?,
             store_up: families.gauge("store_up", "1 while the store answers, else 0.")?,
+            redis_up: families.gauges(
+                "redis_up",
+                "1 while Redis answers, else 0; not there where none is set.",
+                &[],
+            )?,
             retention_deleted_total: families.counters(
                 "retention_deleted_total",
                 "Documents deleted because of their age.",
@@ -276,6 +282,11 @@ impl Metrics {
             self.http_requests_in_flight.clone(),
             self.validation_failures_total.with_label_values(&[route]),
         ))
+    }
+
+    /// `redis_up`, from now on shown.
+    pub fn redis_up(&self) -> IntGauge {
+        self.redis_up.with_label_values::<&str>(&[])
     }
 
     /// The metrics of one listener, by its name.

@@ -29,6 +29,7 @@ fn families() -> BTreeMap<String, BTreeSet<String>> {
     metrics.http_request_duration_seconds.with_label_values(&["/health", "GET"]);
     metrics.validation_failures_total.with_label_values(&["/health"]);
     metrics.store_operation("ping");
+    metrics.redis_up();
     metrics.alert_received("critical", Status::Firing);
     let text = metrics.render();
     let mut families: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
