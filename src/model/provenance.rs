@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumString, IntoStaticStr};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use utoipa::ToSchema;
 
 use super::time::{Time, epoch_ms};
@@ -65,7 +65,19 @@ impl SourceType {
 }
 
 /// A field of an entry's text that alerts refresh, unless a person has edited it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    VariantArray,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum TextField {
     /// `description`
@@ -78,12 +90,6 @@ pub enum TextField {
     Steps,
     /// `tags`
     Tags,
-}
-
-impl TextField {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Description, Self::Solution, Self::RunbookUrl, Self::Steps, Self::Tags];
 }
 
 /// Who wrote a text.
