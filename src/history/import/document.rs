@@ -46,6 +46,20 @@ pub fn document(of: Collection, text: &str) -> Result<Option<Stored>, String> {
     }
 }
 
+/// Whether an import could put the document back, whole.
+///
+/// # Errors
+/// A sentence, if it could not.
+pub fn check(of: Collection, text: &str) -> Result<(), String> {
+    document(of, text)?;
+    match of {
+        Collection::SystemState if !fields(text)?.contains_key("key") => {
+            Err("has no key".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn value(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }

@@ -17,8 +17,8 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 use tokio::sync::mpsc;
 
-pub use self::frame::Header;
 use self::frame::Reader;
+pub use self::{document::check as check_document, frame::Header};
 use crate::store::{Store, StoreError, Stored};
 
 /// Documents written at once: the more, the fewer pages of the stores' indexes are written twice.

@@ -19,6 +19,7 @@ mod follow;
 mod history;
 mod knowledge;
 mod lease;
+mod listing;
 mod patterns;
 mod put;
 mod record;
@@ -42,8 +43,9 @@ use secrecy::SecretString;
 
 use self::{error::MongoError, follow::KnownEntries};
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, migrate::Schema,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
+    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
+    Result, Store, StoreError, Stored, migrate::Schema,
 };
 use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
@@ -171,12 +173,34 @@ impl Store for MongoStore {
         within(LONG, history::firing_alerts(self)).await
     }
 
-    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
-        within(LONG, history::sample_counts(self, since)).await
+    async fn list_alerts(
+        &self,
+        filter: AlertFilter,
+        after: Option<ListPosition>,
+        limit: usize,
+    ) -> Result<Option<AlertPage>> {
+        within(LONG, listing::alerts(self, &filter, after.as_ref(), limit)).await
+    }
+
+    async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>> {
+        within(LONG, history::sample_counts(self, from, until)).await
     }
 
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
         within(LONG, history::received_counts(self, from, until)).await
+    }
+
+    async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts> {
+        within(LONG, history::counts_of(self, name, from, until)).await
+    }
+
+    async fn alert_buckets(
+        &self,
+        name: &str,
+        buckets: Buckets,
+        limit: usize,
+    ) -> Result<Vec<AlertBucket>> {
+        within(LONG, series::alerts(self, name, buckets, limit)).await
     }
 
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
@@ -237,8 +261,8 @@ impl Store for MongoStore {
         within(SHORT, retention::note(self, at)).await
     }
 
-    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
-        within(WHOLE, export::export(self, collections)).await
+    async fn export(&self, scope: ExportScope) -> Result<Export> {
+        within(WHOLE, export::export(self, scope)).await
     }
 
     async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
