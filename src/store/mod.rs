@@ -54,6 +54,9 @@ impl Backend {
     }
 }
 
+/// The key in `system_state` of the meanings that severities were last read with.
+const SEVERITY_WORDS: &str = "severity_words";
+
 /// Everything of some collections at one moment.
 pub struct Export {
     /// How many documents each collection holds in this snapshot.
@@ -157,6 +160,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// When the first alert that is kept was first received, or the first sample taken.
     async fn history_start(&self) -> Result<Option<Time>>;
+
+    /// Which severities were sent by the stored alerts of each entry, as pairs; those without a
+    /// severity by their labels `priority` or `level`.
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>>;
+
+    /// The meanings of severity words that entries were last read with.
+    async fn severity_words(&self) -> Result<Option<String>>;
+
+    /// Notes them; an empty text if entries came from elsewhere.
+    async fn note_severity_words(&self, signature: &str) -> Result<()>;
 
     /// Writes documents, each whole over the one with the same natural key; all in one
     /// transaction on SQLite, in any order on MongoDB.

@@ -191,6 +191,18 @@ impl Store for InstrumentedStore {
         self.observe("history_start", self.inner.history_start()).await
     }
 
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
+        self.observe("sent_severities", self.inner.sent_severities()).await
+    }
+
+    async fn severity_words(&self) -> Result<Option<String>> {
+        self.observe("severity_words", self.inner.severity_words()).await
+    }
+
+    async fn note_severity_words(&self, signature: &str) -> Result<()> {
+        self.observe("note_severity_words", self.inner.note_severity_words(signature)).await
+    }
+
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
         self.observe("put", self.inner.put(documents)).await
     }

@@ -113,6 +113,7 @@ async fn alerts_are_filtered_and_come_in_pages(place: &Place) {
         let Some(next) = page["next"].as_str() else { break };
         cursor = format!("&cursor={next}");
         if names == "D" {
+            world.clock.advance_millis(1);
             world.notify(Alert::firing("E", "n2")).await;
         }
     }

@@ -33,6 +33,7 @@ mod rate_limits;
 mod reloading;
 mod runbooks;
 mod searching;
+mod severities;
 mod store_contract;
 mod summary;
 mod tls;

@@ -26,6 +26,7 @@ mod record;
 mod retention;
 mod schema;
 mod series;
+mod severities;
 mod upgrade;
 mod wire;
 
@@ -231,6 +232,18 @@ impl Store for MongoStore {
 
     async fn history_start(&self) -> Result<Option<Time>> {
         within(LONG, history::history_start(self)).await
+    }
+
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
+        within(WHOLE, severities::sent(self)).await
+    }
+
+    async fn severity_words(&self) -> Result<Option<String>> {
+        within(SHORT, severities::words(self)).await
+    }
+
+    async fn note_severity_words(&self, signature: &str) -> Result<()> {
+        within(SHORT, severities::note_words(self, signature)).await
     }
 
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {

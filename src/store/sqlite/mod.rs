@@ -21,6 +21,7 @@ mod readers;
 mod retention;
 mod schema;
 mod series;
+mod severities;
 mod state;
 mod writer;
 
@@ -38,7 +39,7 @@ use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
     ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
-    Result, Store, Stored, migrate,
+    Result, SEVERITY_WORDS, Store, Stored, migrate,
 };
 use crate::model::{
     Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
@@ -207,6 +208,19 @@ impl Store for SqliteStore {
 
     async fn history_start(&self) -> Result<Option<Time>> {
         self.readers.read(history::history_start).await
+    }
+
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
+        self.readers.read(severities::sent).await
+    }
+
+    async fn severity_words(&self) -> Result<Option<String>> {
+        self.readers.read(|connection| state::get(connection, SEVERITY_WORDS)).await
+    }
+
+    async fn note_severity_words(&self, signature: &str) -> Result<()> {
+        let signature = signature.to_owned();
+        self.writer.write(move |tx| state::put(tx, SEVERITY_WORDS, &signature)).await
     }
 
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
