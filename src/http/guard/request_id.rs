@@ -93,7 +93,7 @@ mod tests {
     fn kept(value: &[u8]) -> Option<HeaderValue> {
         let Ok(value) = HeaderValue::from_bytes(value) else { return None };
         let request = Request::builder().header(X_REQUEST_ID, value).body(()).unwrap();
-        without_unacceptable(request).headers().get(X_REQUEST_ID).cloned()
+        without_unacceptable(request.map(|()| Body::empty())).headers().get(X_REQUEST_ID).cloned()
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn of_several_the_first_counts() {
         let request = Request::builder().header(X_REQUEST_ID, "a").header(X_REQUEST_ID, "b");
-        let request = without_unacceptable(request.body(()).unwrap());
+        let request = without_unacceptable(request.body(Body::empty()).unwrap());
         assert_eq!(request.headers().get_all(X_REQUEST_ID).iter().count(), 1);
         assert_eq!(RequestId::of(request.headers()).as_str(), "a");
     }
