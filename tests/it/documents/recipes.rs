@@ -78,10 +78,15 @@ fn run(recipes: &[Recipe], directory: &Path, variables: &BTreeMap<String, String
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let binaries = Path::new(env!("CARGO_BIN_EXE_orchestrator")).parent().unwrap().to_owned();
     let paths = [binaries].into_iter().chain(std::env::split_paths(&paths));
-    let mut shell = Command::new("bash");
+    // A recipe that waits for what does not come is a failure, and no end of the run.
+    let mut shell = Command::new("timeout");
     shell.current_dir(directory).env_clear().envs(variables);
     shell.env("PATH", std::env::join_paths(paths).unwrap());
-    let done = shell.args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
+    let done = shell
+        .args(["--kill-after=5", "120", "bash", "-c", &script])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     let output = String::from_utf8(done.stdout).unwrap();
     let errors = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{}: {errors}\n{output}", done.status);
