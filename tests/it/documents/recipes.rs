@@ -194,7 +194,14 @@ async fn secrets_are_rotated_by_the_recipes_under_load_without_a_gap() {
         }
     }
     let service = place.spawn(&[]).await;
-    let reload = format!("#!/bin/sh\nkill -HUP {}\n", service.id());
+    // Who types goes on when the reload is over: a file must not be half written during one.
+    let log = place.directory().join("logs/security.jsonl");
+    let reload = format!(
+        "#!/bin/sh\ncount() {{ grep -c secrets_reloaded {log}; }}\nbefore=$(count)\nkill -HUP {id}\n\
+         for n in $(seq 500); do [ \"$(count)\" -gt \"$before\" ] && exit; sleep 0.02; done\n",
+        log = log.display(),
+        id = service.id()
+    );
     fs::write(etc("bin/systemctl"), reload).unwrap();
     fs::set_permissions(etc("bin/systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
 
