@@ -7,13 +7,13 @@
 //! Without arguments: the runbooks and both sets of questions under `benches/relevance`. Nobody
 //! tunes on `untouched.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{error::Error, fs};
 
-use orchestrator::knowledge::runbook;
-use orchestrator::knowledge::search::{Confidence, Hit, Index, IndexChange, Query};
+use orchestrator::knowledge::search::{Hit, Index, IndexChange, Query};
+use orchestrator::knowledge::{Known, answers, runbook};
 use orchestrator::model::{Entry, Time};
 use serde::Deserialize;
 
@@ -98,19 +98,53 @@ impl Options {
     }
 }
 
+/// The runbooks and their index.
+struct Books {
+    entries: HashMap<String, Arc<Entry>>,
+    index: Index,
+}
+
+impl Known for Books {
+    fn entry(&self, id: &str) -> Option<&Arc<Entry>> {
+        self.entries.get(id)
+    }
+
+    fn view(&self, entry: &Entry) -> Entry {
+        entry.clone()
+    }
+
+    fn runbook_of(&self, _: &Entry) -> Option<&Arc<Entry>> {
+        None
+    }
+
+    fn patterns_of(&self, _: &Entry) -> Vec<&Arc<Entry>> {
+        Vec::new()
+    }
+}
+
+impl Books {
+    /// How many bytes of JSON the entries and solutions of an answer are.
+    fn answer_bytes(&self, text: &str) -> usize {
+        let found = self.index.find(&Query { text, limit: 20, admits: &|_| true });
+        let entries = answers(self, &found, 10);
+        let solutions: usize = entries.iter().map(|scored| scored.entry.solution.len() + 3).sum();
+        serde_json::to_string(&entries).map_or(0, |json| json.len() + solutions)
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::read();
-    let index = import(&options.runbooks)?;
+    let books = import(&options.runbooks)?;
     for path in &options.questions {
         println!("\n{}", path.file_name().unwrap_or_default().display());
         let questions: Questions = serde_json::from_str(&fs::read_to_string(path)?)?;
-        report(&index, &questions.questions, &options);
+        report(&books, &questions.questions, &options);
     }
     Ok(())
 }
 
-fn import(folder: &Path) -> Result<Index, Box<dyn Error>> {
-    let mut changes = Vec::new();
+fn import(folder: &Path) -> Result<Books, Box<dyn Error>> {
+    let mut entries = HashMap::new();
     for file in fs::read_dir(folder)? {
         let path = file?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -120,21 +154,25 @@ fn import(folder: &Path) -> Result<Index, Box<dyn Error>> {
         let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
         for parsed in runbook::read(name, &text, Time::default()) {
             let entry = Entry { id: runbook::stem(name).to_owned(), ..parsed.entry };
-            changes.push(IndexChange::Upsert(Arc::new(entry)));
+            entries.insert(entry.id.clone(), Arc::new(entry));
         }
     }
     let index = Index::new()?;
+    let changes: Vec<_> = entries.values().cloned().map(IndexChange::Upsert).collect();
     index.apply(&changes)?;
     println!("{} runbooks from {}", index.len(), folder.display());
-    Ok(index)
+    Ok(Books { entries, index })
 }
 
-fn report(index: &Index, questions: &[Question], options: &Options) {
+fn report(books: &Books, questions: &[Question], options: &Options) {
     let mut by_kind: BTreeMap<String, Figures> = BTreeMap::new();
+    let mut sizes: Vec<usize> =
+        questions.iter().map(|question| books.answer_bytes(&question.text)).collect();
+    sizes.sort_unstable();
     for question in questions {
-        let hits = index.search(&Query { text: &question.text, limit: 10, admits: &|_| true });
+        let hits = books.index.search(&Query { text: &question.text, limit: 10, admits: &|_| true });
         let rank = hits.iter().position(|hit| question.expected.contains(&hit.id)).map(|at| at + 1);
-        let confident = hits.first().is_some_and(|hit| hit.confidence == Confidence::High);
+        let confident = hits.first().is_some_and(Hit::is_sure);
         if options.misses {
             print_miss(question, &hits, rank, confident);
         }
@@ -156,6 +194,8 @@ fn report(index: &Index, questions: &[Question], options: &Options) {
         "kind", "questions", "first", "in five", "MRR@10", "confident"
     );
     by_kind.iter().for_each(|(kind, figures)| figures.print(kind));
+    let size = |percent: usize| sizes.get(sizes.len() * percent / 100).copied().unwrap_or(0);
+    println!("bytes of an answer: median {}, 90 % at most {}", size(50), size(90));
 }
 
 fn print_miss(question: &Question, hits: &[Hit], rank: Option<usize>, confident: bool) {

@@ -10,9 +10,10 @@ use tokio::sync::Notify;
 
 use super::{
     answer::{Answer, Gap, Question, ScoredEntry},
+    answering,
     learning::learn_from_alerts,
     questions,
-    search::{Index, IndexChange, Query, SearchError},
+    search::{Confidence, Index, IndexChange, Query, SearchError},
     state::State,
     summary::{self, RenderedSummary},
     unpersisted::Unpersisted,
@@ -182,7 +183,9 @@ impl Base {
             Ok::<_, BaseError>((question, entries))
         })
         .await??;
-        let gap = match entries.first() {
+        // A weak answer is given, and the question stays open all the same.
+        let sure = entries.first().filter(|best| best.confidence == Confidence::High);
+        let gap = match sure {
             None => Some(self.note_question(&question.text).await),
             Some(best) => {
                 self.close_if_open(&question, &best.entry.id).await;
@@ -203,12 +206,10 @@ impl Base {
         self.tell_index()?;
         let state = self.state.read();
         let admits = |id: &str| state.get(id).is_some_and(|entry| question.filter.admits(entry));
-        let query = Query { text: &question.text, limit: question.limit, admits: &admits };
-        let scored = self.index.search(&query).into_iter().filter_map(|hit| {
-            let entry = state.view(state.get(&hit.id)?);
-            Some(ScoredEntry { entry, score: hit.score })
-        });
-        Ok(scored.collect())
+        // What is folded into one answer must not make fewer of them.
+        let limit = question.limit.saturating_mul(2);
+        let query = Query { text: &question.text, limit, admits: &admits };
+        Ok(answering::answers(&*state, &self.index.find(&query), question.limit))
     }
 
     async fn note_question(&self, text: &str) -> Gap {

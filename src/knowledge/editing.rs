@@ -10,7 +10,7 @@ use super::{
     base::{Base, BaseError},
     draft::EntryDraft,
     questions::question_id,
-    search::{IndexChange, Query},
+    search::{Hit, IndexChange, Prefilter, Query},
 };
 use crate::model::{Category, Entry, EntryChange, Provenance, SourceType};
 
@@ -185,11 +185,20 @@ impl Base {
             let state = self.state.read();
             state.iter().filter(|entry| entry.category == Category::Question).cloned().collect()
         };
+        let entries: Vec<Arc<Entry>> = {
+            let state = self.state.read();
+            new.iter().filter_map(|id| state.get(id).cloned()).collect()
+        };
+        let filter = Prefilter::new(entries.iter().map(AsRef::as_ref));
         let admits = |id: &str| new.contains(id);
         let answered = questions.iter().filter_map(|question| {
-            let query = Query { text: &question.description, limit: 1, admits: &admits };
-            let hit = self.index.search(&query).into_iter().next()?;
-            Some((question.id.clone(), hit.id))
+            let text = question.description.as_str();
+            if !filter.may_answer(text) {
+                return None;
+            }
+            let hits = self.index.search(&Query { text, limit: 1, admits: &admits });
+            let best = hits.into_iter().next().filter(Hit::is_sure)?;
+            Some((question.id.clone(), best.id))
         });
         answered.collect()
     }

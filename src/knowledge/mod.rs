@@ -5,7 +5,9 @@
 //! answer, `editing` takes what people write, `summary` renders the page that dashboards poll.
 
 mod answer;
+mod answering;
 mod base;
+mod cutting;
 mod draft;
 mod editing;
 pub mod export;
@@ -23,7 +25,8 @@ mod summary;
 mod unpersisted;
 mod vocabulary;
 
-pub use answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry};
+pub use answer::{Answer, FiringAlert, Gap, Question, QuestionFilter, ScoredEntry};
+pub use answering::{Known, answers};
 pub use base::{Base, BaseError, Counts};
 pub use draft::EntryDraft;
 pub use editing::Imported;

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{learning::pattern_id, runbook, stats::Stats, summary::AlertActivity};
+use super::{answering::Known, learning::pattern_id, runbook, stats::Stats, summary::AlertActivity};
 use crate::model::{Category, Entry, EntryChange, Learning};
 
 /// The alerts and runbooks that belong to one alert name.
@@ -180,6 +180,24 @@ impl State {
             out.push(EntryChange::Delete(id));
         }
         out
+    }
+}
+
+impl Known for State {
+    fn entry(&self, id: &str) -> Option<&Arc<Entry>> {
+        self.get(id)
+    }
+
+    fn view(&self, entry: &Entry) -> Entry {
+        self.view(entry)
+    }
+
+    fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>> {
+        self.runbook_of(pattern)
+    }
+
+    fn patterns_of(&self, runbook: &Entry) -> Vec<&Arc<Entry>> {
+        self.linked(runbook).into_iter().filter_map(|id| self.get(id)).collect()
     }
 }
 

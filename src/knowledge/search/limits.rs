@@ -20,6 +20,8 @@ pub(super) const CLAUSES: usize = 24;
 pub(super) const TYPED_WORDS: usize = 64;
 /// Different words of a pasted text that are looked at.
 pub(super) const PASTED_WORDS: usize = 256;
+/// Words of a pasted text that are looked at, with repetitions.
+pub(super) const KEPT_WORDS: usize = 1024;
 /// Characters from which on a text counts as pasted, whatever is in it.
 pub(super) const TYPED_CHARS: usize = 300;
 

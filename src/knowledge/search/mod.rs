@@ -90,6 +90,13 @@ pub struct Hit {
     pub confidence: Confidence,
 }
 
+impl Hit {
+    /// Whether to rely on it.
+    pub fn is_sure(&self) -> bool {
+        self.confidence == Confidence::High
+    }
+}
+
 /// The answers to a query, and what was looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
@@ -187,7 +194,7 @@ impl Index {
     /// weak hit is none. Ask a [`Prefilter`] first if there are many questions.
     pub fn answers(&self, question: &str, id: &str) -> bool {
         let hits = self.search(&Query { text: question, limit: 1, admits: &|known| known == id });
-        hits.first().is_some_and(|hit| hit.confidence == Confidence::High)
+        hits.first().is_some_and(Hit::is_sure)
     }
 
     /// The entries that answer `query`, and what was looked for.

@@ -1,8 +1,8 @@
 //! What people paste: log lines, stack traces, PromQL, JSON.
 //!
 //! Of such a text only the words that somebody chose tell what it is about. What a machine filled
-//! in (times, ids, addresses, numbers, the suffixes of pods) is blanked out, and so are the words
-//! that every log line has.
+//! in is blanked out: times, ids, addresses. Numbers, and the words that every log line has, are
+//! left out by the plan.
 
 use std::sync::LazyLock;
 
@@ -15,22 +15,17 @@ use super::limits;
 static FILLED_IN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         // Times: RFC 3339, nginx, klog, syslog, and the clock alone.
-        r"\d{4}[-/]\d\d[-/]\d\d([T ]\d\d:\d\d(:\d\d)?([.,]\d+)?(Z| ?[+-]\d\d:?\d\d)?)?",
-        r"|\b[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+( +\d+)?",
-        r"|\b((Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2}( \d{4})?",
-        r"|\b\d{1,2}:\d\d(:\d\d)?([.,]\d+)?\b",
-        // Ids: UUIDs, runs of hexadecimal digits, the suffixes of a deployment's pods.
+        r"\d{4}[-/]\d\d[-/]\d\d([T ]\d\d:\d\d(:\d\d)?([.,]\d{1,9})?(Z| ?[+-]\d\d:?\d\d)?)?",
+        r"|\b[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9}( {1,6}\d{1,9})?",
+        r"|\b((Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}\d{1,2}( \d{4})?",
+        r"|\b\d{1,2}:\d\d(:\d\d)?([.,]\d{1,9})?\b",
+        // Ids and pointers.
         r"|\b[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\b",
-        r"|\b0[xX][0-9A-Fa-f]+\b",
-        r"|\b[0-9a-f]*[0-9][0-9a-f]*[a-f][0-9a-f]*[0-9][0-9a-f]{3,}\b",
-        r"|-[0-9a-f]{8,10}-[0-9a-z]{5}\b",
+        r"|\b0[xX][0-9A-Fa-f]{1,32}\b",
         // Addresses: of the network, of mail, of the web, up to the path.
-        r"|\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(/\d+)?(:\d+)?\b",
-        r"|\b([0-9A-Fa-f]{1,4}:){3,7}[0-9A-Fa-f]{0,4}\b",
-        r"|[\w.+-]+@[\w-]+\.[\w.]+",
-        r"|\b[a-z][a-z0-9+]*://[^\s/]*",
-        // Numbers, with what they count.
-        r"|[-+]?\b\d+([.,:]\d+)*([a-zA-Zµ%]{1,3}\d*)*(\b|%)",
+        r"|\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(:\d{1,5})?\b",
+        r"|\b[\w.+-]{1,64}@[\w.-]{1,64}",
+        r"|\b[a-z]{3,8}://[^\s/]{0,128}",
     ))
     .expect("the pattern is constant")
 });
@@ -55,14 +50,13 @@ mod tests {
     #[test]
     fn what_a_machine_filled_in_is_blank() {
         for (text, left) in [
-            ("2026-03-02T03:40:02.771Z caller=a", "caller=a"),
-            ("2026/03/02 03:31:55 [crit] 29#29: accept", "[crit] #: accept"),
-            ("E0302 03:14:07.552113    2417 kubelet.go:1870] x {}", "kubelet.go: ] x {}"),
-            ("Mar  2 03:20:11 node-7 kernel: oops {};;", "node- kernel: oops {};;"),
-            ("pod api-7c9f6d5b4-xk2lp died 3m4s ago;;;;", "pod api died ago;;;;"),
+            ("2026-03-02T03:40:02.771Z caller=\"a\"", "caller=\"a\""),
+            ("2026/03/02 03:31:55 [crit] 29#29: accept", "[crit] 29#29: accept"),
+            ("E0302 03:14:07.552113    2417 kubelet.go:1870] x {}", "kubelet.go:1870] x {}"),
+            ("Mar  2 03:20:11 node-7 kernel: oops {};;", "node-7 kernel: oops {};;"),
             ("id 6f1c2f0e-0b0a-4f5e-9d5e-2b8f7f1f5a11 {{}}", "id {{}}"),
             ("at 0x7fff5fbff8a0 of 10.4.2.17:8080 {}", "at of {}"),
-            ("took 1.482371523s of 10.5MB, 99.9% {{{", "took of , {{{"),
+            ("<op@example.com> GET https://a.example.com/x;", "< > GET /x;"),
         ] {
             let words = pasted(text).unwrap_or_else(|| panic!("{text} was typed"));
             assert_eq!(words.split_whitespace().collect::<Vec<_>>().join(" "), left);

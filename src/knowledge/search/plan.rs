@@ -121,23 +121,26 @@ impl Words {
         read
     }
 
-    /// Keeps the words of a pasted text that tell something: those that the vocabulary or the
-    /// entries know, and each only once where that cuts no known phrase apart.
+    /// Leaves out the words of a pasted text that tell nothing: numbers, ids, what is in every log
+    /// line; and what is beyond the bound on different words.
     fn keep_telling(&mut self, dictionary: &Dictionary<'_>) {
         let vocabulary = vocabulary();
         let mut seen: HashSet<String> = HashSet::new();
         let mut kept = Vec::new();
         for word in std::mem::take(&mut self.words) {
-            if word.len() < 2 || vocabulary.is_log_word(&word) {
+            let numbered = word.contains(|c: char| c.is_ascii_digit());
+            let says_nothing = numbered && !dictionary.knows(&stem(&word));
+            if word.len() < 2 || says_nothing || vocabulary.is_log_word(&word) {
                 continue;
             }
-            if seen.len() >= limits::PASTED_WORDS && !seen.contains(&word) {
+            let known = seen.contains(&word);
+            if seen.len() >= limits::PASTED_WORDS && !known || kept.len() >= limits::KEPT_WORDS {
                 continue;
             }
-            if kept.len() >= 4 * limits::PASTED_WORDS {
-                break;
+            // Said again it only counts as part of another phrase.
+            if !known {
+                seen.insert(word.clone());
             }
-            seen.insert(word.clone());
             kept.push(word);
         }
         self.words = kept;
