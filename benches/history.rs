@@ -1,4 +1,4 @@
-//! A million alerts taken out, put back, and deleted, while requests go on.
+//! A million alerts export out, put back, and deleted, while requests go on.
 //!
 //! `cargo bench --bench history [-- ALERTS]` fills SQLite with alerts of the usual size and
 //! prints how fast each goes, how much memory it takes, and how long requests beside it wait.
@@ -20,10 +20,10 @@ use futures::StreamExt;
 use orchestrator::{
     config::Settings,
     history::{
-        export::{Format, take},
+        export::{Format, open_export},
         import::import,
     },
-    model::{Alert, Clock, Collection, Status, SystemClock, Time},
+    model::{Alert, Clock, Collection, Status, SystemClock, Time, pattern_id},
     service::Service,
     shutdown::Phase,
     store::{Store, Stored, migrate, sqlite::SqliteStore},
@@ -62,11 +62,14 @@ fn alert(n: u64, at: Time) -> Alert {
         fingerprint: format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
         starts_at: at.plus_millis(-60_000),
         name: format!("HighErrorRate{}", n % 50),
+        cause: None,
+        entry_id: pattern_id(&format!("HighErrorRate{}", n % 50), ""),
         severity: ["critical", "warning", "info"][(n % 3) as usize].to_owned(),
         status: if n.is_multiple_of(10) { Status::Firing } else { Status::Resolved },
         message: format!("Error rate of node{n} is above 5 % for 10 minutes"),
         timestamp: at,
         first_received: at,
+        changed_at: at,
         resolved_at: (!n.is_multiple_of(10)).then_some(at),
         duration: (!n.is_multiple_of(10)).then_some(60_000),
         labels: BTreeMap::from([
@@ -82,6 +85,7 @@ fn alert(n: u64, at: Time) -> Alert {
         ]),
         generator_url: Some("http://prometheus.example.org:9090/graph?g0.expr=errors".into()),
         receiver: Some("orchestrator".into()),
+        carried: None,
     }
 }
 
@@ -123,8 +127,9 @@ async fn export_and_import(folder: &Path, alerts: u64) {
     let file = folder.join("export.ndjson");
     let memory = Memory::watch();
     let began = Instant::now();
-    let taken = take(&store, &SystemClock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
-    let (mut bytes, mut written) = (taken.bytes, 0);
+    let export =
+        open_export(&store, &SystemClock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
+    let (mut bytes, mut written) = (export.bytes, 0);
     let mut output = std::fs::File::create(&file).unwrap();
     while let Some(piece) = bytes.next().await {
         let piece = piece.unwrap();

@@ -7,9 +7,8 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use orchestrator::{
     alerts::AlertBatch,
-    knowledge::learn_from_alerts,
-    model::{ReceivedAlert, SystemClock, Time},
-    store::{Learn, Store, migrate, sqlite::SqliteStore},
+    model::{SeverityWords, SystemClock, Time, pattern_id},
+    store::{AssignedAlert, Group, Store, migrate, sqlite::SqliteStore},
 };
 
 /// A payload of `count` alerts that nobody has seen, of ten alert names.
@@ -34,8 +33,18 @@ fn payload(next: &mut u64, count: usize) -> Vec<u8> {
     serde_json::json!({"version": "4", "receiver": "bench", "alerts": alerts}).to_string().into()
 }
 
-fn alerts(next: &mut u64, count: usize) -> Arc<[ReceivedAlert]> {
-    AlertBatch::parse(&payload(next, count), Time::from_millis(0)).unwrap().alerts.into()
+fn parse(body: &[u8]) -> AlertBatch {
+    let now = Time::parse("2026-11-24T07:00:30Z").unwrap();
+    AlertBatch::parse(body, now, &SeverityWords::default()).unwrap()
+}
+
+fn new_alerts(next: &mut u64, count: usize) -> Arc<Group> {
+    let assign = |alert: orchestrator::model::ReceivedAlert| AssignedAlert {
+        entry_id: pattern_id(&alert.name, ""),
+        alert,
+    };
+    let alerts = parse(&payload(next, count)).alerts.into_iter().map(assign).collect();
+    Arc::new(Group { alerts, ..Group::default() })
 }
 
 fn parsing(c: &mut Criterion) {
@@ -44,7 +53,7 @@ fn parsing(c: &mut Criterion) {
         let body = payload(&mut 0, count);
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
-            b.iter(|| AlertBatch::parse(black_box(&body), Time::from_millis(0)).unwrap());
+            b.iter(|| parse(black_box(&body)));
         });
     }
 }
@@ -59,7 +68,6 @@ fn recording(c: &mut Criterion) {
         migrate::up(&store, "bench", &SystemClock, false).await.unwrap();
         store
     });
-    let learn: Learn = Arc::new(learn_from_alerts);
     let mut next = 0;
     let mut group = c.benchmark_group("record new alerts in SQLite");
     group.measurement_time(Duration::from_secs(8)).sample_size(20);
@@ -67,8 +75,8 @@ fn recording(c: &mut Criterion) {
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(BenchmarkId::from_parameter(count), |b| {
             b.iter_batched(
-                || alerts(&mut next, count),
-                |alerts| runtime.block_on(store.record(alerts, Arc::clone(&learn))).unwrap(),
+                || new_alerts(&mut next, count),
+                |group| runtime.block_on(store.commit(group)).unwrap(),
                 BatchSize::PerIteration,
             );
         });

@@ -7,14 +7,16 @@
 
 mod scale;
 
-use std::{error::Error, sync::Arc, time::Instant};
+use std::{error::Error, path::Path, sync::Arc, time::Instant};
 
 use orchestrator::{
-    knowledge::{Base, Question, QuestionFilter},
-    model::{EntryChange, Learning, SystemClock},
-    store::{Recording, Store, migrate, sqlite::SqliteStore},
+    knowledge::{Base, BaseLimits, Question, QuestionFilter},
+    model::{ReceivedAlert, Status, SystemClock, Time},
+    shutdown::Phase,
+    store::{Store, Stored, migrate, sqlite::SqliteStore},
     telemetry::Metrics,
 };
+use tokio::task::JoinSet;
 
 use self::scale::{QUESTIONS, entry, print_times, resident_mb};
 
@@ -32,39 +34,46 @@ fn main() -> Result<(), Box<dyn Error>> {
         let began = Instant::now();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path).await?);
         let metrics = Arc::new(Metrics::new()?);
-        let base = Base::load(Arc::clone(&store), Arc::new(SystemClock), metrics, 10_000).await?;
+        let limits = BaseLimits { patterns: 10 * size, questions: 10_000 };
+        let clock = Arc::new(SystemClock);
+        let (base, behind) = Base::load(Arc::clone(&store), clock, metrics, limits).await?;
         println!("start with {size} entries: {:.2} s", began.elapsed().as_secs_f64());
         println!("resident: {:.0} MB (before the start: {before:.0} MB)", resident_mb());
-        ask(&base)?;
-        summarise(&base)?;
+        let (phase, mut tasks) = (Phase::default(), JoinSet::new());
+        behind.spawn(&mut tasks, &phase);
+        ask(&base, size).await?;
+        summarise(&base, size).await?;
         println!("resident at the end: {:.0} MB", resident_mb());
+        base.finish().await;
+        phase.drain();
+        while tasks.join_next().await.is_some() {}
         store.close().await;
         Ok(())
     })
 }
 
-async fn fill(path: &std::path::Path, size: usize) -> Result<(), Box<dyn Error>> {
+async fn fill(path: &Path, size: usize) -> Result<(), Box<dyn Error>> {
     let store = SqliteStore::open(path).await?;
     migrate::up(&store, "bench", &SystemClock, false).await?;
     for first in (0..size).step_by(1000) {
         let chunk = first..size.min(first + 1000);
-        store.apply(chunk.map(|n| EntryChange::Put(Arc::new(entry(n)))).collect()).await?;
+        store.put(chunk.map(|n| Stored::Entry(Box::new(entry(n)))).collect()).await?;
     }
     store.close().await;
     Ok(())
 }
 
-/// Each query after another repeat of an alert was learned, as in an alert storm.
-fn ask(base: &Arc<Base>) -> Result<(), Box<dyn Error>> {
+/// Each query after another alert of a known pattern was stored, as in an alert storm.
+async fn ask(base: &Base, size: usize) -> Result<(), Box<dyn Error>> {
     println!("queries, one client:");
     for (kind, questions) in QUESTIONS {
         let mut times = Vec::new();
         for round in 0..ROUNDS {
-            repeat(base, round);
+            learn(base, size, round).await?;
             let text = questions[round % questions.len()].replace("{}", &round.to_string());
             let question = Question { text, limit: 10, filter: QuestionFilter::default() };
             let began = Instant::now();
-            std::hint::black_box(base.search(&question)?);
+            std::hint::black_box(base.search(&question));
             times.push(began.elapsed());
         }
         print_times(kind, &mut times);
@@ -72,25 +81,42 @@ fn ask(base: &Arc<Base>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn summarise(base: &Arc<Base>) -> Result<(), Box<dyn Error>> {
+async fn summarise(base: &Base, size: usize) -> Result<(), Box<dyn Error>> {
     let (mut learning, mut rendering) = (Vec::new(), Vec::new());
-    for round in 0..1000 {
+    for round in 0..500 {
         let began = Instant::now();
-        repeat(base, round);
+        learn(base, size, ROUNDS + round).await?;
         learning.push(began.elapsed());
         let began = Instant::now();
         std::hint::black_box(base.summary()?);
         rendering.push(began.elapsed());
     }
-    println!("learning one more occurrence, and the summary after it:");
-    print_times("learn", &mut learning);
+    println!("one more instance of a known pattern until it is stored, and the summary after it:");
+    print_times("receive", &mut learning);
     print_times("summary", &mut rendering);
     Ok(())
 }
 
-/// One more occurrence of a known pattern is learned.
-fn repeat(base: &Base, round: usize) {
-    let learning = Learning { occurrences: 1, ..Learning::none(Arc::new(entry(round * 31))) };
-    let recording = Recording { outcomes: Vec::new(), learnings: vec![learning], learned: true };
-    base.learned(&recording);
+/// One more instance of a known pattern is received.
+async fn learn(base: &Base, size: usize, round: usize) -> Result<(), Box<dyn Error>> {
+    let known = entry(round * 31 % size);
+    let pattern = known.pattern.ok_or("an entry without a pattern")?;
+    let alert = ReceivedAlert {
+        fingerprint: format!("{round:016x}"),
+        starts_at: Some(Time::from_millis(round as i64)),
+        ends_at: None,
+        status: Status::Firing,
+        name: pattern.alertname.clone(),
+        cause: Some(pattern.cause.clone()),
+        severity: "warning".into(),
+        entry_severity: known.text.severity,
+        message: String::new(),
+        labels: [("alertname".to_owned(), pattern.alertname.clone())].into(),
+        annotations: [].into(),
+        generator_url: None,
+        receiver: None,
+        received_at: Time::from_millis(round as i64),
+    };
+    base.receive(vec![alert]).await?;
+    Ok(())
 }

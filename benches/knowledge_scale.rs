@@ -58,7 +58,7 @@ fn change(index: &Index, entries: &[Arc<Entry>]) -> Result<(), Box<dyn Error>> {
     let mut times = Vec::new();
     for round in 0..300 {
         let mut changed = Entry::clone(&entries[round * 31 % entries.len()]);
-        changed.description.push_str(" It was changed.");
+        Arc::make_mut(&mut changed.text).description.push_str(" It was changed.");
         let began = Instant::now();
         index.apply(&[IndexChange::Upsert(Arc::new(changed))])?;
         times.push(began.elapsed());

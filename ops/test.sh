@@ -199,6 +199,7 @@ start_services() {
 # --- checks ---------------------------------------------------------------------------------
 
 failed=()
+unchecked=()
 
 check() {
   local started="$SECONDS"
@@ -210,6 +211,16 @@ check() {
   fi
 }
 
+# What is known of the crates' weaknesses is in a database on another machine.
+check_advisories() {
+  if ! cargo deny --locked fetch db >"$work/advisories.log" 2>&1; then
+    unchecked+=("cargo deny check advisories (the RustSec database cannot be reached)")
+    return
+  fi
+  # The database was fetched just now; nothing else is.
+  check cargo deny --frozen check advisories
+}
+
 run_checks() {
   check cargo fmt --check
   check cargo clippy --locked --all-targets -- -D warnings
@@ -217,7 +228,12 @@ run_checks() {
   check timeout --foreground 900 cargo test --locked --no-fail-fast
   check env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
   check cargo deny --locked check bans licenses sources
+  check_advisories
   check cargo machete
+  if [ ${#unchecked[@]} -gt 0 ]; then
+    say "not checked:"
+    printf '   %s\n' "${unchecked[@]}"
+  fi
   if [ ${#failed[@]} -gt 0 ]; then
     say "failed:"
     printf '   %s\n' "${failed[@]}"

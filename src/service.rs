@@ -3,33 +3,41 @@
 //!
 //! The caller owns the sockets' addresses and the signal to stop; nothing here is global.
 
+mod lock;
 mod opening;
+mod secrets;
 mod tasks;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use crate::{
-    alerts::Intake,
     config::Settings,
     coordination::Coordination,
     history::{Calendar, RetentionTask, Sampler, Totals},
     http::{
         self,
         guard::rate_limit::Limits,
+        server::{self, Server, SharedTls},
         state::{App, AppParts},
     },
-    knowledge::{Base, BaseError},
+    knowledge::{Base, BaseError, BaseLimits, BaseTasks},
     model::Clock,
-    security::{AuditContext, AuditLog, Event, KeyRing, Verifier, WebhookToken},
+    security::{AuditContext, AuditLog, CertificateError, Event, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
-    store::{Store, StoreError, migrate::MigrateError, observed::ObservedStore},
+    store::{Store, StoreError, migrate::MigrateError, observed::InstrumentedStore},
     telemetry::Metrics,
 };
 
-pub use self::opening::{Workbench, open_store};
-use self::opening::{bring_up_to_date, open_audit_log};
+use self::{
+    lock::ServiceLock,
+    opening::{bring_up_to_date, open_audit_log},
+};
+pub use self::{
+    opening::{OfflineTools, open_store},
+    secrets::{Secrets, SecretsError},
+};
 
 /// Why the service did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +59,14 @@ pub enum ServiceError {
         /// Why not.
         cause: io::Error,
     },
+    /// Another service has the SQLite file.
+    #[error("the lock {path} cannot be taken: {cause}", path = path.display())]
+    Lock {
+        /// The lock's file.
+        path: std::path::PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
     /// An address could not be listened on.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -59,6 +75,9 @@ pub enum ServiceError {
         /// Why not.
         cause: io::Error,
     },
+    /// The certificate could not be used.
+    #[error("the certificate could not be used: {0}")]
+    Certificate(#[from] CertificateError),
     /// Metrics could not be registered: a defect.
     #[error("metrics could not be registered: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -71,6 +90,9 @@ pub enum ServiceError {
     /// Not everything was finished within `SHUTDOWN_TIMEOUT_SECONDS`.
     #[error("not everything was finished within {0:?}")]
     ShutdownTimeout(Duration),
+    /// What queries taught could not be written before the end.
+    #[error("{0} changes of open questions could not be stored and are lost")]
+    Unwritten(usize),
     /// Somebody asked to stop before the service had started.
     #[error("stopped while starting")]
     Interrupted,
@@ -79,8 +101,10 @@ pub enum ServiceError {
 /// A service that has started and listens.
 pub struct Service {
     app: App,
+    secrets: Arc<Secrets>,
     tasks: JoinSet<&'static str>,
     shutdown_timeout: Duration,
+    _lock: Option<ServiceLock>,
 }
 
 impl Service {
@@ -101,37 +125,37 @@ impl Service {
             opened = open_store(settings) => opened?,
             () = phase.draining() => return Err(ServiceError::Interrupted),
         };
-        let observed = ObservedStore::new(opened, Arc::clone(&metrics));
+        let lock = ServiceLock::take(&settings.store.target)
+            .map_err(|(path, cause)| ServiceError::Lock { path, cause })?;
+        let observed = InstrumentedStore::new(opened, Arc::clone(&metrics));
         let store_health = observed.health();
         let store: Arc<dyn Store> = Arc::new(observed);
         let dry_run = !settings.store.migrate_on_start;
         bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
         metrics.schema_version.set(i64::from(store.schema_version().await?));
 
-        let base = Base::load(
-            Arc::clone(&store),
-            Arc::clone(&clock),
-            Arc::clone(&metrics),
-            settings.max_questions,
-        );
-        let base = base.await?;
+        let limits =
+            BaseLimits { patterns: settings.max_patterns, questions: settings.max_questions };
+        let base = Base::load(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), limits);
+        let (base, base_tasks) = base.await?;
 
+        let certificate = Secrets::certificate(settings)?;
+        let tls = certificate.as_ref().map(|loaded| SharedTls::new(Arc::clone(&loaded.config)));
         let listener = listen(SocketAddr::new(settings.server.host, settings.server.port)).await?;
         let metrics_listener = match settings.server.metrics_port {
             Some(port) => Some(listen(SocketAddr::new(settings.server.metrics_host, port)).await?),
             None => None,
         };
 
-        let (intake, intake_task) = Intake::new(Arc::clone(&base), Arc::clone(&metrics));
         let totals = Totals::new(
             Arc::clone(&store),
-            Arc::clone(&base),
+            base.clone(),
             Arc::clone(&clock),
             Calendar::local(),
             settings.retention,
         );
         let app = App::new(AppParts {
-            intake,
+            severity_words: settings.severity_words.clone(),
             base,
             totals,
             store,
@@ -141,6 +165,7 @@ impl Service {
             verifier: Verifier::new(&settings.webhook),
             webhook_token: WebhookToken::new(&settings.webhook),
             audit,
+            audit_reads: settings.audit_reads,
             metrics: Arc::clone(&metrics),
             limits: Limits::new(&settings.limits),
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -152,16 +177,23 @@ impl Service {
             started: std::time::Instant::now(),
             metrics_address: metrics_listener.as_ref().and_then(|l| l.local_addr().ok()),
             address: address_of(&listener),
+            scheme: if tls.is_some() { "https" } else { "http" },
             probe: http::routes::persistence::ProbeCache::default(),
             exports: http::export::ExportPermits::default(),
         });
-        warn_of_expiring_keys(&app);
+        let secrets = Arc::new(Secrets::new(app.clone(), settings, certificate, tls.clone()));
+        secrets.warn_of_ends();
 
-        let mut service =
-            Self { app, tasks: JoinSet::new(), shutdown_timeout: settings.server.shutdown_timeout };
-        service.spawn_tasks(intake_task);
+        let mut service = Self {
+            app,
+            secrets,
+            tasks: JoinSet::new(),
+            shutdown_timeout: settings.server.shutdown_timeout,
+            _lock: lock,
+        };
+        service.spawn_tasks(base_tasks);
         service.spawn_history(settings);
-        service.listen(listener, metrics_listener, settings.server.max_connections);
+        service.listen(settings, listener, metrics_listener, tls);
         phase.serve();
         let details = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"), "backend": service.app.store.backend().as_str(),
@@ -185,52 +217,24 @@ impl Service {
         Arc::clone(&self.app.audit)
     }
 
-    fn spawn_tasks(&mut self, intake: crate::alerts::intake::IntakeTask) {
+    /// Its secrets, to be read again when they were changed.
+    pub fn secrets(&self) -> Arc<Secrets> {
+        Arc::clone(&self.secrets)
+    }
+
+    fn spawn_tasks(&mut self, base: BaseTasks) {
+        base.spawn(&mut self.tasks, &self.app.phase);
+        for periodic in tasks::PERIODIC {
+            let app = self.app.clone();
+            self.tasks.spawn(async move {
+                periodic.run(&app).await;
+                periodic.name
+            });
+        }
+        let secrets = Arc::clone(&self.secrets);
         self.tasks.spawn(async move {
-            intake.run().await;
-            "intake"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            tasks::watch_store(&app).await;
-            "store watch"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            while app.phase.pause(tasks::FLUSH_EVERY).await {
-                if app.store_health.is_up() {
-                    app.base.flush().await;
-                }
-            }
-            "knowledge flush"
-        });
-        let (base, phase) = (Arc::clone(&self.app.base), self.app.phase.clone());
-        self.tasks.spawn(async move {
-            base.keep_index(phase).await;
-            "index"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            tasks::follow_others(&app).await;
-            "following others"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            tasks::count_collections(&app).await;
-            while app.phase.pause(tasks::COUNT_EVERY).await {
-                tasks::count_collections(&app).await;
-                if let Err(error) = app.base.count_alerts().await {
-                    tracing::debug!(%error, "alerts could not be counted");
-                }
-            }
-            "counting"
-        });
-        let app = self.app.clone();
-        self.tasks.spawn(async move {
-            while app.phase.pause(tasks::FORGET_EVERY).await {
-                app.limits.forget_rested_clients();
-            }
-            "limits"
+            secrets.follow_certificate().await;
+            tasks::CERTIFICATE
         });
     }
 
@@ -240,7 +244,7 @@ impl Service {
         let sampler = Sampler::new(Arc::clone(store), Arc::clone(metrics), Arc::clone(clock));
         let retention = RetentionTask::new(
             Arc::clone(store),
-            Arc::clone(&app.base),
+            app.base.clone(),
             Arc::clone(clock),
             Arc::clone(metrics),
             Arc::clone(&app.audit),
@@ -249,32 +253,45 @@ impl Service {
         let (phase, interval) = (app.phase.clone(), settings.sample_interval);
         self.tasks.spawn(async move {
             sampler.run(interval, &phase).await;
-            "sampler"
+            tasks::SAMPLER
         });
         let phase = app.phase.clone();
         self.tasks.spawn(async move {
             retention.run(&phase).await;
-            "retention"
+            tasks::RETENTION
         });
     }
 
     fn listen(
         &mut self,
+        settings: &Settings,
         listener: TcpListener,
         metrics_listener: Option<TcpListener>,
-        max_connections: usize,
+        tls: Option<SharedTls>,
     ) {
-        let (router, phase) = (http::router(&self.app), self.app.phase.clone());
+        let app = &self.app;
+        let server = Server {
+            router: http::router(app),
+            limits: server::Limits::main(&settings.server, &settings.trusted_proxies),
+            tls: tls.clone(),
+            metrics: app.metrics.listener("main"),
+        };
+        let phase = app.phase.clone();
         self.tasks.spawn(async move {
-            http::server::serve(listener, router, max_connections, phase).await;
-            "listener"
+            server::serve(listener, server, phase).await;
+            tasks::LISTENER
         });
         if let Some(listener) = metrics_listener {
-            let router = http::metrics_router(Arc::clone(&self.app.metrics));
-            let phase = self.app.phase.clone();
+            let server = Server {
+                router: http::metrics_router(Arc::clone(&app.metrics)),
+                limits: server::Limits::metrics(&settings.server),
+                tls,
+                metrics: app.metrics.listener("metrics"),
+            };
+            let phase = app.phase.clone();
             self.tasks.spawn(async move {
-                http::server::serve(listener, router, max_connections, phase).await;
-                "metrics listener"
+                server::serve(listener, server, phase).await;
+                tasks::METRICS_LISTENER
             });
         }
     }
@@ -286,45 +303,53 @@ impl Service {
     /// not everything was finished in time.
     pub async fn run(mut self) -> Result<(), ServiceError> {
         let phase = self.app.phase.clone();
-        let died = tokio::select! {
+        let ended = tokio::select! {
             biased;
             () = phase.draining() => None,
-            // Draining ends tasks too, and may begin just now.
-            ended = self.tasks.join_next() => (!phase.is_draining()).then(|| name_of(ended)),
+            ended = self.tasks.join_next() => Some(name_of(ended)),
         };
+        // Draining ends tasks too, and may have begun just now.
+        let died = ended.filter(|_| !phase.is_draining());
         phase.drain();
         let deadline = Instant::now() + self.shutdown_timeout;
-        let finished = tokio::time::timeout_at(deadline, self.finish()).await;
+        let finished = tokio::time::timeout_at(deadline, self.finish(ended)).await;
         match (died, finished) {
             (Some(task), _) => Err(ServiceError::TaskDied(task)),
-            (None, Ok(())) => Ok(()),
+            (None, Ok(finished)) => finished,
             (None, Err(_)) => Err(ServiceError::ShutdownTimeout(self.shutdown_timeout)),
         }
     }
 
-    /// Lets tasks end in their order: listeners first, then the intake, which ends when the last
-    /// door to it is gone; then what waits is written and everything is closed.
-    async fn finish(&mut self) {
+    /// Lets tasks end in their order: first all that could ask for a change, then the writer,
+    /// when it has written what waits; then everything is closed.
+    async fn finish(&mut self, ended: Option<&'static str>) -> Result<(), ServiceError> {
         let Self { app, tasks, .. } = self;
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = &ended
-                && error.is_panic()
-            {
-                tracing::error!(%error, "a task panicked");
-            }
-            // Only the intake is left, and the doors that it waits for are ours.
-            if tasks.len() == 1 {
-                app.intake.close();
-            }
+        let mut running: HashSet<&str> =
+            tasks::names().filter(|name| ended != Some(name)).collect();
+        if app.metrics_address.is_none() {
+            running.remove(tasks::METRICS_LISTENER);
         }
-        if !app.base.flush().await {
-            tracing::error!("knowledge that waited for the store could not be written");
+        let mut unwritten = 0;
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok(name) => {
+                    running.remove(name);
+                }
+                Err(error) => tracing::error!(%error, "a task panicked"),
+            }
+            if running.len() == 1 && running.contains(tasks::WRITER) {
+                unwritten = app.base.finish().await;
+            }
         }
         app.audit.record(Event::Shutdown, AuditContext::default(), serde_json::json!({}));
         if let Err(error) = app.audit.sync() {
             tracing::error!(%error, "the audit log could not be flushed");
         }
         app.store.close().await;
+        match unwritten {
+            0 => Ok(()),
+            changes => Err(ServiceError::Unwritten(changes)),
+        }
     }
 }
 
@@ -345,12 +370,4 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServiceError> {
 
 fn address_of(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
-}
-
-fn warn_of_expiring_keys(app: &App) {
-    for key in app.keys.expiring(app.clock.now()) {
-        let expires_at = key.expires_at.map(|time| time.to_string());
-        let details = serde_json::json!({ "key": key.label, "expiresAt": expires_at });
-        app.audit.record(Event::ApiKeyExpiring, AuditContext::default(), details);
-    }
 }

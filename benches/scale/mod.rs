@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orchestrator::model::{Category, Entry, Severity, Time};
+use orchestrator::model::{AlertPattern, Category, Entry, EntryText, Severity, Time, pattern_id};
 
 const SUBJECTS: [&str; 24] = [
     "KubePod",
@@ -93,15 +93,10 @@ pub fn entry(n: usize) -> Entry {
     let alert = format!("{}{}", SUBJECTS[n % 24], TROUBLES[n / 24 % 24]);
     let cause = format!("{} on worker-{}", CAUSES[n / 576 % 12], n % 997);
     let severity = Severity::ALL[n % 4];
-    let id = format!("kb-alert-{n:016x}");
-    let mut entry = Entry::new(
-        id,
-        format!("{alert}: {cause}"),
-        Category::AlertPattern,
-        severity,
-        Time::default(),
-    );
-    entry.description = format!(
+    let pattern = AlertPattern { alertname: alert.clone(), cause: cause.clone() };
+    let id = pattern_id(&alert, &cause);
+    let mut text = EntryText::new(format!("{alert}: {cause}"), Category::AlertPattern, severity);
+    text.description = format!(
         "{alert} fires for service svc-{} of namespace team-{} since {cause}; instance \
          10.{}.{}.{}:9100 of job node-exporter has been in this state for 15 minutes.",
         n % 4096,
@@ -110,13 +105,13 @@ pub fn entry(n: usize) -> Entry {
         n / 256 % 256,
         n % 256
     );
-    entry.tags = vec![
+    text.tags = vec![
         alert,
         format!("team-{}", n % 300),
         format!("worker-{}.example.net", n % 997),
         "production".to_owned(),
     ];
-    entry
+    Entry { pattern: Some(pattern.into()), ..Entry::new(id, text, Time::default()) }
 }
 
 /// Median, 99th percentile and worst of `times`.

@@ -1,10 +1,14 @@
-//! Taking alerts in: a webhook's bytes become a batch ([`payload`]), and the batch becomes
-//! durable together with whatever else has gathered ([`intake`]).
+//! Taking alerts in: a webhook's bytes become a batch of valid alerts ([`payload`]), which goes to
+//! the one [writer](crate::knowledge::Base::receive).
 
+mod faults;
 pub mod fingerprint;
-pub mod intake;
 mod labels;
 pub mod payload;
+mod sent;
+mod times;
+mod trimming;
 
-pub use intake::{Intake, Receipt};
+pub use faults::Refused;
 pub use payload::AlertBatch;
+pub use trimming::{Trimmed, TrimmedExample};

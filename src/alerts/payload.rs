@@ -1,340 +1,194 @@
-//! A webhook's body: bytes in, an [`AlertBatch`] or every problem out.
+//! A webhook's body: bytes in, an [`AlertBatch`] or every problem of the envelope out.
 //!
 //! Past this file there are only valid alerts; no later code checks again what is checked here.
 //! Unknown fields are ignored, because Alertmanager's payload grows and Grafana's is a superset.
+//! An alert that breaks a rule is refused alone ([`Refused`]), because Alertmanager drops a whole
+//! notification that is answered 400.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, de::MapAccess};
-use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
+use serde::{
+    Deserialize,
+    de::{IgnoredAny, MapAccess, SeqAccess},
+};
 
 use super::{
-    fingerprint,
-    labels::{Annotations, Labels},
+    faults::{Faults, Refused},
+    labels::MAX_LABEL_VALUE,
+    sent::{Context, SentAlert},
+    trimming::{Trimmed, cut, storable},
 };
 use crate::{
-    model::{ReceivedAlert, Status, Time},
-    validation::{self, Accept, Field, Rejection, problem},
+    model::{ReceivedAlert, RefusalReason, SeverityWords, Time, TrimmedField},
+    validation::{self, Accept, Field, Problem, Rejection},
 };
 
 const MAX_ALERTS: usize = 1000;
-/// Fields that are not limited by the contract but become keys or columns.
-const MAX_TEXT: usize = 4 * 1024;
-const MAX_FINGERPRINT: usize = 256;
+/// Not limited by the contract, but each alert carries it.
+const MAX_RECEIVER: usize = 1024;
+/// What is said of a body that is JSON, but no object.
+const EXPECTED: &str = "must be an object as Alertmanager's webhook sends it (version 4), such as \
+    {\"version\": \"4\", \"alerts\": [...]}; a bare list of alerts, as Alertmanager's own API takes \
+    it, is none";
 
 /// The alerts of one notification.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct AlertBatch {
-    /// In the payload's order.
+    /// Those that are good, in the payload's order.
     pub alerts: Vec<ReceivedAlert>,
     /// How many Alertmanager left out of the payload (`max_alerts`).
     pub truncated: u64,
+    /// The others.
+    pub refused: Refused,
+    /// What was cut or left out of the good ones.
+    pub trimmed: Trimmed,
+}
+
+impl From<Vec<ReceivedAlert>> for AlertBatch {
+    fn from(alerts: Vec<ReceivedAlert>) -> Self {
+        Self { alerts, ..Self::default() }
+    }
 }
 
 impl AlertBatch {
-    /// Reads a body that was received at `now`.
-    pub fn parse(body: &[u8], now: Time) -> Result<Self, Rejection> {
-        let payload: Payload = validation::parse(body)?;
-        let receiver = payload.receiver.given().filter(|name| !name.is_empty());
-        let truncated = payload.truncated_alerts.given().and_then(|n| u64::try_from(n).ok());
-        let alerts = payload.alerts.given().unwrap_or_default();
-        let received = alerts.into_iter().map(|alert| alert.receive(receiver.as_deref(), now));
-        Ok(Self { alerts: received.collect(), truncated: truncated.unwrap_or(0) })
+    /// Reads a body that was received at `now`; `words` say what severities mean.
+    ///
+    /// # Errors
+    /// What is wrong with the envelope, and with the alerts in it. Without an error some alerts
+    /// may be refused, or all of them.
+    pub fn parse(body: &[u8], now: Time, words: &SeverityWords) -> Result<Self, Rejection> {
+        let payload: Payload = validation::read_object(body, EXPECTED)?;
+        let problems = payload.problems();
+        let batch = payload.receive(now, words);
+        if problems.is_empty() {
+            return Ok(batch);
+        }
+        Err(Rejection::Invalid([problems, batch.refused.problems].concat()))
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct Payload {
-    alerts: Field<Vec<PayloadAlert>>,
+    alerts: Field<SentAlerts>,
     receiver: Field<String>,
     truncated_alerts: Field<i64>,
+    group_labels: Field<GroupLabels>,
+    common_labels: Field<GroupLabels>,
 }
 
-impl Validate for Payload {
-    fn validate(&self) -> Result<(), ValidationErrors> {
-        let mut errors = ValidationErrors::new();
-        if matches!(self.receiver, Field::Mistyped) {
-            errors.add("receiver", problem("must be a string"));
-        }
-        if matches!(self.truncated_alerts, Field::Mistyped) {
-            errors.add("truncatedAlerts", problem("must be a whole number"));
-        }
-        match &self.alerts {
-            Field::Given(alerts) if alerts.len() > MAX_ALERTS => {
-                let found = alerts.len();
-                let message = format!("must hold at most {MAX_ALERTS} alerts, has {found}");
-                errors.add("alerts", problem(message));
-            }
-            Field::Given(alerts) => {
-                let judged = alerts.iter().enumerate();
-                let wrong: BTreeMap<usize, Box<ValidationErrors>> = judged
-                    .filter_map(|(index, alert)| Some((index, Box::new(alert.validate().err()?))))
-                    .collect();
-                if !wrong.is_empty() {
-                    errors.0.insert("alerts".into(), ValidationErrorsKind::List(wrong));
-                }
-            }
-            Field::Missing | Field::Null => errors.add("alerts", problem("is required")),
-            Field::Mistyped => errors.add("alerts", problem("must be a list of alerts")),
-        }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-}
-
-/// One alert of a payload; takes any JSON, so that an alert that is no object is a problem of
-/// that alert alone.
+/// As many alerts as are taken, and how many there are.
 #[derive(Default)]
-struct PayloadAlert(Option<AlertFields>);
-
-#[derive(Deserialize, Validate, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct AlertFields {
-    #[validate(custom(function = "is_status"))]
-    status: Field<String>,
-    #[validate(nested)]
-    labels: Labels,
-    #[validate(nested)]
-    annotations: Annotations,
-    #[validate(custom(function = "is_time_or_absent"))]
-    starts_at: Field<String>,
-    #[validate(custom(function = "is_time_or_absent"))]
-    ends_at: Field<String>,
-    #[serde(rename = "generatorURL")]
-    #[validate(custom(function = "is_text_or_absent"))]
-    generator_url: Field<String>,
-    #[validate(custom(function = "is_fingerprint_or_absent"))]
-    fingerprint: Field<String>,
+struct SentAlerts {
+    alerts: Vec<Field<SentAlert>>,
+    count: usize,
 }
 
-impl<'de> Deserialize<'de> for PayloadAlert {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Field::<AlertFields>::deserialize(deserializer)?.given()))
+impl Accept for SentAlerts {
+    fn from_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
+        let mut alerts = Vec::new();
+        while alerts.len() < MAX_ALERTS
+            && let Some(alert) = list.next_element()?
+        {
+            alerts.push(alert);
+        }
+        let mut count = alerts.len();
+        while count >= MAX_ALERTS && list.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(Some(Self { alerts, count }))
     }
 }
 
-impl Accept for AlertFields {
-    fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Self::deserialize(serde::de::value::MapAccessDeserializer::new(object)).map(Some)
-    }
+/// Of the labels that all alerts of a group share, their name.
+#[derive(Default)]
+struct GroupLabels(Option<String>);
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum GroupLabel {
+    Alertname,
+    #[serde(other)]
+    Other,
 }
 
-impl Validate for PayloadAlert {
-    fn validate(&self) -> Result<(), ValidationErrors> {
-        match &self.0 {
-            Some(fields) => fields.validate(),
-            None => {
-                let mut errors = ValidationErrors::new();
-                errors.add("", problem("must be an object"));
-                Err(errors)
+impl Accept for GroupLabels {
+    fn from_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
+        let mut name = None;
+        while let Some(label) = object.next_key()? {
+            match label {
+                GroupLabel::Alertname => name = object.next_value::<Field<String>>()?.given(),
+                GroupLabel::Other => _ = object.next_value::<IgnoredAny>()?,
             }
         }
+        // Each alert without a name of its own will carry it.
+        let fits = |name: &String| !name.trim().is_empty() && name.len() <= MAX_LABEL_VALUE;
+        Ok(Some(Self(name.filter(fits).map(storable))))
     }
 }
 
-fn is_status(status: &Field<String>) -> Result<(), ValidationError> {
-    match status {
-        Field::Given(text) if parse_status(text).is_some() => Ok(()),
-        Field::Missing | Field::Null => Err(problem("is required")),
-        _ => Err(problem("must be firing or resolved")),
-    }
-}
-
-fn parse_status(text: &str) -> Option<Status> {
-    [Status::Firing, Status::Resolved].into_iter().find(|status| status.as_str() == text)
-}
-
-fn is_time_or_absent(time: &Field<String>) -> Result<(), ValidationError> {
-    match time {
-        Field::Missing | Field::Null => Ok(()),
-        Field::Given(text) if text.is_empty() || Time::parse(text).is_some() => Ok(()),
-        _ => Err(problem("must be an RFC 3339 time")),
-    }
-}
-
-fn is_text_or_absent(text: &Field<String>) -> Result<(), ValidationError> {
-    match text {
-        Field::Mistyped => Err(problem("must be a string")),
-        Field::Given(text) if text.len() > MAX_TEXT => {
-            Err(problem(format!("must be at most {MAX_TEXT} bytes long")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn is_fingerprint_or_absent(print: &Field<String>) -> Result<(), ValidationError> {
-    match print {
-        Field::Missing | Field::Null => Ok(()),
-        Field::Given(text) if text.len() <= MAX_FINGERPRINT && !text.contains('\0') => Ok(()),
-        _ => Err(problem(format!("must be a string of at most {MAX_FINGERPRINT} bytes"))),
-    }
-}
-
-impl PayloadAlert {
-    /// The alert, now that it is known to be valid.
-    fn receive(self, receiver: Option<&str>, now: Time) -> ReceivedAlert {
-        let fields = self.0.unwrap_or_default();
-        let labels = fields.labels.into_strings();
-        let annotations = fields.annotations.into_strings();
-        let text = |name: &str| labels.get(name).filter(|value| !value.is_empty());
-        let name = text("alertname").cloned().unwrap_or_else(|| "unnamed".into());
-        let severity = text("severity").cloned().unwrap_or_else(|| "none".into());
-        let message = ["summary", "description", "message", "title"]
-            .iter()
-            .find_map(|name| annotations.get(*name).filter(|value| !value.trim().is_empty()))
-            .unwrap_or(&name)
-            .clone();
-        let given = |field: Field<String>| field.given().filter(|value| !value.is_empty());
-        let time = |field: Field<String>| {
-            given(field).and_then(|text| Time::parse(&text)).filter(|time| !time.is_go_zero())
+impl Payload {
+    /// What is wrong with the envelope.
+    fn problems(&self) -> Vec<Problem> {
+        let alerts = match &self.alerts {
+            Field::Given(SentAlerts { count, .. }) if *count > MAX_ALERTS => {
+                Some(format!("must hold at most {MAX_ALERTS} alerts, has {count}"))
+            }
+            Field::Given(_) => None,
+            Field::Missing | Field::Null => Some("is required".to_owned()),
+            Field::Mistyped => Some("must be a list of alerts".to_owned()),
         };
-        ReceivedAlert {
-            fingerprint: given(fields.fingerprint).unwrap_or_else(|| fingerprint::of(&labels)),
-            starts_at: time(fields.starts_at),
-            ends_at: time(fields.ends_at),
-            status: fields.status.given().and_then(|s| parse_status(&s)).unwrap_or(Status::Firing),
-            name,
-            severity,
-            message,
-            labels,
-            annotations,
-            generator_url: given(fields.generator_url),
-            receiver: receiver.map(str::to_owned),
-            received_at: now,
+        let mistyped = |wrong: bool, expected: &str| wrong.then(|| expected.to_owned());
+        let receiver = matches!(self.receiver, Field::Mistyped);
+        let truncated = matches!(self.truncated_alerts, Field::Mistyped);
+        let found = [
+            ("alerts", alerts),
+            ("receiver", mistyped(receiver, "must be a string")),
+            ("truncatedAlerts", mistyped(truncated, "must be a whole number")),
+        ];
+        let problem = |(path, message): (&str, Option<String>)| {
+            Some(Problem { path: path.to_owned(), message: message? })
+        };
+        found.into_iter().filter_map(problem).collect()
+    }
+
+    fn receive(self, now: Time, words: &SeverityWords) -> AlertBatch {
+        let name = |field: Field<GroupLabels>| field.given().and_then(|labels| labels.0);
+        let group_name = name(self.group_labels).or(name(self.common_labels));
+        let mut receiver = storable(self.receiver.given().unwrap_or_default());
+        let receiver_cut = cut(&mut receiver, MAX_RECEIVER);
+        let context = Context {
+            now,
+            words,
+            receiver: Some(receiver.as_str()).filter(|name| !name.is_empty()),
+            group_name: group_name.as_deref(),
+        };
+        let truncated = self.truncated_alerts.given().and_then(|n| u64::try_from(n).ok());
+        let sent = self.alerts.given().unwrap_or_default().alerts;
+        let mut batch = AlertBatch { truncated: truncated.unwrap_or(0), ..AlertBatch::default() };
+        batch.alerts.reserve(sent.len());
+        for (index, alert) in sent.into_iter().enumerate() {
+            batch.take(index, alert, &context);
+        }
+        if receiver_cut && let Some(first) = batch.alerts.first() {
+            batch.trimmed.note(TrimmedField::Receiver, &first.name, "receiver");
+        }
+        batch
+    }
+}
+
+impl AlertBatch {
+    fn take(&mut self, index: usize, alert: Field<SentAlert>, context: &Context<'_>) {
+        let mut faults = Faults::of(index);
+        let Field::Given(alert) = alert else {
+            faults.add("", RefusalReason::WrongType, "must be an object");
+            return faults.refuse("unnamed", &mut self.refused);
+        };
+        match alert.receive(context, &mut faults, &mut self.trimmed) {
+            Ok(alert) => self.alerts.push(alert),
+            Err(name) => faults.refuse(&name, &mut self.refused),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::validation::Problem;
-
-    const NOW: i64 = 1_700_000_000_000;
-
-    fn parse(body: &Value) -> Result<AlertBatch, Rejection> {
-        AlertBatch::parse(body.to_string().as_bytes(), Time::from_millis(NOW))
-    }
-
-    fn problems(body: &Value) -> Vec<(String, String)> {
-        match parse(body) {
-            Err(Rejection::Invalid(problems)) => {
-                problems.into_iter().map(|Problem { path, message }| (path, message)).collect()
-            }
-            other => panic!("expected problems, got {other:?}"),
-        }
-    }
-
-    #[test]
-    fn every_problem_is_listed_with_its_path() {
-        let found = problems(&json!({"receiver": 5, "alerts": [
-            {"status": "burning", "labels": {"a": 1, "": "x"}, "annotations": [], "startsAt": "now"},
-            7,
-            {"labels": null, "endsAt": 3, "generatorURL": {}, "fingerprint": []},
-        ]}));
-        let paths: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
-        for path in [
-            "alerts.0.annotations",
-            "alerts.0.labels.\"\"",
-            "alerts.0.labels.a",
-            "alerts.0.startsAt",
-            "alerts.0.status",
-            "alerts.1",
-            "alerts.2.endsAt",
-            "alerts.2.fingerprint",
-            "alerts.2.generatorURL",
-            "alerts.2.labels",
-            "alerts.2.status",
-            "receiver",
-        ] {
-            assert!(paths.contains(&path), "{path} is not among {paths:?}");
-        }
-    }
-
-    #[test]
-    fn the_limits_of_the_contract_hold_to_the_byte() {
-        let alert = |labels: Value| json!({"alerts": [{"status": "firing", "labels": labels}]});
-        let pairs = |n: usize| {
-            (0..n).map(|i| (format!("l{i}"), json!("v"))).collect::<serde_json::Map<_, _>>()
-        };
-        assert!(parse(&alert(pairs(50).into())).is_ok());
-        assert_eq!(problems(&alert(pairs(51).into()))[0].0, "alerts.0.labels");
-        assert!(parse(&alert(json!({"n".repeat(256): "v".repeat(4096)}))).is_ok());
-        assert_eq!(problems(&alert(json!({"n".repeat(257): "v"}))).len(), 1);
-        assert_eq!(problems(&alert(json!({"n": "v".repeat(4097)})))[0].0, "alerts.0.labels.n");
-        let many = |n| json!({"alerts": vec![json!({"status": "firing", "labels": {}}); n]});
-        assert_eq!(parse(&many(1000)).unwrap().alerts.len(), 1000);
-        assert_eq!(problems(&many(1001))[0].0, "alerts");
-    }
-
-    #[test]
-    fn what_is_missing_is_filled_in_as_prometheus_would() {
-        let batch = parse(&json!({"alerts": [{
-            "status": "firing", "labels": {"alertname": "Up"}, "startsAt": "0001-01-01T00:00:00Z",
-            "fingerprint": "", "notification_reason": {"new": ["field"]}}]}))
-        .unwrap();
-        let alert = &batch.alerts[0];
-        assert_eq!(alert.fingerprint, fingerprint::of(&alert.labels));
-        assert_eq!((alert.starts_at, alert.ends_at), (None, None));
-        assert_eq!((alert.severity.as_str(), alert.message.as_str()), ("none", "Up"));
-    }
-
-    #[test]
-    fn what_is_no_json_is_malformed_and_what_is_no_object_is_invalid() {
-        for body in [&b""[..], b"{", b"\xff", b"{\"alerts\":[]} x", "[".repeat(5000).as_bytes()] {
-            let parsed = AlertBatch::parse(body, Time::default());
-            assert!(matches!(parsed, Err(Rejection::Malformed(_))), "{parsed:?}");
-        }
-        for body in [&b"[]"[..], b"1", b"null", b"{}", b"{\"alerts\":null}"] {
-            let parsed = AlertBatch::parse(body, Time::default());
-            assert!(matches!(parsed, Err(Rejection::Invalid(_))), "{parsed:?}");
-        }
-    }
-
-    /// Any JSON, with the payload's own names and values likely.
-    fn any_json() -> impl Strategy<Value = Value> {
-        let name = prop_oneof![
-            "(alerts|status|labels|annotations|startsAt|endsAt|fingerprint|generatorURL|receiver|truncatedAlerts)",
-            ".{0,5}",
-        ];
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            "(firing|resolved|2026-01-02T03:04:05Z|-9999-01-01T00:00:00Z|.{0,9})"
-                .prop_map(Value::from),
-        ];
-        leaf.prop_recursive(6, 64, 8, move |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::hash_map(name.clone(), inner, 0..8)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn no_json_makes_it_panic(body in any_json()) {
-            let _ = parse(&body);
-        }
-
-        #[test]
-        fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = AlertBatch::parse(&body, Time::default());
-        }
-
-        #[test]
-        fn what_is_taken_keeps_every_label(
-            labels in prop::collection::btree_map("[a-z_]{1,9}", ".{0,20}", 0..20),
-        ) {
-            let batch = parse(&json!({"alerts": [{"status": "resolved", "labels": labels}]})).unwrap();
-            prop_assert_eq!(&batch.alerts[0].labels, &labels);
-        }
-    }
-}
+#[path = "payload_tests.rs"]
+mod tests;

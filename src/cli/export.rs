@@ -18,10 +18,9 @@ use super::{
 };
 use crate::{
     config::Settings,
-    history::export::{Format, gzip, take},
+    history::export::{Format, gzip, open_export},
     model::{Collection, SystemClock},
     security::{AuditContext, AuditLog, Event},
-    service::open_store,
     store::Store,
     telemetry::{Metrics, logging},
 };
@@ -79,26 +78,29 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = Settings::from_process()?;
     logging::init(&settings.log).map_err(failed)?;
     runtime().map_err(failed)?.block_on(async {
-        let store = open_store(&settings).await.map_err(failed)?;
-        let done = write_all(store.as_ref(), args, format, &collections).await;
+        let store = super::store::open_existing(&settings).await?;
+        let done = write_all(&settings, store.as_ref(), args, format, &collections).await;
         store.close().await;
         done
-    })?;
-    tell_of(&settings, format, &collections)
+    })
 }
 
 async fn write_all(
+    settings: &Settings,
     store: &dyn Store,
     args: &Args,
     format: Format,
     collections: &[Collection],
 ) -> Result<(), Failure> {
     super::require_schema(store).await?;
-    let taken = take(store, &SystemClock, format, collections.to_vec()).await.map_err(failed)?;
-    let documents: u64 = taken.head.counts.iter().map(|(_, count)| count).sum();
-    let size = taken.head.database_bytes.max(1);
-    let mut bytes = if args.compressed() { gzip(taken.bytes) } else { taken.bytes };
+    let export =
+        open_export(store, &SystemClock, format, collections.to_vec()).await.map_err(failed)?;
+    let documents: u64 = export.head.counts.iter().map(|(_, count)| count).sum();
+    let size = export.head.database_bytes.max(1);
+    let mut bytes = if args.compressed() { gzip(export.bytes) } else { export.bytes };
     let mut target = Target::open(args.output.as_deref()).map_err(failed)?;
+    // What cannot be audited does not leave.
+    audit(settings, format, collections).await?;
     let bar = progress::bytes(documents, size);
     while let Some(piece) = bytes.next().await {
         let piece = piece.map_err(failed)?;
@@ -155,14 +157,18 @@ impl Target {
     }
 }
 
-fn tell_of(settings: &Settings, format: Format, collections: &[Collection]) -> Result<(), Failure> {
+async fn audit(
+    settings: &Settings,
+    format: Format,
+    collections: &[Collection],
+) -> Result<(), Failure> {
     let metrics = Metrics::new().map_err(failed)?;
     let path = &settings.audit_log_path;
     let log = AuditLog::open(path, Arc::new(SystemClock), metrics.audit_counters());
     let names: Vec<_> = collections.iter().map(|collection| collection.name()).collect();
     let details = json!({ "by": "command line", "format": format.as_str(), "collections": names });
-    log.map_err(failed)?.record(Event::DataExport, AuditContext::default(), details);
-    Ok(())
+    let log = log.map_err(failed)?;
+    log.record_confirmed(Event::DataExport, AuditContext::default(), details).await.map_err(failed)
 }
 
 #[cfg(test)]

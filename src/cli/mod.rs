@@ -3,7 +3,10 @@
 //!
 //! Exit codes are promised: 0 done, 1 failed, 64 usage, 78 configuration (those of `sysexits.h`).
 
+mod ask;
+mod backup;
 mod check_config;
+mod descriptors;
 mod export;
 mod healthcheck;
 mod import;
@@ -11,16 +14,19 @@ mod keygen;
 mod knowledge;
 mod migrate;
 mod output;
+mod pages;
 mod progress;
 mod retention;
 mod serve;
 mod sign;
+mod store;
+mod tls;
 
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Problems, store::Store};
+use crate::{config::Problems, store::Store, telemetry::logging};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.
@@ -57,6 +63,15 @@ enum Command {
     /// Put an ndjson export back, into either store
     #[command(after_help = import::HELP)]
     Import(import::Args),
+    /// Copy the SQLite database to a new file, while the service writes
+    #[command(after_help = backup::HELP)]
+    Backup(backup::Args),
+    /// Ask the running service a question
+    #[command(after_help = ask::HELP)]
+    Query(ask::QueryArgs),
+    /// List the alerts of the running service, the newest first
+    #[command(after_help = ask::HELP)]
+    Alerts(ask::AlertsArgs),
     /// Make new random keys, as lines for .env
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::Args),
@@ -69,6 +84,12 @@ enum Command {
     /// Show the effective settings, secrets redacted, or all that is wrong with them
     #[command(after_help = EXIT_CODES)]
     CheckConfig,
+    /// Print the script that completes commands in a shell
+    #[command(after_help = EXIT_CODES)]
+    Completions(pages::CompletionsArgs),
+    /// Print the manual page, or that of one command
+    #[command(after_help = EXIT_CODES)]
+    Man(pages::ManArgs),
 }
 
 /// Why a command did not do what it was called for.
@@ -102,12 +123,19 @@ pub fn main() -> ExitCode {
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(answer) => {
-            // `--help` and `--version` come this way too. A closed output is no concern.
-            let _ = answer.print();
-            return if answer.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            // `--help` and `--version` come this way too.
+            let printed = answer.print();
+            return match printed {
+                _ if answer.use_stderr() => ExitCode::from(USAGE),
+                // Whoever reads may stop reading at any time (`| head`).
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                _ => ExitCode::SUCCESS,
+            };
         }
     };
-    match run(command_line.command.unwrap_or_default()) {
+    let done = run(command_line.command.unwrap_or_default());
+    logging::flush();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::complain(&failure);
@@ -124,6 +152,11 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Retention(args) => retention::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Query(args) => ask::query(&args),
+        Command::Alerts(args) => ask::alerts(&args),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::man(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Healthcheck(args) => healthcheck::run(&args),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::Failure;
+use crate::telemetry::harmless;
 
 /// Prints `text`, which brings its own line ends.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -28,5 +29,5 @@ pub(super) fn complain(failure: &Failure) {
         }
     }
     // Where nobody listens, the exit code must do.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(harmless(&text).as_bytes());
 }

@@ -12,12 +12,11 @@ use super::{
 };
 use crate::{
     config::Settings,
-    history::{Calendar, Keeper, Report, Watcher, audit},
+    history::{AlertExpiry, Calendar, ProgressListener, Report, RetentionJob, audit},
     model::SystemClock,
     security::AuditLog,
-    service::open_store,
     shutdown::Phase,
-    store::{Expired, Store},
+    store::Store,
     telemetry::{Metrics, logging},
 };
 
@@ -33,7 +32,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = Settings::from_process()?;
     logging::init(&settings.log).map_err(failed)?;
     let text = runtime().map_err(failed)?.block_on(async {
-        let store = open_store(&settings).await.map_err(failed)?;
+        let store = super::store::open_existing(&settings).await?;
         let done = retain(&settings, &store, args.dry_run).await;
         store.close().await;
         done
@@ -48,27 +47,31 @@ async fn retain(
 ) -> Result<String, Failure> {
     super::require_schema(store.as_ref()).await?;
     let (clock, calendar) = (Arc::new(SystemClock), Calendar::local());
-    let watcher = Arc::new(Shown::default());
-    let watched: Arc<dyn Watcher> = Arc::<Shown>::clone(&watcher);
-    let keeper = Keeper::new(Arc::clone(store), clock, calendar, settings.retention, watched);
+    let shown = Arc::new(Shown::default());
+    let listener: Arc<dyn ProgressListener> = Arc::<Shown>::clone(&shown);
+    let expiry: Arc<dyn AlertExpiry> = Arc::new(Arc::clone(store));
+    let (kept, settings_of) = (Arc::clone(store), settings.retention);
+    let job = RetentionJob::new(kept, clock, calendar, settings_of, (expiry, listener));
     if dry_run {
-        return Ok(told(&keeper.preview().await.map_err(failed)?, "would be"));
+        return Ok(described(&job.preview().await.map_err(failed)?, "would be"));
     }
     let stop = Phase::default();
     watch_signals(stop.clone()).map_err(failed)?;
-    let report = keeper.run(&stop).await.map_err(failed)?;
-    watcher.finish();
+    let report = job.run(&stop).await.map_err(failed)?;
+    shown.finish();
     let metrics = Metrics::new().map_err(failed)?;
     let path = &settings.audit_log_path;
     let log = AuditLog::open(path, Arc::new(SystemClock), metrics.audit_counters());
     audit(&log.map_err(failed)?, &report, "command line");
     match report.stopped {
-        true => Err(Failure::Failed(format!("stopped before its end; {}", told(&report, "are")))),
-        false => Ok(told(&report, "are")),
+        true => {
+            Err(Failure::Failed(format!("stopped before its end; {}", described(&report, "are"))))
+        }
+        false => Ok(described(&report, "are")),
     }
 }
 
-fn told(report: &Report, verb: &str) -> String {
+fn described(report: &Report, verb: &str) -> String {
     let mut text = String::new();
     for day in &report.consolidated {
         let _ = writeln!(text, "{day} {} summed up", verb.replace("are", "is"));
@@ -97,13 +100,13 @@ impl Shown {
     }
 }
 
-impl Watcher for Shown {
+impl ProgressListener for Shown {
     fn expects(&self, alerts: u64, samples: u64) {
         *self.0.lock() = Some(progress::bar("deleting", alerts + samples));
     }
 
-    fn alerts_expired(&self, expired: &Expired) {
-        self.behind(expired.deleted);
+    fn alerts_expired(&self, deleted: u64) {
+        self.behind(deleted);
     }
 
     fn samples_expired(&self, deleted: u64) {

@@ -5,8 +5,9 @@
 //! A step apart from reading the settings, so that only the service itself makes them.
 
 use std::{
-    fs::File,
+    fs::{DirBuilder, File},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -14,8 +15,10 @@ use rand::{TryRng, rngs::SysRng};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    ApiKeySettings, Environment, Settings, describe::redacted, problems::Problems,
-    sources::read_dotenv,
+    ApiKeySettings, Environment, Settings,
+    describe::redacted,
+    problems::Problems,
+    sources::{exposure, read_dotenv},
 };
 
 /// Where they are kept, from the working directory.
@@ -85,7 +88,7 @@ impl Settings {
             let value = found.remove(name).filter(|value| !value.trim().is_empty());
             if value.is_none() {
                 problems.push(format!(
-                    "{DEV_CREDENTIALS}: {name} is missing; mend the file, or delete it to have new keys made"
+                    "{DEV_CREDENTIALS}: {name} is missing; correct the file, or delete it to have new keys made"
                 ));
             }
             value.map(SecretString::from)
@@ -94,6 +97,9 @@ impl Settings {
         let (Some(api_key), Some(secret), Some(token)) = (api_key, secret, token) else {
             return Err(problems);
         };
+        if let Some(what) = exposure(&path, true) {
+            self.warnings.push(format!("{DEV_CREDENTIALS} {what}"));
+        }
         self.use_credentials(api_key, secret, token);
         Ok(Some(Credentials::Found(path)))
     }
@@ -137,7 +143,7 @@ impl Settings {
 /// Writes the file whole and for its owner only, or fails with `AlreadyExists`.
 fn write_once(path: &Path, lines: &str) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let mut file = tempfile::Builder::new().prefix(".dev-credentials").tempfile_in(directory)?;
     writeln!(file, "# Made by the orchestrator at its first start in development.")?;
     file.write_all(lines.as_bytes())?;
@@ -176,6 +182,8 @@ mod tests {
         assert!(!path.exists());
         assert_eq!(first.ensure_credentials(), Ok(Credentials::Made(path.clone())));
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let folder = path.parent().unwrap().metadata().unwrap();
+        assert_eq!(folder.permissions().mode() & 0o777, 0o700);
         let mut second = settings(directory.path(), &[]);
         assert_eq!(second.ensure_credentials(), Ok(Credentials::Found(path)));
         assert_eq!(keys(&first), keys(&second));

@@ -11,6 +11,8 @@ pub struct LogSettings {
     pub filter: String,
     /// `LOG_FORMAT`.
     pub format: LogFormat,
+    /// Whether a terminal may be shown colours: not where `NO_COLOR` is set (no-color.org).
+    pub colour: bool,
 }
 
 /// How log lines look.
@@ -38,7 +40,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<LogSettings> {
         LogFormat::Json => "json",
     };
     reader.show("LOG_FORMAT", shown);
-    Some(LogSettings { filter: filter?, format })
+    let colour = reader.foreign("NO_COLOR").is_none_or(|text| text.is_empty());
+    Some(LogSettings { filter: filter?, format, colour })
 }
 
 /// A lone word must be a level: the filter would take `verbose` for the name of a module, and

@@ -2,6 +2,8 @@
 //! names its variable, and all failures are reported together.
 
 mod api_keys;
+mod audit;
+mod client;
 mod cors;
 mod credentials;
 mod describe;
@@ -10,10 +12,12 @@ mod log;
 mod misspelt;
 mod mongo;
 mod problems;
+mod production;
 mod reader;
 mod redis;
 mod retention;
 mod server;
+mod severity;
 mod sources;
 mod store;
 mod strength;
@@ -21,6 +25,7 @@ mod strength;
 mod tests;
 mod variables;
 mod webhook;
+mod zone;
 
 use std::{
     net::IpAddr,
@@ -34,6 +39,8 @@ use secrecy::SecretString;
 use self::reader::Reader;
 pub use self::{
     api_keys::ApiKeySettings,
+    audit::AuditReads,
+    client::{ClientSettings, client},
     cors::CorsSettings,
     credentials::{Credentials, DEV_CREDENTIALS, KEY_BYTES, fresh_credentials, fresh_key},
     describe::Effective,
@@ -42,19 +49,20 @@ pub use self::{
     problems::Problems,
     redis::RedisSettings,
     retention::RetentionSettings,
-    server::ServerSettings,
+    server::{ServerSettings, TlsSettings},
     sources::{Env, NotUnicode, ProcessEnv},
     store::{StoreSettings, StoreTarget},
     variables::{VARIABLES, Variable},
     webhook::WebhookSettings,
 };
+use crate::model::SeverityWords;
 
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `ORCHESTRATOR_ENV`.
     pub environment: Environment,
-    /// Listeners and what they bear.
+    /// The listeners and their limits.
     pub server: ServerSettings,
     /// Where alerts and knowledge are kept.
     pub store: StoreSettings,
@@ -74,10 +82,16 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// `SAMPLE_INTERVAL_SECONDS`.
     pub sample_interval: Duration,
+    /// `KNOWLEDGE_MAX_PATTERNS`: patterns learned from alerts that are kept.
+    pub max_patterns: usize,
     /// `KNOWLEDGE_MAX_QUESTIONS`: open questions kept.
     pub max_questions: usize,
+    /// `SEVERITY_MAP`, over the usual words.
+    pub severity_words: SeverityWords,
     /// `AUDIT_LOG_PATH`.
     pub audit_log_path: PathBuf,
+    /// `AUDIT_READS`.
+    pub audit_reads: AuditReads,
     /// What is logged and how.
     pub log: LogSettings,
     /// The working directory: where relative paths start.
@@ -132,13 +146,18 @@ impl Settings {
         let cors = cors::read(reader);
         let retention = retention::read(reader);
         let sample_interval = server::seconds(reader, "SAMPLE_INTERVAL_SECONDS", 86_400);
+        let max_patterns = reader.number("KNOWLEDGE_MAX_PATTERNS", 100..=10_000_000);
         let max_questions = reader.number("KNOWLEDGE_MAX_QUESTIONS", 1..=1_000_000);
-        let audit_log_path = reader.value("AUDIT_LOG_PATH", "the path of a file", |text| {
-            (!text.ends_with("/")).then(|| PathBuf::from(text))
-        });
+        let severity_words = severity::read(reader);
+        let (audit_log_path, audit_reads) = (audit::path(reader), audit::reads(reader));
         let log = log::read(reader);
         strength::judge(reader, mode, &api_keys, &webhook);
+        client::read(reader);
         misspelt::warn(reader);
+        zone::check(reader);
+        if let Some(limits) = &limits {
+            production::judge_limits(reader, mode, limits);
+        }
         if let Some(server) = &server {
             server::warn(reader, server, mode);
         }
@@ -154,8 +173,11 @@ impl Settings {
             cors,
             retention: retention?,
             sample_interval: sample_interval?,
+            max_patterns: max_patterns?,
             max_questions: max_questions?,
-            audit_log_path: reader.directory.join(audit_log_path?),
+            severity_words,
+            audit_log_path: audit_log_path?,
+            audit_reads: audit_reads?,
             log: log?,
             directory: reader.directory.to_owned(),
             warnings: Vec::new(),
@@ -164,11 +186,24 @@ impl Settings {
     }
 }
 
-/// `HOST` and `PORT` alone, for who only wants to call the service.
-pub fn address(env: &dyn Env, directory: &Path) -> Result<(IpAddr, u16), Problems> {
+/// Where the service listens, for who only wants to call it.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// `HOST`.
+    pub host: IpAddr,
+    /// `PORT`.
+    pub port: u16,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+}
+
+/// `HOST`, `PORT` and whether there is TLS alone, for who only wants to call the service.
+pub fn listening(env: &dyn Env, directory: &Path) -> Result<Listening, Problems> {
     let mut reader = Reader::new(env, directory);
     let (host, port) = (server::host(&mut reader, "HOST"), server::port(&mut reader));
-    Ok(reader.finish(host.zip(port))?.0)
+    let tls = server::tls(&mut reader).is_some();
+    let listening = host.zip(port).map(|(host, port)| Listening { host, port, tls });
+    Ok(reader.finish(listening)?.0)
 }
 
 /// The secret that webhooks are signed with, for who only wants to sign: `WEBHOOK_SECRET`, else

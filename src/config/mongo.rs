@@ -6,7 +6,9 @@ use mongodb::options::ConnectionString;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Environment, StoreTarget, describe::redacted_url, reader::Reader, strength};
+use super::{
+    Environment, StoreTarget, describe::redacted_url, production, reader::Reader, strength,
+};
 
 /// Everything but what RFC 3986 leaves bare.
 const USER_INFO: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -142,6 +144,7 @@ pub(super) fn target(
     if name == "DATABASE_URL" {
         reader.show(name, redacted_url(uri.expose_secret()));
     }
+    production::judge_mongodb(reader, environment, name, &parsed);
     if let Some(password) = parsed.credential.as_ref().and_then(|c| c.password.as_deref()) {
         let name = if name == "MONGO_HOST" { "MONGO_PASSWORD" } else { name };
         strength::judge_password(reader, name, password, environment);

@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use super::{
     describe::Effective,
     problems::Problems,
-    sources::{Env, NotUnicode, read_dotenv, read_text},
+    sources::{Env, NotUnicode, exposure, read_dotenv, read_text},
     variables::{Variable, variable},
 };
 
@@ -44,7 +44,12 @@ impl<'a> Reader<'a> {
     pub fn new(env: &'a dyn Env, directory: &'a Path) -> Self {
         let mut problems = Problems::default();
         let dotenv = read_dotenv(directory, DOTENV, &mut problems);
-        Self { env, dotenv, directory, problems, warnings: Vec::new(), effective: BTreeMap::new() }
+        let holds_secret = dotenv.iter().any(|(name, value)| is_secret(name) && !value.is_empty());
+        let warnings = exposure(&directory.join(DOTENV), holds_secret)
+            .map(|what| format!("{DOTENV} {what}"))
+            .into_iter()
+            .collect();
+        Self { env, dotenv, directory, problems, warnings, effective: BTreeMap::new() }
     }
 
     /// Notes what is wrong with `name`.
@@ -60,6 +65,16 @@ impl<'a> Reader<'a> {
     /// Does a person look at what is printed?
     pub fn terminal(&self) -> bool {
         self.env.terminal()
+    }
+
+    /// What the environment alone has under `name`, which is no variable of this service.
+    pub fn foreign(&self, name: &str) -> Option<String> {
+        self.env.get(name).ok().flatten()
+    }
+
+    /// Whether `.env` sets `name`.
+    pub fn in_dotenv(&self, name: &str) -> bool {
+        self.dotenv.contains_key(name)
     }
 
     /// Shows `value` for `name` in the list of effective settings.
@@ -89,7 +104,7 @@ impl<'a> Reader<'a> {
                 let effective = self.effective.into_values().collect();
                 Ok((value, Notes { warnings: self.warnings, effective }))
             }
-            _ => Err(self.problems),
+            _ => Err(self.problems.beside(self.warnings)),
         }
     }
 
@@ -189,6 +204,22 @@ impl<'a> Reader<'a> {
 
     /// A secret: the variable, or the content of the file that `<name>_FILE` names.
     pub fn secret(&mut self, name: &'static str) -> Option<SecretString> {
+        self.secret_or_blank(name, Self::not_blank)
+    }
+
+    /// As [`secret`](Self::secret), for one that is there only while another is rotated: an empty
+    /// file stands for none, so that it can come and go without a restart.
+    pub fn previous_secret(&mut self, name: &'static str) -> Option<SecretString> {
+        self.secret_or_blank(name, |_, _, text| {
+            (!text.trim().is_empty()).then(|| SecretString::from(text))
+        })
+    }
+
+    fn secret_or_blank(
+        &mut self,
+        name: &'static str,
+        in_file: impl Fn(&mut Self, &str, String) -> Option<SecretString>,
+    ) -> Option<SecretString> {
         let row = variable(name)?;
         let file_name = format!("{name}_FILE");
         let (direct, file) = (self.find(row), self.lookup(&file_name));
@@ -198,7 +229,7 @@ impl<'a> Reader<'a> {
         let (secret, source) = match (direct, file) {
             (Some(found), _) => (self.not_blank(name, found.value), found.source.to_owned()),
             (None, Some(found)) => (
-                self.secret_file(&file_name, &found.value),
+                self.secret_file(&file_name, &found.value, in_file),
                 format!("{} ({file_name})", found.source),
             ),
             (None, None) => (None, DEFAULT.to_owned()),
@@ -212,14 +243,22 @@ impl<'a> Reader<'a> {
         secret
     }
 
-    fn secret_file(&mut self, name: &str, path: &str) -> Option<SecretString> {
+    fn secret_file(
+        &mut self,
+        name: &str,
+        path: &str,
+        in_file: impl Fn(&mut Self, &str, String) -> Option<SecretString>,
+    ) -> Option<SecretString> {
         let path: PathBuf = self.directory.join(path.trim());
         match read_text(&path) {
             Ok(text) => {
+                if let Some(what) = exposure(&path, true) {
+                    self.warn(format!("{name}: the file {} {what}", path.display()));
+                }
                 let text = text
                     .strip_suffix('\n')
                     .map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-                self.not_blank(name, text.to_owned())
+                in_file(self, name, text.to_owned())
             }
             Err(reason) => {
                 self.problem(name, format!("the file {} {reason}", path.display()));
@@ -262,6 +301,10 @@ impl<'a> Reader<'a> {
         let value = self.dotenv.get(name).filter(|value| !value.is_empty())?;
         Some(found(value.clone(), DOTENV))
     }
+}
+
+fn is_secret(name: &str) -> bool {
+    variable(name).is_some_and(|variable| variable.secret)
 }
 
 /// What was noted while reading.

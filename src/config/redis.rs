@@ -3,7 +3,7 @@
 use redis::IntoConnectionInfo;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Environment, describe::redacted_url, reader::Reader, strength};
+use super::{Environment, describe::redacted_url, production, reader::Reader, strength};
 
 /// Redis.
 #[derive(Clone, Debug)]
@@ -25,7 +25,10 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Option<
     };
     // The client's own words may quote the URL, so they are not passed on.
     let Ok(parsed) = url.expose_secret().into_connection_info() else {
-        reader.problem("REDIS_URL", "expected `redis://[user:password@]host[:port][/database]`");
+        reader.problem(
+            "REDIS_URL",
+            "expected `redis://[user:password@]host[:port][/database]`, or `rediss://…` for TLS",
+        );
         return None;
     };
     reader.show("REDIS_URL", redacted_url(url.expose_secret()));
@@ -39,6 +42,8 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Option<
         }
         None => password,
     };
+    let has_password = password.is_some() || parsed.redis_settings().password().is_some();
+    production::judge_redis(reader, environment, &parsed, has_password);
     if let Some(password) = &password {
         strength::judge_password(reader, "REDIS_PASSWORD", password.expose_secret(), environment);
     }

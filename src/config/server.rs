@@ -1,13 +1,18 @@
-//! The listeners, and what they bear.
+//! The listeners and their limits.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
     time::Duration,
 };
 
 use super::{Environment, reader::Reader};
+use crate::security::Certificate;
 
-/// Listeners and what they bear.
+const CERTIFICATES: &str = "TLS_CERT_FILE";
+const PRIVATE_KEY: &str = "TLS_KEY_FILE";
+
+/// The listeners and their limits.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
     /// `HOST`.
@@ -24,8 +29,21 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// `MAX_CONNECTIONS`.
     pub max_connections: usize,
+    /// `MAX_CONNECTIONS_PER_CLIENT`.
+    pub max_connections_per_client: usize,
+    /// `TLS_CERT_FILE` and `TLS_KEY_FILE`: set, both listeners speak TLS only.
+    pub tls: Option<TlsSettings>,
     /// `SHUTDOWN_TIMEOUT_SECONDS`.
     pub shutdown_timeout: Duration,
+}
+
+/// `TLS_CERT_FILE` and `TLS_KEY_FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The certificate and those between it and its root, as PEM.
+    pub certificates: PathBuf,
+    /// The certificate's private key, as PEM.
+    pub key: PathBuf,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<ServerSettings> {
@@ -36,6 +54,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<ServerSettings> {
     let body_limit = reader.number("BODY_LIMIT_BYTES", 1..=1 << 30);
     let request_timeout = seconds(reader, "REQUEST_TIMEOUT_SECONDS", 3600);
     let max_connections = reader.number("MAX_CONNECTIONS", 1..=1_000_000);
+    let max_connections_per_client = reader.number("MAX_CONNECTIONS_PER_CLIENT", 1..=1_000_000);
+    let tls = tls(reader);
+    if let Some(tls) = &tls
+        && let Err(error) = Certificate::load(&tls.certificates, &tls.key)
+    {
+        reader.problem(CERTIFICATES, error);
+    }
     let shutdown_timeout = seconds(reader, "SHUTDOWN_TIMEOUT_SECONDS", 3600);
     if port.is_some_and(|port| port != 0 && metrics_port == Some(port)) {
         reader.problem("METRICS_PORT", "is the same as PORT");
@@ -48,8 +73,32 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<ServerSettings> {
         body_limit: body_limit?,
         request_timeout: request_timeout?,
         max_connections: max_connections?,
+        max_connections_per_client: max_connections_per_client?,
+        tls,
         shutdown_timeout: shutdown_timeout?,
     })
+}
+
+/// `TLS_CERT_FILE` and `TLS_KEY_FILE`.
+pub(super) fn tls(reader: &mut Reader<'_>) -> Option<TlsSettings> {
+    let path = |text: &str| Some(PathBuf::from(text));
+    let certificates = reader.optional(CERTIFICATES, "the path of a PEM file", path);
+    let key = reader.optional(PRIVATE_KEY, "the path of a PEM file", path);
+    match (certificates, key) {
+        (Some(certificates), Some(key)) => Some(TlsSettings {
+            certificates: reader.directory.join(certificates),
+            key: reader.directory.join(key),
+        }),
+        (Some(_), None) => {
+            reader.problem(PRIVATE_KEY, format!("is not set, but {CERTIFICATES} is"));
+            None
+        }
+        (None, Some(_)) => {
+            reader.problem(CERTIFICATES, format!("is not set, but {PRIVATE_KEY} is"));
+            None
+        }
+        (None, None) => None,
+    }
 }
 
 /// `HOST`.

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     io::{IsTerminal, Read},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -75,6 +76,21 @@ pub(super) fn read_text(path: &Path) -> Result<String, String> {
         return Err("is longer than 1 MiB".to_owned());
     }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
+}
+
+/// Where containers are given secrets: in a file system of the container's own, often readable by
+/// all of its users because the file belongs to another one.
+const MOUNTED_SECRETS: &str = "/run/secrets/";
+
+/// What is wrong with the mode of a file, if others may change it, or read it though it holds a
+/// secret.
+pub(super) fn exposure(path: &Path, secret: bool) -> Option<&'static str> {
+    let mode = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.permissions().mode();
+    if mode & 0o022 != 0 {
+        return Some("can be changed by other users of this machine: chmod 0600");
+    }
+    let readable = secret && mode & 0o044 != 0 && !path.starts_with(MOUNTED_SECRETS);
+    readable.then_some("can be read by other users of this machine: chmod 0600")
 }
 
 /// The variables of the file `name` in `directory`; none if there is no such file.

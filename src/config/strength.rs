@@ -60,6 +60,7 @@ fn named<'a>(api_keys: &'a [ApiKeySettings], webhook: &'a WebhookSettings) -> Ve
         ("WEBHOOK_SECRET", &webhook.secret, false),
         ("WEBHOOK_SECRET_PREVIOUS", &webhook.previous_secret, false),
         ("WEBHOOK_TOKEN", &webhook.token, true),
+        ("WEBHOOK_TOKEN_PREVIOUS", &webhook.previous_token, true),
     ];
     let webhook = webhook.into_iter().filter_map(|(name, secret, in_header)| {
         let secret = secret.as_ref()?.expose_secret();
@@ -101,7 +102,7 @@ fn refuse(reader: &mut Reader<'_>, name: &str, what: &str, environment: Environm
     }
 }
 
-/// A key that opens two doors cannot be given to those who may open only one.
+/// A secret of two uses cannot be given to those who may have only one of them.
 fn distinct(reader: &mut Reader<'_>, keys: &[Key<'_>]) {
     let mut by_secret: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for key in keys {

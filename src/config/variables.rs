@@ -37,8 +37,11 @@ pub const VARIABLES: &[Variable] = &[
     plain("METRICS_HOST", "127.0.0.1", "address of the metrics listener"),
     alias(plain("METRICS_PORT", "9100", "port of the metrics listener; 0 switches it off"), &["PROMETHEUS_PORT"]),
     plain("BODY_LIMIT_BYTES", "1048576", "largest accepted request body, in bytes"),
-    plain("REQUEST_TIMEOUT_SECONDS", "30", "how long a request may take"),
-    plain("MAX_CONNECTIONS", "1024", "connections served at a time"),
+    plain("REQUEST_TIMEOUT_SECONDS", "30", "how long a whole request may take, from the first byte of its head to its answer"),
+    plain("MAX_CONNECTIONS", "1024", "connections served at a time; more may ask `/health` and `/ready` only"),
+    plain("MAX_CONNECTIONS_PER_CLIENT", "256", "of those, how many one client may hold; more may ask `/health` and `/ready` only"),
+    plain("TLS_CERT_FILE", "", "PEM file of the certificate and those between it and its root: both listeners speak TLS only; read again on SIGHUP and when it changes"),
+    plain("TLS_KEY_FILE", "", "PEM file of its private key"),
     plain("SHUTDOWN_TIMEOUT_SECONDS", "30", "how long requests in flight may take to finish at the end"),
     secret("DATABASE_URL", "sqlite:data/orchestrator.db", "`sqlite:<path>`, `mongodb://…` or `mongodb+srv://…`"),
     plain("DB_NAME", "", "MongoDB database; else the one of the URL, else `orchestrator`"),
@@ -49,13 +52,14 @@ pub const VARIABLES: &[Variable] = &[
     plain("MONGO_AUTH_SOURCE", "admin", "database that holds the user"),
     plain("MIGRATE_ON_START", "true", "bring the schema up to date at start"),
     plain("STORE_CONNECT_TIMEOUT_SECONDS", "60", "how long to try to reach the store at start"),
-    secret("REDIS_URL", "", "`redis://…`; so far asked only whether it is there, for `/api/persistence/health`"),
+    secret("REDIS_URL", "", "`redis://…`, or `rediss://…` for TLS; so far asked only whether it is there, for `/api/persistence/health`"),
     secret("REDIS_PASSWORD", "", "password for REDIS_URL, where the URL has none"),
     secret("API_KEY", "", "one admin key"),
     secret("API_KEY_ROTATION", "", r#"JSON list of {"key","label","roles","version","createdAt","expiresAt","active"}; replaces API_KEY"#),
     secret("WEBHOOK_SECRET", "", "signs webhooks (HMAC-SHA256)"),
     secret("WEBHOOK_SECRET_PREVIOUS", "", "accepted too, while WEBHOOK_SECRET is rotated"),
     secret("WEBHOOK_TOKEN", "", "bearer token of webhooks, for Alertmanager"),
+    secret("WEBHOOK_TOKEN_PREVIOUS", "", "accepted too, while WEBHOOK_TOKEN is rotated"),
     plain("WEBHOOK_REQUIRE_TIMESTAMP", "false", "refuse signatures without X-Webhook-Timestamp"),
     plain("WEBHOOK_SIGNATURE_COMPAT", "", "`canonical-json` also accepts the old orchestrator's signatures"),
     plain("RATE_LIMIT_WEBHOOK", "100", "webhooks per client and minute; 0 switches the limit off"),
@@ -75,10 +79,15 @@ pub const VARIABLES: &[Variable] = &[
     plain("RETENTION_ALERTS_HOURS", "48", "alerts are deleted this many hours after the last receipt"),
     plain("RETENTION_AT", "00:00", "when, HH:MM in local time (TZ)"),
     plain("SAMPLE_INTERVAL_SECONDS", "60", "how often the service's own metrics are kept"),
+    plain("KNOWLEDGE_MAX_PATTERNS", "20000", "patterns learned from alerts that are kept"),
     plain("KNOWLEDGE_MAX_QUESTIONS", "10000", "open questions kept"),
+    plain("SEVERITY_MAP", "", "`word=severity,…`: what severities of alerts and runbooks mean, over the usual words; such as `5=critical,4=high`"),
     plain("AUDIT_LOG_PATH", "logs/security.jsonl", "the audit log"),
+    plain("AUDIT_READS", "off", "`off` or `all`: whether each read with a key is audited, too"),
     alias(plain("LOG_LEVEL", "info", "error, warn, info, debug, trace, off, or directives such as `info,orchestrator=debug`"), &["RUST_LOG"]),
     plain("LOG_FORMAT", "", "`pretty` or `json`; where not set: pretty on a terminal, else json"),
+    plain("ORCHESTRATOR_URL", "", "the service that `query` and `alerts` ask; where not set, the one at HOST and PORT"),
+    secret("ORCHESTRATOR_API_KEY", "", "the key that `query` and `alerts` ask with; where neither is set, the service's own"),
 ];
 
 /// The variable of that name.
@@ -124,7 +133,8 @@ mod tests {
             };
             let is_name = name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
             let plain = name.strip_suffix("_FILE").unwrap_or(name);
-            assert!(!is_name || variable(plain).is_some(), "{name} is not a variable");
+            let known = variable(name).or(variable(plain)).is_some();
+            assert!(!is_name || known, "{name} is not a variable");
         }
     }
 }

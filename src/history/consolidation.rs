@@ -9,6 +9,7 @@ use super::insights::{self, findings, severities, title};
 use crate::{
     model::{
         Category, Consolidation, DayAlerts, DayMetrics, Entry, MetricDay, Severity, Time, TopIssue,
+        severity_key,
     },
     store::Issue,
 };
@@ -55,7 +56,7 @@ pub fn consolidate(facts: &DayFacts<'_>) -> Consolidation {
     let issues = by_name_and_cause(facts.issues);
     let mut by_severity = BTreeMap::new();
     for issue in facts.issues {
-        *by_severity.entry(issue.severity.clone()).or_default() += issue.count;
+        *by_severity.entry(severity_key(&issue.severity).to_owned()).or_default() += issue.count;
     }
     let findings = findings(facts, &issues);
     let kb_entries_generated = facts.new_entries().count() as u64;
@@ -97,7 +98,7 @@ fn top_issue(group: &[&Issue]) -> Option<TopIssue> {
         (Severity::of_alert(&issue.severity), issue.count, Reverse(&issue.severity))
     })?;
     let resolved: u64 = group.iter().map(|issue| issue.resolved).sum();
-    let resolve_ms: i64 = group.iter().map(|issue| issue.resolve_ms).sum();
+    let resolve_ms = group.iter().fold(0i64, |sum, issue| sum.saturating_add(issue.resolve_ms));
     Some(TopIssue {
         name: worst.name.clone(),
         cause: Some(worst.cause.clone()).filter(|cause| !cause.is_empty()),

@@ -112,14 +112,16 @@ pub fn asked_most(facts: &DayFacts<'_>) -> Option<Finding> {
     let mut open: Vec<&Entry> = facts
         .entries
         .iter()
-        .filter(|entry| entry.category == Category::Question && facts.contains(entry.last_updated))
+        .filter(|entry| {
+            entry.category == Category::Question && facts.contains(entry.last_updated())
+        })
         .collect();
     open.sort_by(|a, b| {
-        (Reverse(a.occurrences), &a.title).cmp(&(Reverse(b.occurrences), &b.title))
+        (Reverse(a.occurrences()), &a.title).cmp(&(Reverse(b.occurrences()), &b.title))
     });
     let most = open.first()?;
     let asked = open.iter().take(NAMED);
-    let asked: Vec<_> = asked.map(|q| format!("“{}” ({})", q.title, q.occurrences)).collect();
+    let asked: Vec<_> = asked.map(|q| format!("“{}” ({})", q.title, q.occurrences())).collect();
     Some(Finding {
         insight: format!("Asked without an answer, and how often so far: {}.", asked.join(", ")),
         recommendation: Some(format!("Add an entry that answers “{}”.", most.title)),

@@ -1,7 +1,9 @@
 //! Each rule, on a day made for it.
 
 use super::*;
-use crate::model::{Consolidation, DayAlerts, DayMetrics, Severity, Time};
+use std::sync::Arc;
+
+use crate::model::{Consolidation, DayAlerts, DayMetrics, EntryText, Severity, Time};
 
 const DAY_MS: i64 = 86_400_000;
 const GAUGE: &str = "alerts_firing";
@@ -36,7 +38,7 @@ fn top(name: &str, count: u64, mean: Option<i64>) -> TopIssue {
 
 fn entry(title: &str, category: Category, day: i64) -> Entry {
     let at = Time::from_millis(day * DAY_MS);
-    Entry::new(title.to_lowercase(), title.into(), category, Severity::High, at)
+    Entry::new(title.to_lowercase(), EntryText::new(title, category, Severity::High), at)
 }
 
 fn days(values: &[(u64, f64)]) -> Vec<Consolidation> {
@@ -104,8 +106,8 @@ fn new_patterns_are_those_first_seen_that_day_the_worst_first() {
         entry("Next", Category::AlertPattern, 21),
         entry("How?", Category::Question, 20),
     ];
-    entries[3].severity = Severity::Critical;
-    entries[3].solution = "restart".into();
+    Arc::make_mut(&mut entries[3].text).severity = Severity::Critical;
+    Arc::make_mut(&mut entries[3].text).solution = "restart".into();
     let metrics = BTreeMap::new();
     let found = new_patterns(&facts(&entries, &metrics, &[])).unwrap();
     assert_eq!(found.insight, "Seen for the first time: Worst, A, B and 1 more.");
@@ -122,7 +124,7 @@ fn the_slowest_to_resolve_wants_a_runbook_unless_it_has_one() {
     assert_eq!(found.insight, "Slow took longest to resolve: 2 h 5 min on average over 2.");
     assert!(found.recommendation.is_some());
     let mut known = entry("Slow", Category::AlertPattern, 1);
-    known.runbook_url = Some("https://runbooks/slow".into());
+    Arc::make_mut(&mut known.text).runbook_url = Some("https://runbooks/slow".into());
     let found = resolved_slowest(&facts(&[known], &metrics, &[]), &issues).unwrap();
     assert_eq!(found.recommendation, None);
     let found = resolved_slowest(&facts(&[], &metrics, &[]), &issues[..1]).unwrap();
@@ -137,7 +139,9 @@ fn open_questions_of_the_day_are_told_by_how_often_they_were_asked() {
         entry("often", Category::Question, 20),
         entry("long ago", Category::Question, 10),
     ];
-    (entries[0].occurrences, entries[1].occurrences, entries[2].occurrences) = (1, 7, 99);
+    for (entry, asked) in entries.iter_mut().zip([1, 7, 99]) {
+        entry.summed_up.tally.occurrences = asked;
+    }
     let metrics = BTreeMap::new();
     let found = asked_most(&facts(&entries, &metrics, &[])).unwrap();
     assert_eq!(

@@ -16,7 +16,7 @@ mod totals;
 
 pub use self::{
     calendar::{Calendar, Stretch},
-    retention::{Keeper, Report, RetentionError, SETTLE_MS, Watcher},
+    retention::{AlertExpiry, ProgressListener, Report, RetentionError, RetentionJob, SETTLE_MS},
     sampler::Sampler,
     schedule::Schedule,
     series::{Aggregation, POINTS_MOST, Point},

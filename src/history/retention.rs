@@ -8,6 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use jiff::civil::Date;
 use tokio::time::Instant;
 
@@ -17,10 +18,10 @@ use super::{
 };
 use crate::{
     config::RetentionSettings,
-    knowledge::pattern_id,
+    knowledge::{Base, ChangeError},
     model::{Clock, Collection, Consolidation, Entry, Time},
     shutdown::Phase,
-    store::{Expired, Lease, LeaseLost, Result, Store, StoreError, Stored},
+    store::{ExpiryBatch, Lease, LeaseLost, Result, Store, StoreError, Stored},
 };
 
 /// The name of the lease.
@@ -32,6 +33,8 @@ const LEASE_TTL: Duration = Duration::from_secs(60);
 pub const SETTLE_MS: i64 = 30_000;
 /// How long one batch is to take: a webhook may have to wait for it.
 const BATCH_AIM: Duration = Duration::from_millis(20);
+/// How long it is remembered who the deleted alerts were.
+const REMEMBER_MS: i64 = 30 * 86_400_000;
 const BATCH_FIRST: u32 = 200;
 const BATCH_LEAST: u32 = 20;
 const BATCH_MOST: u32 = 5_000;
@@ -42,6 +45,9 @@ pub enum RetentionError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The writer did not delete a batch.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     /// Another process runs it.
     #[error("another process runs retention now")]
     Busy,
@@ -63,6 +69,8 @@ pub struct Report {
     pub alerts_before: Time,
     /// Samples taken before this were old.
     pub samples_before: Time,
+    /// Days and alerts that could not be summed up; the rest went on.
+    pub set_aside: u64,
     /// Whether it was stopped before its end.
     pub stopped: bool,
     /// Whether nothing was kept at all, as at the first start.
@@ -70,38 +78,62 @@ pub struct Report {
 }
 
 /// Hears of what a run does while it does it.
-pub trait Watcher: Send + Sync {
+pub trait ProgressListener: Send + Sync {
     /// There are this many documents to delete.
     fn expects(&self, _alerts: u64, _samples: u64) {}
     /// A batch of alerts is deleted.
-    fn alerts_expired(&self, _expired: &Expired) {}
+    fn alerts_expired(&self, _deleted: u64) {}
     /// A batch of samples is deleted.
     fn samples_expired(&self, _deleted: u64) {}
 }
 
+/// Who deletes old alerts: beside a running service the writer, so that memory follows.
+#[async_trait]
+pub trait AlertExpiry: Send + Sync {
+    /// Deletes a batch; how many, and how many of them could not be summed up.
+    async fn expire(&self, batch: ExpiryBatch) -> Result<(u64, u64), RetentionError>;
+}
+
+#[async_trait]
+impl AlertExpiry for Arc<dyn Store> {
+    async fn expire(&self, batch: ExpiryBatch) -> Result<(u64, u64), RetentionError> {
+        let expired = self.expire_alerts(batch).await?;
+        Ok((expired.deleted, expired.set_aside))
+    }
+}
+
+#[async_trait]
+impl AlertExpiry for Base {
+    async fn expire(&self, batch: ExpiryBatch) -> Result<(u64, u64), RetentionError> {
+        let expired = Base::expire(self, batch).await?;
+        Ok((expired.deleted, expired.set_aside))
+    }
+}
+
 /// Runs retention.
-pub struct Keeper {
+pub struct RetentionJob {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     calendar: Calendar,
     schedule: Schedule,
     settings: RetentionSettings,
     holder: String,
-    watcher: Arc<dyn Watcher>,
+    expiry: Arc<dyn AlertExpiry>,
+    listener: Arc<dyn ProgressListener>,
 }
 
-impl Keeper {
+impl RetentionJob {
     /// On this store, by these settings, in this calendar.
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         calendar: Calendar,
         settings: RetentionSettings,
-        watcher: Arc<dyn Watcher>,
+        (expiry, listener): (Arc<dyn AlertExpiry>, Arc<dyn ProgressListener>),
     ) -> Self {
         let schedule = Schedule::daily(calendar.clone(), settings.at);
         let holder = uuid::Uuid::new_v4().to_string();
-        Self { store, clock, calendar, schedule, settings, holder, watcher }
+        Self { store, clock, calendar, schedule, settings, holder, expiry, listener }
     }
 
     /// When a run is due next.
@@ -165,12 +197,15 @@ impl Keeper {
         let began = self.clock.now();
         let mut report = self.cutoffs();
         report.empty = self.store.history_start().await?.is_none();
-        report.consolidated = self.consolidate_missing().await?;
+        (report.consolidated, report.set_aside) = self.consolidate_missing().await?;
         let (before_alerts, before_samples) = (report.alerts_before, report.samples_before);
         let (alerts, samples) = self.store.expired_counts(before_alerts, before_samples).await?;
-        self.watcher.expects(alerts, samples);
-        report.alerts = self.expire(Collection::Alerts, before_alerts, stop).await?;
-        report.samples = self.expire(Collection::Metrics, before_samples, stop).await?;
+        self.listener.expects(alerts, samples);
+        let unread;
+        (report.alerts, unread) = self.expire(Collection::Alerts, before_alerts, stop).await?;
+        (report.samples, _) = self.expire(Collection::Metrics, before_samples, stop).await?;
+        report.set_aside += unread;
+        self.forget(began.plus_millis(-REMEMBER_MS), stop).await?;
         report.stopped = stop.is_draining();
         if !report.stopped {
             self.store.note_retention(began).await?;
@@ -178,30 +213,53 @@ impl Keeper {
         Ok(report)
     }
 
-    /// Deletes in batches until there is nothing left or `stop` drains; how much in all.
-    async fn expire(&self, collection: Collection, before: Time, stop: &Phase) -> Result<u64> {
-        let (mut pace, mut all) = (Pace { limit: BATCH_FIRST }, 0);
+    /// Forgets who the alerts were that were deleted long ago.
+    async fn forget(&self, before: Time, stop: &Phase) -> Result<()> {
+        while !stop.is_draining() {
+            if self.store.forget_alerts(before, BATCH_MOST).await? < u64::from(BATCH_MOST) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes in batches until there is nothing left or `stop` drains; how much in all, and how
+    /// much of it could not be summed up.
+    async fn expire(
+        &self,
+        collection: Collection,
+        before: Time,
+        stop: &Phase,
+    ) -> Result<(u64, u64), RetentionError> {
+        let (mut pace, mut all, mut set_aside) = (Pace { limit: BATCH_FIRST }, 0, 0);
         while !stop.is_draining() {
             let (began, limit) = (Instant::now(), pace.limit);
-            let deleted = self.expire_batch(collection, before, limit).await?;
+            let (deleted, unread) = self.expire_batch(collection, before, limit).await?;
             all += deleted;
+            set_aside += unread;
             if deleted < u64::from(limit) {
                 break;
             }
             stop.pause(pace.after(began.elapsed())).await;
         }
-        Ok(all)
+        Ok((all, set_aside))
     }
 
-    async fn expire_batch(&self, collection: Collection, before: Time, limit: u32) -> Result<u64> {
+    async fn expire_batch(
+        &self,
+        collection: Collection,
+        before: Time,
+        limit: u32,
+    ) -> Result<(u64, u64), RetentionError> {
         if collection == Collection::Alerts {
-            let expired = self.store.expire_alerts(before, limit, pattern_id).await?;
-            self.watcher.alerts_expired(&expired);
-            return Ok(expired.deleted);
+            let batch = ExpiryBatch { before, limit, now: self.clock.now() };
+            let (deleted, unread) = self.expiry.expire(batch).await?;
+            self.listener.alerts_expired(deleted);
+            return Ok((deleted, unread));
         }
         let deleted = self.store.expire_samples(before, limit).await?;
-        self.watcher.samples_expired(deleted);
-        Ok(deleted)
+        self.listener.samples_expired(deleted);
+        Ok((deleted, 0))
     }
 
     /// What is old: never anything of a day that has not ended.
@@ -229,24 +287,45 @@ impl Keeper {
         Ok(Calendar::days(first, last).filter(missing).collect())
     }
 
-    /// Sums up the days that are missing; a day of which nothing is known has no document.
-    async fn consolidate_missing(&self) -> Result<Vec<String>> {
+    /// Sums up the days that are missing; a day of which nothing is known has no document. A day
+    /// that the store refuses is set aside: it must not keep what is old for ever.
+    async fn consolidate_missing(&self) -> Result<(Vec<String>, u64)> {
         let missing = self.missing_days().await?;
-        let Some(first) = missing.first() else { return Ok(Vec::new()) };
-        let entries = self.store.entries(None).await?;
+        let Some(first) = missing.first() else { return Ok((Vec::new(), 0)) };
+        let entries = self.store.entries().await?;
         let a_while_before = self.calendar.start_of(*first).plus_millis(-60 * 86_400_000);
         let mut known = self.store.consolidations_after(a_while_before).await?;
-        let mut written = Vec::new();
+        let (mut written, mut set_aside) = (Vec::new(), 0);
         for day in missing {
             let place = known.partition_point(|known| known.date < day.to_string());
-            let Some(consolidation) = self.sum_up(day, &entries, &known[..place]).await? else {
-                continue;
-            };
-            written.push(consolidation.date.clone());
-            known.insert(place, consolidation.clone());
-            self.store.put(vec![Stored::Consolidation(Box::new(consolidation))]).await?;
+            match self.consolidate(day, &entries, &known[..place]).await {
+                Ok(None) => {}
+                Ok(Some(consolidation)) => {
+                    written.push(consolidation.date.clone());
+                    known.insert(place, consolidation);
+                }
+                Err(error) if error.is_unavailable() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, %day, "a day cannot be summed up and is set aside");
+                    set_aside += 1;
+                }
+            }
         }
-        Ok(written)
+        Ok((written, set_aside))
+    }
+
+    /// Sums up a day and stores it.
+    async fn consolidate(
+        &self,
+        day: Date,
+        entries: &[Entry],
+        before: &[Consolidation],
+    ) -> Result<Option<Consolidation>> {
+        let Some(consolidation) = self.sum_up(day, entries, before).await? else {
+            return Ok(None);
+        };
+        self.store.put(vec![Stored::Consolidation(Box::new(consolidation.clone()))]).await?;
+        Ok(Some(consolidation))
     }
 
     async fn sum_up(

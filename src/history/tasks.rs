@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 
-use super::{Calendar, Keeper, Report, Watcher};
+use super::{Calendar, ProgressListener, Report, RetentionJob};
 use crate::{
     config::RetentionSettings,
     knowledge::Base,
     model::{Clock, Collection},
     security::{AuditContext, AuditLog, Event},
     shutdown::Phase,
-    store::{Expired, Store},
+    store::Store,
     telemetry::Metrics,
 };
 
@@ -21,16 +21,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How soon a run that failed is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// Keeps the memory and the metrics right while retention deletes from the store.
-struct Told {
-    base: Arc<Base>,
-    metrics: Arc<Metrics>,
-}
+/// Counts what retention deletes from the store.
+struct Counter(Arc<Metrics>);
 
-impl Watcher for Told {
-    fn alerts_expired(&self, expired: &Expired) {
-        self.base.expired(expired);
-        self.count(Collection::Alerts, expired.deleted);
+impl ProgressListener for Counter {
+    fn alerts_expired(&self, deleted: u64) {
+        self.count(Collection::Alerts, deleted);
     }
 
     fn samples_expired(&self, deleted: u64) {
@@ -38,18 +34,15 @@ impl Watcher for Told {
     }
 }
 
-impl Told {
+impl Counter {
     fn count(&self, collection: Collection, deleted: u64) {
-        self.metrics
-            .retention_deleted_total
-            .with_label_values(&[collection.name()])
-            .inc_by(deleted);
+        self.0.retention_deleted_total.with_label_values(&[collection.name()]).inc_by(deleted);
     }
 }
 
 /// Retention in the running service.
 pub struct RetentionTask {
-    keeper: Keeper,
+    job: RetentionJob,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -60,23 +53,24 @@ impl RetentionTask {
     /// On these, in the machine's time zone.
     pub fn new(
         store: Arc<dyn Store>,
-        base: Arc<Base>,
+        base: Base,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         audit: Arc<AuditLog>,
         settings: RetentionSettings,
     ) -> Self {
-        let told = Arc::new(Told { base, metrics: Arc::clone(&metrics) });
+        let counter = Arc::new(Counter(Arc::clone(&metrics)));
         let (kept, time) = (Arc::clone(&store), Arc::clone(&clock));
-        let keeper = Keeper::new(kept, time, Calendar::local(), settings, told);
-        Self { keeper, store, clock, metrics, audit }
+        let calendar = Calendar::local();
+        let job = RetentionJob::new(kept, time, calendar, settings, (Arc::new(base), counter));
+        Self { job, store, clock, metrics, audit }
     }
 
     /// Runs what is due, at once what was missed, until the phase turns to draining.
     pub async fn run(self, phase: &Phase) {
         loop {
             self.show_last().await;
-            let pause = match self.keeper.run_if_due(phase).await {
+            let pause = match self.job.run_if_due(phase).await {
                 Ok(Some(report)) => {
                     self.tell(&report);
                     self.until_next()
@@ -94,7 +88,7 @@ impl RetentionTask {
     }
 
     fn until_next(&self) -> Duration {
-        let ms = self.keeper.next_due().since(self.clock.now());
+        let ms = self.job.next_due().since(self.clock.now());
         Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(LOOK_EVERY)
     }
 
@@ -125,6 +119,7 @@ pub fn audit(log: &AuditLog, report: &Report, by: &str) {
         "alertsBefore": report.alerts_before,
         "metrics": report.samples,
         "metricsBefore": report.samples_before,
+        "setAside": report.set_aside,
         "stopped": report.stopped,
     });
     log.record(Event::RetentionRun, AuditContext::default(), details);

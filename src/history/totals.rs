@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::RetentionSettings,
     knowledge::Base,
-    model::{Clock, Consolidation, Time},
+    model::{Clock, Consolidation, Time, severity_key},
     store::{AlertCounts, Result, Store},
 };
 
@@ -94,7 +94,7 @@ pub struct Historical {
 /// Counts over the history.
 pub struct Totals {
     store: Arc<dyn Store>,
-    base: Arc<Base>,
+    base: Base,
     clock: Arc<dyn Clock>,
     calendar: Calendar,
     settings: RetentionSettings,
@@ -104,7 +104,7 @@ impl Totals {
     /// Over this store, which keeps things as long as these settings say.
     pub fn new(
         store: Arc<dyn Store>,
-        base: Arc<Base>,
+        base: Base,
         clock: Arc<dyn Clock>,
         calendar: Calendar,
         settings: RetentionSettings,
@@ -169,7 +169,8 @@ impl Totals {
         for day in summed_up {
             counts.total += day.alerts.total;
             for (severity, count) in &day.alerts.by_severity {
-                *counts.by_severity.entry(severity.clone()).or_default() += count;
+                let key = severity_key(severity).to_owned();
+                *counts.by_severity.entry(key).or_default() += count;
             }
         }
         Ok(counts)

@@ -12,21 +12,23 @@ use axum::{
 use serde::Serialize;
 
 use crate::{
-    alerts::intake::IntakeError,
-    knowledge::BaseError,
-    security::Role,
+    knowledge::{BaseError, ChangeError, EditError},
+    model::Entry,
+    security::{NotAudited, Role},
     store::StoreError,
     validation::{Problem, Rejection},
 };
 
 /// Problems that one answer lists at most.
-const MAX_PROBLEMS: usize = 20;
+pub(super) const MAX_PROBLEMS: usize = 20;
 /// Seconds after which a client may try an unavailable service again.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// Why a request was not done.
 #[derive(Debug)]
 pub enum Error {
+    /// 400: the request is not one that HTTP allows, or that this route can read.
+    BadRequest(Cow<'static, str>),
     /// 400: the body is no JSON.
     Malformed(String),
     /// 400: the input has these problems.
@@ -40,6 +42,10 @@ pub enum Error {
     },
     /// 404: there is no such thing.
     NotFound,
+    /// 409: the entry was changed by another meanwhile; as it is now.
+    Conflict(Box<Entry>),
+    /// 412: the entry is not of the version that `If-Match` names; as it is now.
+    PreconditionFailed(Box<Entry>),
     /// 405: there is, but not with this method.
     MethodNotAllowed,
     /// 408: the body did not arrive in time.
@@ -60,9 +66,9 @@ pub enum Error {
     },
     /// 503: the store is away, or the service is overloaded, starting or draining.
     Unavailable {
-        /// What to tell the client.
+        /// The sentence for the client.
         message: &'static str,
-        /// What to tell the log.
+        /// The cause for the log.
         cause: Option<Arc<dyn Cause + Send + Sync>>,
     },
     /// 500: a defect.
@@ -79,6 +85,9 @@ struct ErrorBody<'a> {
     required_role: Option<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<u64>,
+    /// The entry as it is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<&'a Entry>,
     request_id: &'a str,
 }
 
@@ -90,10 +99,14 @@ impl Error {
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::Invalid(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Malformed(_) | Self::Invalid(_) | Self::BodyBroken(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -106,6 +119,7 @@ impl Error {
     /// The sentence for the client.
     fn message(&self) -> Cow<'_, str> {
         match self {
+            Self::BadRequest(what) => Cow::Borrowed(what),
             Self::Malformed(place) => format!("Malformed JSON: {place}").into(),
             Self::Invalid(_) => "Validation failed".into(),
             Self::Unauthorized(why) => format!("Unauthorized: {why}").into(),
@@ -113,6 +127,8 @@ impl Error {
                 format!("Forbidden: this needs the role {}", required.as_str()).into()
             }
             Self::NotFound => "Not found".into(),
+            Self::Conflict(_) => "The entry was changed by another meanwhile".into(),
+            Self::PreconditionFailed(_) => "The entry is of another version".into(),
             Self::MethodNotAllowed => "Method not allowed".into(),
             Self::BodyTimeout => "The request's body did not arrive in time".into(),
             Self::BodyBroken(_) => "The request's body broke off".into(),
@@ -145,7 +161,12 @@ impl Error {
         };
         let retry_after = self.retry_after();
         let retry_after_seconds = retry_after.filter(|_| matches!(self, Self::RateLimited { .. }));
+        let entry = match &self {
+            Self::Conflict(entry) | Self::PreconditionFailed(entry) => Some(&**entry),
+            _ => None,
+        };
         let body = ErrorBody {
+            entry,
             error: self.message(),
             details,
             required_role,
@@ -158,6 +179,11 @@ impl Error {
         let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(entry) = entry
+            && let Ok(etag) = HeaderValue::from_str(&entry.etag())
+        {
+            headers.insert(header::ETAG, etag);
         }
         if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -199,12 +225,22 @@ impl From<StoreError> for Error {
     }
 }
 
-impl From<IntakeError> for Error {
-    fn from(error: IntakeError) -> Self {
+impl From<NotAudited> for Error {
+    fn from(error: NotAudited) -> Self {
+        let cause = Some(Arc::new(error) as _);
+        Self::Unavailable { message: "The audit log cannot be written", cause }
+    }
+}
+
+impl From<ChangeError> for Error {
+    fn from(error: ChangeError) -> Self {
         match error {
-            IntakeError::Store(error) => error.into(),
-            IntakeError::Overloaded => Self::unavailable("The service is overloaded"),
-            IntakeError::Closed => Self::unavailable("The service is stopping"),
+            ChangeError::Store(error) => error.into(),
+            ChangeError::Overloaded => Self::unavailable("The service is overloaded"),
+            ChangeError::Closed => Self::unavailable("The service is stopping"),
+            ChangeError::Edit(EditError::Missing) => Self::NotFound,
+            ChangeError::Edit(EditError::Invalid(rejection)) => rejection.into(),
+            ChangeError::Edit(EditError::Conflict(entry)) => Self::Conflict(entry),
         }
     }
 }
@@ -213,6 +249,7 @@ impl From<BaseError> for Error {
     fn from(error: BaseError) -> Self {
         match error {
             BaseError::Store(error) => error.into(),
+            BaseError::Change(error) => error.into(),
             other => Self::Internal(Arc::new(other)),
         }
     }

@@ -1,20 +1,25 @@
-//! An export as a streamed body: how many at once, compressed if the client takes it, and broken
-//! off if the client stops reading.
+//! An export as a streamed body: how many at once, how long, and how slowly it may be read.
+//!
+//! An open export holds a snapshot, and while a snapshot is held the store cannot tidy up: SQLite's
+//! write-ahead log grows with every alert. So no client may hold one for as long as it likes.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderValue, header},
     response::Response,
 };
 use bytes::Bytes;
 use futures::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Instant, timeout_at},
+};
 
-use super::Error;
+use super::{Error, server::AnswerBy};
 use crate::{
-    history::export::{ExportError, Format, Taken, gzip},
+    history::export::{ExportError, Format, OpenExport},
     model::Time,
 };
 
@@ -22,8 +27,13 @@ use crate::{
 const AT_ONCE: usize = 2;
 /// Pieces that wait for a slow client.
 const PIECES_WAITING: usize = 2;
-/// How long a client may read nothing.
-const STALLED_AFTER: Duration = Duration::from_secs(60);
+/// How long an export may take in all.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// How long a client may keep an export waiting, besides a second for each [`LEAST_RATE`] that it
+/// took.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The least that a client must read, in bytes a second, before compression.
+const LEAST_RATE: u32 = 128 * 1024;
 
 /// The right to export, for few at a time.
 #[derive(Clone)]
@@ -40,47 +50,31 @@ impl ExportPermits {
     ///
     /// # Errors
     /// 503 if all are in use.
-    pub fn take(&self) -> Result<OwnedSemaphorePermit, Error> {
+    pub fn acquire(&self) -> Result<OwnedSemaphorePermit, Error> {
         let permit = Arc::clone(&self.0).try_acquire_owned();
         permit.map_err(|_| Error::unavailable("Two exports are under way, please retry later"))
     }
 }
 
-/// Whether the client takes gzip: it names it, or anything, with a weight above 0.
-pub fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut any = false;
-    let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
-    for coding in lists.flat_map(|list| list.split(',')) {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let weight = weight.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok());
-        let wanted = weight.unwrap_or(1.0) > 0.0;
-        match name.trim() {
-            name if name.eq_ignore_ascii_case("gzip") => return wanted,
-            "*" => any = wanted,
-            _ => {}
-        }
-    }
-    any
-}
-
 /// The answer; the permit is given back when the last byte is sent or the client has gone.
-pub fn response(taken: Taken, format: Format, zip: bool, permit: OwnedSemaphorePermit) -> Response {
-    let name = file_name(taken.head.export_date, format);
-    let bytes = if zip { gzip(taken.bytes) } else { taken.bytes };
+pub fn response(export: OpenExport, format: Format, permit: OwnedSemaphorePermit) -> Response {
+    let name = file_name(export.head.export_date, format);
     let (pieces, body) = mpsc::channel(PIECES_WAITING);
-    tokio::spawn(pump(bytes, pieces, permit));
+    tokio::spawn(pump(export.bytes, pieces, permit));
     let body = tokio_stream::wrappers::ReceiverStream::new(body);
     let mut response = Response::new(Body::from_stream(until_end(body)));
+    response.extensions_mut().insert(answer_by());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
-    if zip {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
     response
+}
+
+/// The time that an export has, for the connection that it goes out on.
+pub fn answer_by() -> AnswerBy {
+    AnswerBy(Instant::now() + LONGEST)
 }
 
 fn file_name(at: Time, format: Format) -> String {
@@ -91,13 +85,47 @@ fn file_name(at: Time, format: Format) -> String {
 /// What goes to the body's stream: bytes, or `None` for the end.
 type Piece = Result<Option<Bytes>, ExportError>;
 
-/// Reads ahead of the client, a little; a client that stalls loses its export, and with it the
-/// snapshot that it holds.
+/// How long a client has kept an export waiting, and how long it may.
+#[derive(Default)]
+struct Pace {
+    waited: Duration,
+    taken: u64,
+}
+
+impl Pace {
+    /// How long the client may take for the next piece.
+    fn left(&self) -> Duration {
+        let earned = Duration::from_secs(self.taken) / LEAST_RATE;
+        (PATIENCE + earned).saturating_sub(self.waited)
+    }
+
+    fn took(&mut self, bytes: usize, waited: Duration) {
+        self.waited += waited;
+        self.taken += bytes as u64;
+    }
+}
+
+/// Reads ahead of the client, a little; a client that is too slow loses its export, and with it
+/// the snapshot that it holds.
 async fn pump(
-    mut bytes: futures::stream::BoxStream<'static, Result<Bytes, ExportError>>,
+    bytes: futures::stream::BoxStream<'static, Result<Bytes, ExportError>>,
     pieces: mpsc::Sender<Piece>,
     permit: OwnedSemaphorePermit,
 ) {
+    match timeout_at(Instant::now() + LONGEST, forward(bytes, pieces)).await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("an export was given up: its client went away or is too slow"),
+        Err(_) => tracing::warn!("an export was given up: it took longer than {LONGEST:?}"),
+    }
+    drop(permit);
+}
+
+/// Hands on piece after piece; false if the client does not take them.
+async fn forward(
+    mut bytes: futures::stream::BoxStream<'static, Result<Bytes, ExportError>>,
+    pieces: mpsc::Sender<Piece>,
+) -> bool {
+    let mut pace = Pace::default();
     loop {
         let piece = match bytes.next().await {
             Some(Ok(bytes)) => Ok(Some(bytes)),
@@ -108,15 +136,16 @@ async fn pump(
             None => Ok(None),
         };
         let last = !matches!(piece, Ok(Some(_)));
-        if pieces.send_timeout(piece, STALLED_AFTER).await.is_err() {
-            tracing::warn!("an export was given up: its client stopped reading");
-            break;
+        let length = piece.as_ref().map_or(0, |bytes| bytes.as_ref().map_or(0, Bytes::len));
+        let offered = Instant::now();
+        if pieces.send_timeout(piece, pace.left()).await.is_err() {
+            return false;
         }
+        pace.took(length, offered.elapsed());
         if last {
-            break;
+            return true;
         }
     }
-    drop(permit);
 }
 
 /// The bytes until the end; a stream that stops without its end is an error, which breaks the
@@ -148,31 +177,15 @@ mod tests {
 
     use super::*;
 
-    fn accepting(value: &'static str) -> bool {
-        let value = HeaderValue::from_static(value);
-        accepts_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
-    }
-
-    #[test]
-    fn gzip_is_taken_by_who_names_it_and_not_by_who_forbids_it() {
-        for yes in ["gzip", "br, GZIP;q=0.5", "*", "identity, *;q=0.1"] {
-            assert!(accepting(yes), "{yes}");
-        }
-        for no in ["", "br", "gzip;q=0", "*, gzip;q=0", "*;q=0"] {
-            assert!(!accepting(no), "{no}");
-        }
-        assert!(!accepts_gzip(&HeaderMap::new()));
-    }
-
     #[test]
     fn a_third_export_must_wait() {
         let permits = ExportPermits::default();
-        let first = permits.take().unwrap();
-        let _second = permits.take().unwrap();
-        let refused = permits.take().unwrap_err();
+        let first = permits.acquire().unwrap();
+        let _second = permits.acquire().unwrap();
+        let refused = permits.acquire().unwrap_err();
         assert_eq!(refused.status(), axum::http::StatusCode::SERVICE_UNAVAILABLE);
         drop(first);
-        assert!(permits.take().is_ok());
+        assert!(permits.acquire().is_ok());
     }
 
     #[tokio::test]
@@ -184,19 +197,38 @@ mod tests {
         assert!(until_end(stream::iter(cut)).try_collect::<Vec<_>>().await.is_err());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_stops_reading_loses_its_permit() {
+    /// Starts an export without end for a client that reads this many bytes, once a second.
+    async fn read_slowly(piece: usize, seconds: u32) -> (ExportPermits, mpsc::Receiver<Piece>) {
         let permits = ExportPermits::default();
-        let _other = permits.take().unwrap();
+        std::mem::forget(permits.acquire().unwrap());
         let (pieces, mut body) = mpsc::channel(PIECES_WAITING);
-        let endless = stream::repeat_with(|| Ok(Bytes::from("x"))).boxed();
-        tokio::spawn(pump(endless, pieces, permits.take().unwrap()));
-        tokio::time::sleep(STALLED_AFTER * 2).await;
-        assert!(permits.take().is_ok());
-        let mut last = None;
-        while let Some(piece) = body.recv().await {
-            last = Some(piece);
+        let endless = stream::repeat_with(move || Ok(Bytes::from(vec![0; piece]))).boxed();
+        tokio::spawn(pump(endless, pieces, permits.acquire().unwrap()));
+        for _ in 0..seconds {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let _ = body.try_recv();
         }
-        assert!(matches!(last, Some(Ok(Some(_)))), "and no end");
+        (permits, body)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_too_slow_loses_its_permit_and_never_sees_an_end() {
+        for piece in [1, LEAST_RATE as usize / 2] {
+            let (permits, mut body) = read_slowly(piece, 40).await;
+            assert!(permits.acquire().is_ok(), "{piece} bytes a second");
+            let mut last = None;
+            while let Some(piece) = body.recv().await {
+                last = Some(piece);
+            }
+            assert!(!matches!(last, Some(Ok(None))), "and no end");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_at_the_least_rate_is_waited_for_until_the_longest_time() {
+        let (permits, _body) = read_slowly(LEAST_RATE as usize, 800).await;
+        assert!(permits.acquire().is_err());
+        let (permits, _body) = read_slowly(LEAST_RATE as usize, 901).await;
+        assert!(permits.acquire().is_ok());
     }
 }

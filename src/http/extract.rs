@@ -11,6 +11,7 @@ use axum::{
     http::request::Parts,
 };
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{Error, guard::request_id::RequestId, state::App};
 use crate::{
@@ -46,6 +47,8 @@ pub struct About {
     pub request_id: RequestId,
     /// The client's address.
     pub client: IpAddr,
+    /// When it must have been answered.
+    pub deadline: Instant,
     /// The metrics of its route.
     pub metrics: Arc<RouteMetrics>,
 }
@@ -55,6 +58,21 @@ impl About {
     pub fn audit(&self, app: &App, event: Event, details: serde_json::Value) {
         let request_id = Some(self.request_id.as_str());
         app.audit.record(event, AuditContext { request_id, client_ip: Some(self.client) }, details);
+    }
+
+    /// Writes an audit event about what must not happen unseen.
+    ///
+    /// # Errors
+    /// 503: it cannot be written, so it should not happen.
+    pub async fn audit_confirmed(
+        &self,
+        app: &App,
+        event: Event,
+        details: serde_json::Value,
+    ) -> Result<(), Error> {
+        let request_id = Some(self.request_id.as_str());
+        let context = AuditContext { request_id, client_ip: Some(self.client) };
+        Ok(app.audit.record_confirmed(event, context, details).await?)
     }
 
     /// Counts and audits what a caller's input had wrong; the error to answer with.

@@ -24,6 +24,10 @@ use axum::{
 };
 use serde::Serialize;
 use tower::ServiceExt;
+use tower_http::{
+    CompressionLevel,
+    compression::{CompressionLayer, predicate::SizeAbove},
+};
 
 pub use self::error::Error;
 use self::{
@@ -58,9 +62,13 @@ pub fn routes() -> Vec<Route> {
         post("/webhook/alerts",             Webhook, with_webhook_proof(webhook::alerts)),
         post("/api/knowledge/query",        Api,     with_role::<Operator, _, _>(knowledge::query)),
         post("/api/knowledge/entries",      Api,     with_role::<Operator, _, _>(entries::create)),
+        get ("/api/knowledge/entries",      Api,     with_role::<Viewer, _, _>(entries::list)),
         get ("/api/knowledge/entries/{id}", Api,     with_role::<Viewer, _, _>(entries::read)),
         put ("/api/knowledge/entries/{id}", Api,     with_role::<Operator, _, _>(entries::replace)),
+        patch("/api/knowledge/entries/{id}", Api,    with_role::<Operator, _, _>(entries::patch)),
         delete("/api/knowledge/entries/{id}", Api,   with_role::<Operator, _, _>(entries::delete)),
+        post("/api/knowledge/entries/{id}/notes", Api, with_role::<Operator, _, _>(entries::note)),
+        post("/api/knowledge/entries/{id}/feedback", Api, with_role::<Operator, _, _>(entries::feedback)),
         get ("/api/knowledge/export",       Export,  with_role::<Admin, _, _>(knowledge::export)),
         get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical)),
         get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export)),
@@ -78,6 +86,10 @@ fn post(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
 
 fn put(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
     Route { method: Method::PUT, path, bucket, guarded }
+}
+
+fn patch(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
+    Route { method: Method::PATCH, path, bucket, guarded }
 }
 
 fn delete(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
@@ -100,7 +112,7 @@ pub fn router(app: &App) -> Router {
     let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
         .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
-    guard::cors::around(router, &app.cors)
+    guard::cors::around(router.layer(compression()), &app.cors)
 }
 
 /// The router of the metrics' own listener.
@@ -112,7 +124,12 @@ pub fn metrics_router(metrics: Arc<crate::telemetry::Metrics>) -> Router {
             ([(header::CONTENT_TYPE, kind)], text)
         }
     };
-    Router::new().route("/metrics", axum::routing::get(render))
+    Router::new().route("/metrics", axum::routing::get(render)).layer(compression())
+}
+
+/// gzip, for who takes it, from this many bytes on.
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(1025))
 }
 
 /// An answer of JSON text.

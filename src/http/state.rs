@@ -11,11 +11,10 @@ use ipnet::IpNet;
 
 use super::guard::rate_limit::Limits;
 use crate::{
-    alerts::Intake,
-    config::CorsSettings,
+    config::{AuditReads, CorsSettings},
     history::Totals,
     knowledge::Base,
-    model::Clock,
+    model::{Clock, SeverityWords},
     security::{AuditLog, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
     store::{Store, observed::StoreHealth},
@@ -28,10 +27,10 @@ pub struct App(Arc<AppParts>);
 
 /// The parts, put together by the composition root.
 pub struct AppParts {
-    /// Takes alerts in.
-    pub intake: Intake,
-    /// Knows and answers.
-    pub base: Arc<Base>,
+    /// What severity words mean.
+    pub severity_words: SeverityWords,
+    /// Knows, answers, and takes every change.
+    pub base: Base,
     /// Counts over the history.
     pub totals: Totals,
     /// For exports and probes.
@@ -48,6 +47,8 @@ pub struct AppParts {
     pub webhook_token: WebhookToken,
     /// Who did what.
     pub audit: Arc<AuditLog>,
+    /// Whether reads are audited, too.
+    pub audit_reads: AuditReads,
     /// Figures.
     pub metrics: Arc<Metrics>,
     /// Requests per client and minute.
@@ -58,7 +59,7 @@ pub struct AppParts {
     pub cors: CorsSettings,
     /// Largest body in bytes.
     pub body_limit: usize,
-    /// How long a body may take to arrive, and a handler to answer.
+    /// How long a whole request may take.
     pub request_timeout: Duration,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
@@ -70,6 +71,8 @@ pub struct AppParts {
     pub metrics_address: Option<SocketAddr>,
     /// Where this listens.
     pub address: SocketAddr,
+    /// `https` where both listeners speak TLS, else `http`.
+    pub scheme: &'static str,
     /// The last probe of `/api/persistence/health`.
     pub probe: super::routes::persistence::ProbeCache,
     /// The right to export, for few at a time.

@@ -11,7 +11,7 @@ use super::{
     search::{Confidence, Fragment},
 };
 use crate::{
-    model::{Category, Entry, Severity, Time, epoch_ms},
+    model::{Category, Entry, EntryJson, Severity, Time, epoch_ms},
     validation::{self, Accept, Field, Rejection, is_one_of, problem},
 };
 
@@ -205,6 +205,7 @@ fn is_tag(tag: &Field<String>) -> Result<(), ValidationError> {
 pub struct ScoredEntry {
     /// The entry; long texts are cut to what is relevant.
     #[serde(flatten)]
+    #[schema(value_type = EntryJson)]
     pub entry: Entry,
     /// 0 to 1; comparable between questions.
     pub score: f32,
@@ -267,7 +268,7 @@ impl Answer {
 
     /// The patterns of which alerts fire: ids to hand to [`Answer::show_firing`].
     pub fn firing_patterns(&self) -> impl Iterator<Item = &str> {
-        let fires = |scored: &&ScoredEntry| scored.entry.firing.is_some_and(|firing| firing > 0);
+        let fires = |scored: &&ScoredEntry| scored.entry.figures.firing > 0;
         self.entries.iter().filter(fires).map(|scored| scored.entry.id.as_str())
     }
 

@@ -8,12 +8,12 @@ use super::{
     cutting,
     search::{Confidence, Found, Hit, highlights},
 };
-use crate::model::{Category, Entry};
+use crate::model::{Category, Entry, EntryText};
 
 /// So many answers are shown even if they are weak, beside the best.
 const SHOWN_ANYWAY: usize = 5;
 /// Of the best score, the least that a further answer must have.
-const TAIL: f32 = 0.6;
+const TAIL: f32 = 0.45;
 /// Of the best score, the least that any answer must have.
 const WEAKEST: f32 = 0.15;
 /// How much of a score what is learned may add or take.
@@ -36,8 +36,10 @@ impl Evidence {
     /// What is known of an entry, and of the patterns that a runbook was written for.
     fn of<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Self {
         entries.fold(Self::default(), |sum, entry| Self {
-            firing: sum.firing + entry.firing.unwrap_or(0).max(0),
-            ..sum
+            firing: sum.firing + entry.figures.firing.max(0),
+            helped: sum.helped + entry.helped,
+            not_helped: sum.not_helped + entry.not_helped,
+            notes: sum.notes + entry.notes.len(),
         })
     }
 
@@ -182,15 +184,15 @@ fn show(
 ) -> ScoredEntry {
     let mut entry = known.view(candidate.entry);
     if let Some(runbook) = candidate.runbook {
-        merge(&mut entry, runbook);
+        merge(Arc::make_mut(&mut entry.text), runbook);
     }
     for id in candidate.folded {
         if id != entry.id && !entry.related_entries.iter().any(|known| known == id) {
-            entry.related_entries.push(id.to_owned());
+            Arc::make_mut(&mut entry.text).related_entries.push(id.to_owned());
         }
     }
     let highlights = highlights(&entry, &found.terms);
-    let truncated = cutting::cut(&mut entry, &found.terms, place, number);
+    let truncated = cutting::cut(Arc::make_mut(&mut entry.text), &found.terms, place, number);
     ScoredEntry {
         highlights: highlights.into_iter().take(if place == 0 { 3 } else { 1 }).collect(),
         entry,
@@ -203,7 +205,7 @@ fn show(
 }
 
 /// Fills what a pattern does not say itself with what its runbook says.
-fn merge(pattern: &mut Entry, runbook: &Entry) {
+fn merge(pattern: &mut EntryText, runbook: &EntryText) {
     let fill = |text: &mut String, other: &str| {
         if text.is_empty() {
             other.clone_into(text);

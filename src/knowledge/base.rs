@@ -1,31 +1,48 @@
-//! All knowledge in memory: asking, learning, and the summary.
+//! All knowledge: reading it from memory, and the doors through which it is changed.
 //!
-//! Reading never waits for the store. How changes get there is [`keeping`](super::keeping)'s
-//! part, what people write [`editing`](super::editing)'s.
+//! Readers take the state that the writer last published, whole, and wait for nobody. What is
+//! changed goes to the [`writer`](super::writer); what is searched is the
+//! [index](super::indexing).
 
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::{Duration, Instant},
+};
 
 use super::{
-    answer::{Answer, Gap, Question, ScoredEntry},
+    answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry},
     answering,
-    learning::learn_from_alerts,
-    questions,
+    draft::EntryDraft,
+    editing::{Change, Editor, Imported, created},
+    indexing::{self, Indexer, Urgency},
+    questions::{question, question_id},
     search::{Confidence, Index, IndexChange, Query, SearchError},
     state::State,
     summary::{self, RenderedSummary},
-    unpersisted::Unpersisted,
+    writer::{
+        Writer,
+        patterns::PatternLimits,
+        request::{Answer as Reply, ChangeError, EditDone, Receipt, Request},
+    },
 };
 use crate::{
-    model::{Category, Clock, Entry, EntryChange, Learning, Outcome, ReceivedAlert, Status},
-    store::{Expired, Recording, Store, StoreError},
+    model::{Category, Clock, Entry, ReceivedAlert},
+    shutdown::Phase,
+    store::{Expired, ExpiryBatch, Store, StoreError},
     telemetry::Metrics,
 };
 
 /// After how long a summary is rendered again although nothing changed: ages grow by themselves.
 const SUMMARY_AGE_MS: i64 = 60_000;
+/// Which alerts are recent.
+pub(super) const RECENT_MS: i64 = 24 * 3_600_000;
+/// How often it is said that patterns are limited.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the base could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +50,9 @@ pub enum BaseError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A change was not made.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     /// The full-text index failed: a defect. Answered with 500.
     #[error(transparent)]
     Search(#[from] SearchError),
@@ -44,30 +64,39 @@ pub enum BaseError {
     Broken(#[from] tokio::task::JoinError),
 }
 
+/// How many of what the base keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct BaseLimits {
+    /// Patterns learned from alerts.
+    pub patterns: usize,
+    /// Open questions.
+    pub questions: usize,
+}
+
 /// All knowledge.
+#[derive(Clone)]
 pub struct Base {
-    pub(super) state: RwLock<State>,
-    pub(super) index: Index,
-    /// What the index has not heard yet; it is told before the next search, or soon.
-    pub(super) untold: Mutex<Vec<IndexChange>>,
-    /// Held while the index is told, so that a search after a change waits for it.
-    pub(super) telling: Mutex<()>,
-    pub(super) wake: Notify,
-    /// Held for reading while memory and store change one after the other, as in between one of
-    /// them has what the other has not. Who reads the store again waits for the changes under way.
-    pub(super) changing: tokio::sync::RwLock<()>,
-    /// Held while the store is read again: one comparison at a time.
-    pub(super) reading: tokio::sync::Mutex<()>,
-    /// New or changed entries that open questions are to be asked of.
-    pub(super) to_ask: Mutex<Vec<String>>,
-    pub(super) unpersisted: Mutex<Unpersisted>,
-    /// Held while what waits is written, so that what people change comes after it.
-    pub(super) writing: tokio::sync::Mutex<()>,
-    rendered: Mutex<Option<Rendered>>,
+    shared: Arc<Shared>,
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+/// What readers, the writer and the index share.
+pub(super) struct Shared {
+    state: ArcSwap<State>,
+    pub(super) indexer: Indexer,
+    rendered: ArcSwapOption<Rendered>,
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
-    max_questions: usize,
+    /// The writer's own door, for what the index finds.
+    requests: mpsc::WeakUnboundedSender<Request>,
+    warned: Mutex<Option<Instant>>,
+}
+
+/// The tasks behind the base.
+pub struct BaseTasks {
+    writer: Writer,
+    shared: Arc<Shared>,
 }
 
 /// How many entries there are, open questions too.
@@ -87,6 +116,69 @@ struct Rendered {
     summary: RenderedSummary,
 }
 
+impl Shared {
+    /// The state as it was last published.
+    pub(super) fn state(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
+    pub(super) fn publish(&self, state: &State) {
+        for category in Category::ALL {
+            let count = state.stats.by_category().get(&category).copied().unwrap_or(0);
+            let gauge = self.metrics.knowledge_entries.with_label_values(&[category.as_str()]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        self.state.store(Arc::new(state.clone()));
+    }
+
+    pub(super) fn close_questions(&self, answered: Vec<(String, String)>) {
+        if let Some(requests) = self.requests.upgrade() {
+            let _ = requests.send(Request::Close(answered));
+        }
+    }
+
+    /// Says, once a minute, that alerts share patterns because there are too many.
+    pub(super) fn warn_of_limited(&self, alerts: u64) {
+        let mut warned = self.warned.lock();
+        if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+            *warned = Some(Instant::now());
+            tracing::warn!(
+                alerts,
+                "alerts share a pattern because there are too many alert names or causes; see \
+                 KNOWLEDGE_MAX_PATTERNS"
+            );
+        }
+    }
+}
+
+impl BaseTasks {
+    /// The name of the task that writes.
+    pub const WRITER: &str = "writer";
+    /// The name of the task that keeps the index.
+    pub const INDEX: &str = "index";
+
+    /// Spawns the writer alone, for a command that indexes what it changed at its end
+    /// ([`Base::close_answered_questions`]).
+    pub fn spawn_writer(self, tasks: &mut JoinSet<&'static str>) {
+        tasks.spawn(async move {
+            self.writer.run().await;
+            Self::WRITER
+        });
+    }
+
+    /// Spawns the tasks: the writer, which ends when it is told to finish, and the index, which
+    /// ends when the phase turns to draining.
+    pub fn spawn(self, tasks: &mut JoinSet<&'static str>, phase: &Phase) {
+        let shared = Arc::clone(&self.shared);
+        self.spawn_writer(tasks);
+        let phase = phase.clone();
+        tasks.spawn(async move {
+            indexing::run(shared, phase).await;
+            Self::INDEX
+        });
+    }
+}
+
 impl Base {
     /// Loads all entries and builds the index.
     ///
@@ -96,137 +188,195 @@ impl Base {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        max_questions: usize,
-    ) -> Result<Arc<Self>, BaseError> {
-        let entries = store.entries(None).await?;
-        let base = Arc::new(Self {
-            state: RwLock::default(),
-            index: Index::new()?,
-            untold: Mutex::default(),
-            telling: Mutex::default(),
-            wake: Notify::new(),
-            changing: tokio::sync::RwLock::default(),
-            reading: tokio::sync::Mutex::default(),
-            to_ask: Mutex::default(),
-            unpersisted: Mutex::default(),
-            writing: tokio::sync::Mutex::default(),
-            rendered: Mutex::default(),
+        limits: BaseLimits,
+    ) -> Result<(Self, BaseTasks), BaseError> {
+        let loaded = store.load().await?;
+        let position = loaded.position;
+        let mut state = State::load(loaded);
+        state.alerts.last24_hours =
+            store.received_since(clock.now().plus_millis(-RECENT_MS)).await?;
+        let (requests, inbox) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            state: ArcSwap::default(),
+            indexer: Indexer::new(Index::new()?),
+            rendered: ArcSwapOption::empty(),
             store,
             clock,
             metrics,
-            max_questions,
+            requests: requests.downgrade(),
+            warned: Mutex::default(),
         });
-        base.merge(entries, true);
-        let loading = Arc::clone(&base);
-        tokio::task::spawn_blocking(move || loading.tell_index()).await??;
+        for entry in state.iter() {
+            shared.indexer.enqueue(IndexChange::Upsert(Arc::clone(entry)), Urgency::Now);
+        }
+        let indexing = Arc::clone(&shared);
         // What is loaded has met the open questions before.
-        base.to_ask.lock().clear();
-        base.count_alerts().await?;
-        Ok(base)
+        tokio::task::spawn_blocking(move || indexing.indexer.commit()).await??;
+        shared.publish(&state);
+        let limits = (PatternLimits::new(limits.patterns), limits.questions);
+        let writer = Writer::new(Arc::clone(&shared), inbox, state, position, limits);
+        let base = Self { shared: Arc::clone(&shared), requests };
+        Ok((base, BaseTasks { writer, shared }))
     }
 
-    /// Records alerts in the store, and takes over what they taught there.
+    async fn request<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, ChangeError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(request(answer)).map_err(|_| ChangeError::Closed)?;
+        answered.await.map_err(|_| ChangeError::Closed)?
+    }
+
+    /// Takes alerts in; returns when they are durable.
     ///
     /// # Errors
-    /// If the store does not take them: then nothing was learned either.
-    pub async fn record(&self, alerts: Arc<[ReceivedAlert]>) -> Result<Recording, StoreError> {
-        let _changing = self.changing.read().await;
-        let recording = self.store.record(alerts, Arc::new(learn_from_alerts)).await?;
-        self.learned(&recording);
-        Ok(recording)
+    /// [`ChangeError`]; then none of them is stored for certain.
+    pub async fn receive(&self, alerts: Vec<ReceivedAlert>) -> Result<Receipt, ChangeError> {
+        if alerts.is_empty() {
+            return Ok(Receipt::default());
+        }
+        self.request(|answer| Request::Alerts { alerts, answer }).await
     }
 
-    /// Takes over what was recorded and learned in the store.
-    pub fn learned(&self, recording: &Recording) {
-        if !recording.learned {
-            let changes = recording.learnings.iter().cloned().map(EntryChange::Learn);
-            self.keep_for_later(changes.collect());
-        }
-        let mut state = self.state.write();
-        for recorded in &recording.outcomes {
-            let firing = |status| status == Status::Firing;
-            let before = recorded.before.is_some_and(|before| firing(before.status));
-            match (before, firing(recorded.after.status)) {
-                (false, true) => state.alerts.firing += 1,
-                (true, false) => state.alerts.firing = state.alerts.firing.saturating_sub(1),
-                _ => {}
-            }
-            state.alerts.last24_hours += u64::from(recorded.outcome == Outcome::New);
-        }
-        let new = state.learn(&recording.learnings);
-        self.publish_sizes(&state);
-        drop(state);
-        self.tell_later(new.into_iter().map(IndexChange::Upsert).collect());
+    /// Deletes a batch of old alerts; what they say stays in the sums of their entries.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; the batch is made whole by the next.
+    pub async fn expire(&self, batch: ExpiryBatch) -> Result<Expired, ChangeError> {
+        self.request(|answer| Request::Expire { batch, answer }).await
     }
 
-    /// Takes over that old alerts were deleted in the store: those still firing no longer count.
-    pub fn expired(&self, expired: &Expired) {
-        let mut state = self.state.write();
-        let learnings = expired.fired.iter().filter_map(|(id, count)| {
-            let entry = state.get(id)?;
-            Some(Learning { firing: -count, ..Learning::none(Arc::clone(entry)) })
-        });
-        let learnings: Vec<_> = learnings.collect();
-        let fired: i64 = expired.fired.values().sum();
-        state.alerts.firing = state.alerts.firing.saturating_sub(fired.unsigned_abs());
-        state.learn(&learnings);
+    /// Makes an entry that a person wrote.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn create(&self, draft: EntryDraft, author: &str) -> Result<Entry, ChangeError> {
+        let editor = Editor { name: author.to_owned(), at: self.shared.clock.now() };
+        let entry = Box::new(created(draft, &editor));
+        self.request(|answer| Request::Create { entry, answer }).await
+    }
+
+    /// Changes an entry. `seen` is the version that the author saw, if their change depends on
+    /// it.
+    ///
+    /// # Errors
+    /// [`ChangeError::Edit`] if there is no such entry, it is of another version, or the change
+    /// makes no valid entry; else if it cannot be stored.
+    pub async fn edit(
+        &self,
+        id: &str,
+        seen: Option<u64>,
+        change: Change,
+        author: &str,
+    ) -> Result<EditDone, ChangeError> {
+        let editor = Editor { name: author.to_owned(), at: self.shared.clock.now() };
+        let id = id.to_owned();
+        self.request(|answer| Request::Edit { id, seen, change, editor, answer }).await
+    }
+
+    /// Makes or updates entries that were read from files. One that is there keeps what was
+    /// learned about it and what open questions it answered.
+    ///
+    /// # Errors
+    /// If they cannot be stored.
+    pub async fn import(&self, entries: Vec<Entry>) -> Result<Vec<Imported>, ChangeError> {
+        self.request(|answer| Request::Import { entries, answer }).await
+    }
+
+    /// Reads everything again.
+    ///
+    /// # Errors
+    /// If it cannot be read; memory stays as it is.
+    pub async fn reload(&self) -> Result<(), ChangeError> {
+        self.request(|answer| Request::Reload { answer }).await
+    }
+
+    /// Takes over what other processes changed.
+    ///
+    /// # Errors
+    /// If it cannot be read; memory stays as it is.
+    pub async fn follow(&self) -> Result<(), ChangeError> {
+        self.request(|answer| Request::Follow { answer: Some(answer) }).await
+    }
+
+    /// Writes what waits and ends the writer; how many changes could not be written.
+    pub async fn finish(&self) -> usize {
+        let (answer, left) = oneshot::channel();
+        if self.requests.send(Request::Finish { answer }).is_err() {
+            return 0;
+        }
+        left.await.unwrap_or(0)
+    }
+
+    /// Asks all open questions of all that changed, and closes those that are answered.
+    ///
+    /// # Errors
+    /// If the index cannot be written.
+    pub async fn close_answered_questions(&self) -> Result<(), BaseError> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || indexing::ask_all(&shared)).await??;
+        Ok(())
     }
 
     /// What is known about a question; what is not becomes an open question.
     ///
     /// # Errors
     /// Only of defects: a store that is away does not keep it from answering.
-    pub async fn ask(self: &Arc<Self>, question: Question) -> Result<Answer, BaseError> {
-        let base = Arc::clone(self);
-        let (question, entries) = tokio::task::spawn_blocking(move || {
-            let entries = base.search(&question)?;
-            Ok::<_, BaseError>((question, entries))
+    pub async fn ask(&self, asked: Question) -> Result<Answer, BaseError> {
+        self.shared.indexer.settled().await;
+        let base = self.clone();
+        let (asked, entries) = tokio::task::spawn_blocking(move || {
+            let entries = base.search(&asked);
+            (asked, entries)
         })
-        .await??;
+        .await?;
         // A weak answer is given, and the question stays open all the same.
         let sure = entries.first().filter(|best| best.confidence == Confidence::High);
         let gap = match sure {
-            None => Some(self.note_question(&question.text).await),
+            None => Some(self.note_question(&asked.text).await),
             Some(best) => {
-                self.close_if_open(&question, &best.entry.id).await;
+                self.close_if_open(&asked, &best.entry.id);
                 None
             }
         };
         let outcome = if gap.is_some() { "gap" } else { "answered" };
-        self.metrics.knowledge_queries_total.with_label_values(&[outcome]).inc();
-        let freshness = self.state.read().stats.freshness(self.clock.now());
-        Ok(Answer { question, entries, gap, freshness })
+        self.shared.metrics.knowledge_queries_total.with_label_values(&[outcome]).inc();
+        let freshness = self.shared.state().stats.freshness(self.shared.clock.now());
+        Ok(Answer { question: asked, entries, gap, freshness })
     }
 
-    /// The entries that answer a question, best first; knows of every change before it.
-    ///
-    /// # Errors
-    /// If the index cannot be told of the changes.
-    pub fn search(&self, question: &Question) -> Result<Vec<ScoredEntry>, SearchError> {
-        self.tell_index()?;
-        let state = self.state.read();
-        let admits = |id: &str| state.get(id).is_some_and(|entry| question.filter.admits(entry));
+    /// The entries that answer a question, best first, as the index was last committed.
+    pub fn search(&self, asked: &Question) -> Vec<ScoredEntry> {
+        let state = self.shared.state();
+        let admits = |id: &str| state.get(id).is_some_and(|entry| asked.filter.admits(entry));
         // What is folded into one answer must not make fewer of them.
-        let limit = question.limit.saturating_mul(2);
-        let query = Query { text: &question.text, limit, admits: &admits };
-        Ok(answering::answers(&*state, &self.index.find(&query), question.limit))
+        let limit = asked.limit.saturating_mul(2);
+        let query = Query { text: &asked.text, limit, admits: &admits };
+        answering::answers(&*state, &self.shared.indexer.index().find(&query), asked.limit)
     }
 
     async fn note_question(&self, text: &str) -> Gap {
-        let learning = questions::asked(text, self.clock.now());
-        let id = learning.seed.id.clone();
-        let _changing = self.changing.read().await;
-        let (gap, mut changes) = {
-            let mut state = self.state.write();
-            state.learn(std::slice::from_ref(&learning));
-            let occurrences = state.get(&id).map_or(1, |entry| entry.occurrences);
-            let crowded_out = state.crowded_out(self.max_questions);
-            self.publish_sizes(&state);
-            (Gap { id, occurrences }, crowded_out)
+        let (answer, noted) = oneshot::channel();
+        let request = Request::Ask { text: text.to_owned(), answer };
+        let noted = match self.requests.send(request) {
+            Ok(()) => noted.await.ok(),
+            Err(_) => None,
         };
-        changes.push(EntryChange::Learn(learning));
-        self.persist(changes).await;
-        gap
+        // The service is stopping: nobody remembers the question any more.
+        noted.unwrap_or_else(|| {
+            let asked = question(text, self.shared.clock.now());
+            Gap { occurrences: asked.occurrences(), id: asked.id }
+        })
+    }
+
+    /// Closes a question that is open although all that is known answers it: it was asked within
+    /// a filter, or the process ended before it was closed.
+    fn close_if_open(&self, asked: &Question, answer: &str) {
+        let id = question_id(&asked.text);
+        if asked.filter == QuestionFilter::default() && self.shared.state().get(&id).is_some() {
+            self.shared.close_questions(vec![(id, answer.to_owned())]);
+        }
     }
 
     /// The page that dashboards poll.
@@ -234,23 +384,23 @@ impl Base {
     /// # Errors
     /// Only of defects.
     pub fn summary(&self) -> Result<RenderedSummary, BaseError> {
-        let now = self.clock.now();
+        let now = self.shared.clock.now();
         let minute = now.millis().div_euclid(SUMMARY_AGE_MS);
-        let mut rendered = self.rendered.lock();
-        let state = self.state.read();
-        if let Some(page) = rendered.as_ref()
+        let state = self.shared.state.load();
+        if let Some(page) = &*self.shared.rendered.load()
             && (page.revision, page.minute) == (state.revision, minute)
         {
             return Ok(page.summary.clone());
         }
         let summary = summary::render(&state, now)?;
-        *rendered = Some(Rendered { revision: state.revision, minute, summary: summary.clone() });
+        let rendered = Rendered { revision: state.revision, minute, summary: summary.clone() };
+        self.shared.rendered.store(Some(Arc::new(rendered)));
         Ok(summary)
     }
 
     /// How many entries there are.
     pub fn counts(&self) -> Counts {
-        let state = self.state.read();
+        let state = self.shared.state();
         let (categories, severities) = (state.stats.by_category(), state.stats.by_severity());
         Counts {
             total: state.stats.total(),
@@ -259,24 +409,35 @@ impl Base {
         }
     }
 
-    /// The entry of this id, as it is shown.
-    pub fn entry(&self, id: &str) -> Option<Entry> {
-        let state = self.state.read();
-        state.get(id).map(|entry| state.view(entry))
+    /// How many alerts fire now.
+    pub fn firing_alerts(&self) -> u64 {
+        self.shared.state().alerts.firing
+    }
+
+    /// The entry of this id, as it is shown. What memory does not have may be in the store.
+    pub async fn entry(&self, id: &str) -> Option<Entry> {
+        let state = self.shared.state();
+        if let Some(entry) = state.get(id) {
+            return Some(state.view(entry));
+        }
+        self.shared.store.entry(id).await.ok()??;
+        // The writer reads it in the order of its changes: what is deleted in memory and not in
+        // the store yet does not come back.
+        let (answer, found) = oneshot::channel();
+        self.requests.send(Request::Find { id: id.to_owned(), answer }).ok()?;
+        found.await.ok()?
     }
 
     /// All entries as they are kept, in the order of their ids; open questions too.
     pub fn entries(&self) -> Vec<Arc<Entry>> {
-        let mut entries: Vec<_> = self.state.read().iter().cloned().collect();
+        let state = self.shared.state();
+        let mut entries: Vec<_> = state.iter().cloned().collect();
         entries.sort_by(|a, b| a.id.cmp(&b.id));
         entries
     }
 
-    pub(super) fn publish_sizes(&self, state: &State) {
-        for category in Category::ALL {
-            let count = state.stats.by_category().get(&category).copied().unwrap_or(0);
-            let gauge = self.metrics.knowledge_entries.with_label_values(&[category.as_str()]);
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
+    /// The state as it was last published.
+    pub(super) fn state(&self) -> Arc<State> {
+        self.shared.state()
     }
 }

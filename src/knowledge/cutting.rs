@@ -4,7 +4,7 @@
 //! choose from. Whole entries are at `GET /api/knowledge/entries/{id}`.
 
 use super::search::{Terms, best_line};
-use crate::model::Entry;
+use crate::model::EntryText;
 
 /// The most characters of each text.
 struct Room {
@@ -38,7 +38,7 @@ const MORE: usize = 2;
 const LEFT_OUT: &str = "…";
 
 /// Cuts the texts of the answer at `place` of `number`; whether anything was left out.
-pub(super) fn cut(entry: &mut Entry, terms: &Terms, place: usize, number: usize) -> bool {
+pub(super) fn cut(entry: &mut EntryText, terms: &Terms, place: usize, number: usize) -> bool {
     let room = if place == 0 { FIRST } else { OTHERS };
     let of = |chars: usize| if number <= FEW { chars * MORE } else { chars };
     let mut left_out = cut_text(&mut entry.description, of(room.description), terms);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
 use crate::{
-    model::{Category, Entry, Severity, Time},
+    model::{Category, EntryText, Severity},
     validation::{self, Field, Rejection, is_one_of, problem},
 };
 
@@ -70,11 +70,12 @@ impl EntryDraft {
         })
     }
 
-    /// A new entry with this text; nothing is learned about it yet.
-    pub(super) fn into_entry(self, id: String, now: Time) -> Entry {
-        let category = self.category.unwrap_or(Category::Troubleshooting);
-        let severity = self.severity.unwrap_or(Severity::Medium);
-        Entry {
+    /// The text of a new entry.
+    pub(super) fn into_text(self) -> EntryText {
+        EntryText {
+            title: self.title,
+            category: self.category.unwrap_or(Category::Troubleshooting),
+            severity: self.severity.unwrap_or(Severity::Medium),
             description: self.description,
             root_cause: self.root_cause,
             solution: self.solution,
@@ -84,19 +85,18 @@ impl EntryDraft {
             tags: self.tags,
             related_entries: self.related_entries,
             runbook_url: self.runbook_url,
-            ..Entry::new(id, self.title, category, severity, now)
         }
     }
 
-    /// The text that takes the place of `known`'s. Of what kind it is and how bad stays unless
+    /// The text that takes the place of `known`. Of what kind it is and how bad stays unless
     /// told: a learned pattern that lost its kind would not be counted any more.
-    pub(super) fn in_place_of(self, known: &Entry, now: Time) -> Entry {
+    pub(super) fn in_place_of(self, known: &EntryText) -> EntryText {
         let draft = Self {
             category: self.category.or(Some(known.category)),
             severity: self.severity.or(Some(known.severity)),
             ..self
         };
-        Entry { provenance: known.provenance.clone(), ..draft.into_entry(known.id.clone(), now) }
+        draft.into_text()
     }
 }
 

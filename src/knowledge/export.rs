@@ -11,7 +11,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use super::runbook;
-use crate::model::Entry;
+use crate::model::{Entry, ExportedEntry};
 
 /// The fields that stand under headings: name, heading.
 const SECTIONS: [(&str, &str); 6] = [
@@ -26,11 +26,11 @@ const SECTIONS: [(&str, &str); 6] = [
 /// The entry as one Markdown document. Several, one after the other, are one file that
 /// [`runbook::read`] takes apart again.
 pub fn markdown(entry: &Entry) -> String {
-    let Ok(Value::Object(mut fields)) = serde_json::to_value(entry) else { return String::new() };
+    let entry = &entry.without_instances();
+    let exported = serde_json::to_value(ExportedEntry::from(entry));
+    let Ok(Value::Object(mut fields)) = exported else { return String::new() };
     fields.insert("firstSeen".into(), entry.first_seen.to_string().into());
-    fields.insert("lastUpdated".into(), entry.last_updated.to_string().into());
-    fields.insert("resolutions".into(), entry.resolutions.into());
-    fields.insert("resolveMs".into(), entry.resolve_ms.into());
+    fields.insert("lastUpdated".into(), entry.last_updated().to_string().into());
     let mut escaped: Vec<&str> = Vec::new();
     loop {
         let text = write(&fields, &escaped);
@@ -47,7 +47,7 @@ pub fn markdown(entry: &Entry) -> String {
 /// them if it is not even read as one entry.
 fn changed_fields(entry: &Entry, text: &str) -> Vec<&'static str> {
     let all = SECTIONS.map(|(name, _)| name);
-    let read = runbook::read("", text, entry.last_updated);
+    let read = runbook::read("", text, entry.written);
     let [read] = read.as_slice() else { return all.to_vec() };
     let read = &read.entry;
     let kept = [
@@ -164,7 +164,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Category, Provenance, Severity, SourceType, Time};
+    use std::sync::Arc;
+
+    use crate::model::{
+        AlertPattern, Author, Category, EntryText, Note, Provenance, Severity, SourceType,
+        SummedUp, Tally, TextField, TextSource, Time, pattern_of,
+    };
 
     fn read_back(entry: &Entry) -> Entry {
         let read = runbook::read("knowledge.md", &markdown(entry), Time::default());
@@ -173,20 +178,23 @@ mod tests {
         read[0].entry.clone()
     }
 
+    fn pattern(entry: &Entry) -> Option<Arc<AlertPattern>> {
+        let cause = entry.root_cause.as_deref().unwrap_or_default();
+        (entry.category == Category::AlertPattern)
+            .then(|| pattern_of(&entry.id, &entry.title, cause, &entry.tags).into())
+    }
+
     fn plain() -> Entry {
-        let mut entry = Entry::new(
-            "kb-1".to_owned(),
-            "DiskFull".to_owned(),
-            Category::AlertPattern,
-            Severity::High,
-            Time::from_millis(1_700_000_000_123),
-        );
-        entry.description = "No space left.\n\n## Impact\n\nWrites fail.".to_owned();
-        entry.root_cause = Some("Logs grow.".to_owned());
-        entry.steps = vec!["Look:\n\n```sh\ndf -h\n```".to_owned(), "Delete.".to_owned()];
-        entry.solution = "Rotate the logs.".to_owned();
-        entry.tags = vec!["DiskFull".to_owned(), "disk".to_owned()];
-        entry
+        let text = EntryText {
+            description: "No space left.\n\n## Impact\n\nWrites fail.".to_owned(),
+            root_cause: Some("Logs grow.".to_owned()),
+            steps: vec!["Look:\n\n```sh\ndf -h\n```".to_owned(), "Delete.".to_owned()],
+            solution: "Rotate the logs.".to_owned(),
+            tags: vec!["DiskFull".to_owned(), "disk".to_owned()],
+            ..EntryText::new("DiskFull", Category::AlertPattern, Severity::High)
+        };
+        let entry = Entry::new("kb-1".to_owned(), text, Time::from_millis(1_700_000_000_123));
+        Entry { pattern: pattern(&entry), ..entry }
     }
 
     #[test]
@@ -201,7 +209,7 @@ mod tests {
     fn many_entries_in_one_file_are_told_apart() {
         let mut other = plain();
         other.id = "kb-2".to_owned();
-        other.solution = "a\n\n---\nid: \"x\"\n---\n".to_owned();
+        Arc::make_mut(&mut other.text).solution = "a\n\n---\nid: \"x\"\n---\n".to_owned();
         let file = [plain(), other.clone(), plain()].map(|entry| markdown(&entry)).concat();
         let read = runbook::read("export.md", &file, Time::default());
         let entries: Vec<_> = read.into_iter().map(|parsed| parsed.entry).collect();
@@ -224,33 +232,44 @@ mod tests {
             category in 0usize..6, severity in 0usize..4, source in 0usize..6,
             rate in proptest::option::of(0.0f64..=1.0), some in any::<bool>(),
         ) -> Entry {
-            let mut entry = Entry::new(
-                format!("kb-{}", texts[0]), texts[1].clone(),
-                Category::ALL[category], Severity::ALL[severity], Time::from_millis(numbers[0]),
-            );
-            entry.last_updated = Time::from_millis(numbers[1]);
-            entry.description = texts[2].clone();
-            entry.root_cause = Some(texts[3].clone()).filter(|cause| !cause.is_empty());
-            entry.solution = texts[4].clone();
-            entry.expected_outcome = texts[5].clone();
-            entry.prerequisites = lists[0].clone();
-            entry.steps = lists[1].clone();
-            entry.tags = lists[2].clone();
-            entry.related_entries = lists[3].clone();
-            entry.occurrences = numbers[2];
-            entry.success_rate = rate;
-            entry.resolutions = numbers[3];
-            entry.resolve_ms = numbers[4];
-            entry.firing = some.then_some(numbers[5]);
-            entry.mean_time_to_resolve_ms = some.then_some(numbers[2]);
-            entry.runbook_url = some.then(|| texts[6].clone());
-            entry.provenance = Provenance {
+            let text = EntryText {
+                description: texts[2].clone(),
+                root_cause: Some(texts[3].clone()).filter(|cause| !cause.is_empty()),
+                solution: texts[4].clone(),
+                prerequisites: lists[0].clone(),
+                steps: lists[1].clone(),
+                expected_outcome: texts[5].clone(),
+                tags: lists[2].clone(),
+                related_entries: lists[3].clone(),
+                runbook_url: some.then(|| texts[6].clone()),
+                ..EntryText::new(texts[1].clone(), Category::ALL[category], Severity::ALL[severity])
+            };
+            let source_of = TextSource {
+                by: Author::Person, name: texts[7].clone(), at: Time::from_millis(numbers[5]),
+            };
+            let provenance = Provenance {
                 source_type: SourceType::ALL[source],
                 source_model: texts[7].clone(),
                 derived_from: lists[4].clone(),
                 evidence_date: some.then(|| "2026-11-24".to_owned()),
+                texts: some.then_some((TextField::Solution, source_of)).into_iter().collect(),
             };
-            entry
+            let note = Note { text: texts[2].clone(), author: "ops".into(), at: Time::default() };
+            let tally = Tally {
+                occurrences: numbers[2], resolved: numbers[3], superseded: 0, resolve_ms: numbers[4],
+            };
+            let id = format!("kb-{}", texts[0]);
+            let entry = Entry::new(id, text, Time::from_millis(numbers[0]));
+            Entry {
+                provenance: Arc::new(provenance),
+                pattern: pattern(&entry),
+                version: 1 + numbers[0].unsigned_abs() % 9,
+                written: Time::from_millis(numbers[1]),
+                notes: Arc::new(some.then_some(note).into_iter().collect()),
+                helped: numbers[0].unsigned_abs() % 7,
+                summed_up: SummedUp { tally, stated_success_rate: rate, ..SummedUp::default() },
+                ..entry
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! How old the knowledge is, without looking at every entry.
 
-use std::collections::BTreeMap;
-
+use imbl::OrdMap;
 use serde::Serialize;
 
 use crate::model::Time;
@@ -31,8 +30,8 @@ pub struct Freshness {
 }
 
 /// How many entries last changed in each hour.
-#[derive(Debug, Default)]
-pub struct Ages(BTreeMap<i64, usize>);
+#[derive(Clone, Debug, Default)]
+pub struct Ages(OrdMap<i64, usize>);
 
 impl Ages {
     /// One more entry that changed at `time`.

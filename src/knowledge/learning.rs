@@ -1,12 +1,11 @@
-//! What alerts teach: which pattern they are of, and how its counters change.
+//! What alerts teach: which pattern they are of, and its text. The one place where the learning
+//! rule stands; figures are no part of it, they are folds over the stored instances.
 
-use std::{collections::HashMap, sync::Arc};
-
-use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 use crate::model::{
-    AlertState, Category, Entry, Learning, Provenance, ReceivedAlert, Recorded, Severity,
-    SourceType, Status,
+    AlertPattern, Author, Category, Entry, EntryText, Provenance, ReceivedAlert, SourceType,
+    TextField, TextSource, Time, pattern_id, pattern_title,
 };
 
 /// Labels whose values say what a pattern is about and of which there are few; a label such as
@@ -17,84 +16,155 @@ const MAX_TAG_CHARS: usize = 50;
 /// Annotations in which rule authors write what helps, the usual one first.
 const SOLUTION_ANNOTATIONS: [&str; 5] =
     ["solution", "resolution", "mitigation", "remediation", "action"];
+/// Lines of the annotation `steps` that are taken.
+const MAX_STEPS: usize = 200;
 
-/// The id of the pattern that alerts of this name and cause belong to.
-pub fn pattern_id(alertname: &str, cause: &str) -> String {
-    let digest = Sha256::new().chain_update(alertname).chain_update([0]).chain_update(cause);
-    format!("kb-alert-{}", hex::encode(&digest.finalize()[..8]))
+/// The pattern of these alerts, as the first of them makes it.
+pub fn pattern(of: AlertPattern, alert: &ReceivedAlert) -> Entry {
+    let AlertPattern { alertname, cause } = &of;
+    let now = alert.received_at;
+    let text = EntryText {
+        root_cause: Some(cause.clone()).filter(|cause| !cause.is_empty()),
+        ..EntryText::new(
+            pattern_title(alertname, cause),
+            Category::AlertPattern,
+            alert.entry_severity,
+        )
+    };
+    let provenance = Provenance {
+        source_type: SourceType::AlertPattern,
+        source_model: "alertmanager".into(),
+        derived_from: vec![alert.fingerprint.clone()],
+        evidence_date: now.to_string().get(..10).map(str::to_owned),
+        ..Provenance::default()
+    };
+    let mut entry = Entry {
+        provenance: Arc::new(provenance),
+        ..Entry::new(pattern_id(alertname, cause), text, now)
+    };
+    entry.pattern = Some(Arc::new(of));
+    refresh(&mut entry, alert);
+    entry
 }
 
-/// What recording a group taught, one [`Learning`] an entry; repeats teach nothing.
-pub fn learn_from_alerts(group: &[ReceivedAlert], outcomes: &[Recorded]) -> Vec<Learning> {
-    let mut learnings: HashMap<(&str, &str), Learning> = HashMap::new();
-    for (alert, recorded) in group.iter().zip(outcomes) {
-        if recorded.before == Some(recorded.after) {
-            continue;
+/// Refreshes the text of a pattern by an alert of it: field by field the newest alert's non-empty
+/// value wins, unless a person has edited the field, and the highest severity is kept. True if
+/// anything changed.
+///
+/// The newest alert is the one that began last; of several that began at once, the one of the
+/// highest fingerprint, so that they do not take turns.
+pub fn refresh(pattern: &mut Entry, alert: &ReceivedAlert) -> bool {
+    let mut changed = false;
+    if alert.entry_severity > pattern.severity {
+        Arc::make_mut(&mut pattern.text).severity = alert.entry_severity;
+        changed = true;
+    }
+    let began = alert.starts_at.unwrap_or(alert.received_at);
+    for field in TextField::ALL {
+        if is_newest(pattern, field, alert, began)
+            && let Some(value) = Value::of(field, alert)
+            && !value.is_in(&pattern.text)
+        {
+            value.write_to(Arc::make_mut(&mut pattern.text));
+            let source =
+                TextSource { by: Author::Alert, name: alert.fingerprint.clone(), at: began };
+            Arc::make_mut(&mut pattern.provenance).texts.insert(field, source);
+            changed = true;
         }
-        let cause = alert.labels.get("cause").map_or("", String::as_str);
-        let learning = learnings
-            .entry((alert.name.as_str(), cause))
-            .or_insert_with(|| Learning::none(Arc::new(pattern(alert, cause))));
-        count(learning, alert, recorded);
     }
-    let mut learnings: Vec<_> = learnings.into_values().collect();
-    // One order for all writers, so that two transactions cannot wait for each other in a ring.
-    learnings.sort_by(|a, b| a.seed.id.cmp(&b.seed.id));
-    learnings
+    changed
 }
 
-fn count(learning: &mut Learning, alert: &ReceivedAlert, recorded: &Recorded) {
-    let resolved = |state: AlertState| i64::from(state.status == Status::Resolved);
-    let firing = |state: AlertState| i64::from(state.status == Status::Firing);
-    let duration = |state: AlertState| state.duration.unwrap_or(0);
-    let step = |measure: fn(AlertState) -> i64| {
-        measure(recorded.after) - recorded.before.map_or(0, measure)
-    };
-    learning.occurrences += i64::from(recorded.before.is_none());
-    learning.resolutions += step(resolved);
-    learning.firing += step(firing);
-    learning.resolve_ms += step(duration);
-    learning.severity = learning.severity.max(Severity::of_alert(&alert.severity));
-    learning.seen = learning.seen.max(alert.received_at);
-}
-
-/// The entry as the first alert of its kind makes it; its counters are still zero.
-fn pattern(alert: &ReceivedAlert, cause: &str) -> Entry {
-    let id = pattern_id(&alert.name, cause);
-    let title = match cause {
-        "" => alert.name.clone(),
-        cause => format!("{}: {cause}", alert.name),
-    };
-    let annotation = |names: &[&str]| {
-        let found = names.iter().find_map(|name| alert.annotations.get(*name));
-        found.filter(|text| !text.trim().is_empty()).cloned()
-    };
-    let severity = Severity::of_alert(&alert.severity);
-    let evidence_date = alert.received_at.to_string().get(..10).map(str::to_owned);
-    Entry {
-        description: annotation(&["description", "summary", "message"]).unwrap_or_default(),
-        root_cause: Some(cause.to_owned()).filter(|cause| !cause.is_empty()),
-        solution: annotation(&SOLUTION_ANNOTATIONS).unwrap_or_default(),
-        runbook_url: annotation(&["runbook_url", "runbook"]),
-        tags: tags(alert),
-        provenance: Provenance {
-            source_type: SourceType::AlertPattern,
-            source_model: "alertmanager".into(),
-            derived_from: vec![alert.fingerprint.clone()],
-            evidence_date,
-        },
-        firing: Some(0),
-        ..Entry::new(id, title, Category::AlertPattern, severity, alert.received_at)
+/// Whether the alert is newer than what the field holds. A text of unknown origin, from before
+/// origins were noted, may be a person's and stays.
+fn is_newest(pattern: &Entry, field: TextField, alert: &ReceivedAlert, began: Time) -> bool {
+    match pattern.provenance.texts.get(&field) {
+        Some(source) => {
+            let known = (source.at, source.name.as_str());
+            source.by == Author::Alert && (began, alert.fingerprint.as_str()) >= known
+        }
+        None => is_empty(&pattern.text, field),
     }
 }
 
-fn tags(alert: &ReceivedAlert) -> Vec<String> {
-    let mut tags: Vec<String> = Vec::new();
+fn is_empty(text: &EntryText, field: TextField) -> bool {
+    match field {
+        TextField::Description => text.description.is_empty(),
+        TextField::Solution => text.solution.is_empty(),
+        TextField::RunbookUrl => text.runbook_url.is_none(),
+        TextField::Steps => text.steps.is_empty(),
+        TextField::Tags => text.tags.is_empty(),
+    }
+}
+
+/// What an alert says for one field.
+enum Value<'a> {
+    Description(&'a str),
+    Solution(&'a str),
+    RunbookUrl(&'a str),
+    Steps(Vec<&'a str>),
+    Tags(Vec<&'a str>),
+}
+
+impl<'a> Value<'a> {
+    /// `None` where the alert says nothing.
+    fn of(field: TextField, alert: &'a ReceivedAlert) -> Option<Self> {
+        let annotation = |names: &[&str]| {
+            let found = names.iter().filter_map(|name| alert.annotations.get(*name));
+            found.map(String::as_str).find(|text| !text.trim().is_empty())
+        };
+        match field {
+            TextField::Description => {
+                annotation(&["description", "summary", "message"]).map(Self::Description)
+            }
+            TextField::Solution => annotation(&SOLUTION_ANNOTATIONS).map(Self::Solution),
+            TextField::RunbookUrl => {
+                let url = annotation(&["runbook_url", "runbook"]).map(str::trim);
+                url.filter(|url| is_web_url(url)).map(Self::RunbookUrl)
+            }
+            TextField::Steps => {
+                let lines = annotation(&["steps"])?.lines().map(str::trim);
+                Some(Self::Steps(lines.filter(|line| !line.is_empty()).take(MAX_STEPS).collect()))
+            }
+            TextField::Tags => Some(tags(alert)).filter(|tags| !tags.is_empty()).map(Self::Tags),
+        }
+    }
+
+    fn is_in(&self, text: &EntryText) -> bool {
+        match self {
+            Self::Description(value) => text.description == *value,
+            Self::Solution(value) => text.solution == *value,
+            Self::RunbookUrl(value) => text.runbook_url.as_deref() == Some(value),
+            Self::Steps(value) => text.steps == *value,
+            Self::Tags(value) => text.tags == *value,
+        }
+    }
+
+    fn write_to(self, text: &mut EntryText) {
+        let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
+        match self {
+            Self::Description(value) => text.description = value.to_owned(),
+            Self::Solution(value) => text.solution = value.to_owned(),
+            Self::RunbookUrl(value) => text.runbook_url = Some(value.to_owned()),
+            Self::Steps(value) => text.steps = owned(value),
+            Self::Tags(value) => text.tags = owned(value),
+        }
+    }
+}
+
+/// Whether a URL is one that a browser opens as a page; `javascript:` and the like are not.
+pub fn is_web_url(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+}
+
+fn tags(alert: &ReceivedAlert) -> Vec<&str> {
+    let mut tags: Vec<&str> = Vec::new();
     for name in TAG_LABELS {
         let Some(value) = alert.labels.get(name) else { continue };
         let fits = !value.is_empty() && value.chars().count() <= MAX_TAG_CHARS;
-        if fits && !tags.contains(value) {
-            tags.push(value.clone());
+        if fits && !tags.contains(&value.as_str()) {
+            tags.push(value);
         }
     }
     tags
@@ -102,90 +172,67 @@ fn tags(alert: &ReceivedAlert) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::{model::Time, store::recording::fold};
+    use crate::model::{Severity, Status};
 
-    fn alert(n: u8, status: Status, at: i64) -> ReceivedAlert {
+    fn alert(began: i64, annotations: &[(&str, &str)]) -> ReceivedAlert {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         ReceivedAlert {
-            fingerprint: format!("{n}"),
-            starts_at: Some(Time::from_millis(0)),
-            ends_at: Some(Time::from_millis(at)).filter(|_| status == Status::Resolved),
-            status,
-            name: "HighErrorRate".into(),
+            fingerprint: format!("f{began}"),
+            starts_at: Some(Time::from_millis(began)),
+            ends_at: None,
+            status: Status::Firing,
+            name: "DiskFull".into(),
+            cause: None,
             severity: "warning".into(),
+            entry_severity: Severity::Medium,
             message: String::new(),
-            labels: [("instance".to_owned(), format!("node{n}"))].into(),
-            annotations: [].into(),
+            labels: [("team".to_owned(), format!("team-{began}"))].into(),
+            annotations: annotations.iter().map(owned).collect(),
             generator_url: None,
             receiver: None,
-            received_at: Time::from_millis(at),
+            received_at: Time::from_millis(began),
         }
     }
 
-    fn learned(groups: &[Vec<ReceivedAlert>]) -> Entry {
-        let mut stored = Vec::new();
-        let mut entry = None;
-        for group in groups {
-            let fold = fold(stored.clone(), group);
-            for learning in learn_from_alerts(group, &fold.outcomes) {
-                learning.apply_to(entry.get_or_insert_with(|| Entry::clone(&learning.seed)));
-            }
-            for write in fold.writes {
-                use crate::store::recording::Write::{Insert, Replace, Touch};
-                match write {
-                    Insert(alert) | Replace(alert) => {
-                        stored.retain(|old: &crate::model::Alert| old.key() != alert.key());
-                        stored.push(alert);
-                    }
-                    Touch(..) => {}
-                }
-            }
-        }
-        entry.unwrap()
+    fn made_of(alert: &ReceivedAlert) -> Entry {
+        pattern(AlertPattern { alertname: "DiskFull".into(), cause: String::new() }, alert)
     }
 
     #[test]
-    fn a_repeated_alert_is_counted_once_and_a_reopened_one_is_firing_again() {
-        use Status::{Firing, Resolved};
-        let entry = learned(&[
-            vec![alert(1, Firing, 10), alert(2, Firing, 10)],
-            vec![alert(1, Firing, 20)],
-            vec![alert(1, Resolved, 30)],
-            vec![alert(1, Resolved, 30), alert(1, Firing, 40)],
-        ]);
-        assert_eq!((entry.occurrences, entry.firing, entry.resolutions), (2, Some(2), 0));
-        assert_eq!(entry.tags, Vec::<String>::new());
-        let entry = learned(&[
-            vec![alert(1, Firing, 10), alert(1, Resolved, 30)],
-            vec![alert(2, Resolved, 50)],
-        ]);
-        assert_eq!((entry.success_rate, entry.mean_time_to_resolve_ms), (Some(1.0), Some(40)));
+    fn the_newest_alert_wins_field_by_field_and_an_empty_value_never() {
+        let mut entry = made_of(&alert(5, &[("description", "old"), ("solution", "wipe logs")]));
+        assert!(refresh(&mut entry, &alert(9, &[("description", "new"), ("solution", " ")])));
+        assert!(!refresh(&mut entry, &alert(7, &[("description", "late")])));
+        assert_eq!((&*entry.description, &*entry.solution), ("new", "wipe logs"));
+        assert_eq!(entry.provenance.texts[&TextField::Description].name, "f9");
+        assert_eq!(entry.provenance.texts[&TextField::Solution].name, "f5");
+        assert_eq!(entry.tags, ["team-9"]);
     }
 
-    proptest! {
-        /// However notifications are cut into groups, the same is learned.
-        #[test]
-        fn grouping_changes_nothing(
-            steps in prop::collection::vec((0u8..4, any::<bool>()), 1..40),
-            cuts in prop::collection::vec(any::<bool>(), 40),
-        ) {
-            let alerts: Vec<_> = steps.iter().enumerate().map(|(i, (n, firing))| {
-                let status = if *firing { Status::Firing } else { Status::Resolved };
-                alert(*n, status, 10 * i as i64 + 10)
-            }).collect();
-            let mut groups = vec![Vec::new()];
-            for (alert, cut) in alerts.iter().zip(cuts) {
-                if cut { groups.push(Vec::new()); }
-                groups.last_mut().unwrap().push(alert.clone());
-            }
-            let single: Vec<_> = alerts.iter().map(|alert| vec![alert.clone()]).collect();
-            let (whole, single) = (learned(&groups), learned(&single));
-            prop_assert_eq!(&whole, &single);
-            let instances: std::collections::HashSet<_> = steps.iter().map(|(n, _)| n).collect();
-            prop_assert_eq!(whole.occurrences, instances.len() as i64);
-            prop_assert_eq!(whole.firing.unwrap() + whole.resolutions, whole.occurrences);
+    #[test]
+    fn what_a_person_edited_stays() {
+        let mut entry = made_of(&alert(5, &[("description", "old")]));
+        let person = TextSource { by: Author::Person, name: "ops".into(), at: Time::default() };
+        Arc::make_mut(&mut entry.provenance).texts.insert(TextField::Description, person);
+        refresh(&mut entry, &alert(9, &[("description", "new"), ("runbook_url", "https://r")]));
+        assert_eq!(entry.description, "old");
+        assert_eq!(entry.runbook_url.as_deref(), Some("https://r"));
+    }
+
+    #[test]
+    fn only_web_addresses_are_taken() {
+        for url in ["javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "runbook"] {
+            assert_eq!(made_of(&alert(1, &[("runbook_url", url)])).runbook_url, None, "{url}");
         }
+        assert!(is_web_url("HTTPS://runbooks.example.org/disk"));
+    }
+
+    #[test]
+    fn the_highest_severity_is_kept() {
+        let mut entry = made_of(&alert(5, &[]));
+        refresh(&mut entry, &ReceivedAlert { entry_severity: Severity::Critical, ..alert(1, &[]) });
+        refresh(&mut entry, &ReceivedAlert { entry_severity: Severity::Low, ..alert(9, &[]) });
+        assert_eq!(entry.severity, Severity::Critical);
     }
 }

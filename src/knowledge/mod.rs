@@ -1,8 +1,8 @@
 //! What the service knows, and how it answers.
 //!
-//! [`Base`] holds all entries in memory for reading; every change goes to the store as well.
-//! `learning` turns alerts into changes, `search` finds, `questions` remembers what had no
-//! answer, `editing` takes what people write, `summary` renders the page that dashboards poll.
+//! [`Base`] is read from memory; every change passes the [`writer`], which stores it first.
+//! `learning` says what alerts teach, `search` finds, `questions` remembers what had no answer,
+//! `editing` is what people change, `summary` renders the page that dashboards poll.
 
 mod answer;
 mod answering;
@@ -12,8 +12,9 @@ mod draft;
 mod editing;
 pub mod export;
 mod freshness;
-mod keeping;
+mod indexing;
 mod learning;
+mod listing;
 mod network;
 mod questions;
 mod ranking;
@@ -22,14 +23,15 @@ pub mod search;
 mod state;
 mod stats;
 mod summary;
-mod unpersisted;
 mod vocabulary;
+mod writer;
 
 pub use answer::{Answer, FiringAlert, Gap, Question, QuestionFilter, ScoredEntry};
 pub use answering::{Known, answers};
-pub use base::{Base, BaseError, Counts};
+pub use base::{Base, BaseError, BaseLimits, BaseTasks, Counts};
 pub use draft::EntryDraft;
-pub use editing::Imported;
+pub use editing::{Change, EditError, Imported};
 pub use freshness::Freshness;
-pub use learning::{learn_from_alerts, pattern_id};
+pub use listing::{EntryFilter, EntryOrder, EntryPage};
 pub use summary::RenderedSummary;
+pub use writer::request::{ChangeError, EditDone, Receipt};

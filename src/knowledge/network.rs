@@ -1,11 +1,13 @@
 //! The network of concepts: which tags stand together in entries.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+use imbl::HashMap;
 
 use super::ranking::Ranking;
 
 /// Concepts and the links between them, kept up to date by change.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Network {
     /// Each name's number, so that a link is two numbers.
     ids: HashMap<Arc<str>, u32>,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::model::{Category, Entry, Learning, Provenance, Severity, SourceType, Time};
+use crate::model::{
+    Category, Entry, EntryText, Provenance, QUESTION_PREFIX, Severity, SourceType, Time,
+};
 
 /// A question's text as two askings of it are compared: case, white space and what stands at
 /// its end make no difference.
@@ -19,23 +21,26 @@ pub fn question_id(text: &str) -> String {
     let normal = normalise(text);
     // A question of nothing but marks is compared as it is.
     let key = if normal.is_empty() { text } else { &normal };
-    format!("kb-question-{}", hex::encode(&Sha256::digest(key)[..8]))
+    format!("{QUESTION_PREFIX}{}", hex::encode(&Sha256::digest(key)[..8]))
 }
 
-/// What asking once more without an answer teaches.
-pub fn asked(text: &str, now: Time) -> Learning {
+/// The open question with this text, asked for the first time.
+pub fn question(text: &str, now: Time) -> Entry {
     let title: String = text.trim().chars().take(500).collect();
-    let seed = Entry {
+    let text_of = EntryText {
         description: text.trim().to_owned(),
-        provenance: Provenance {
-            source_type: SourceType::Query,
-            source_model: "operator".into(),
-            derived_from: Vec::new(),
-            evidence_date: now.to_string().get(..10).map(str::to_owned),
-        },
-        ..Entry::new(question_id(text), title, Category::Question, Severity::Low, now)
+        ..EntryText::new(title, Category::Question, Severity::Low)
     };
-    Learning { occurrences: 1, ..Learning::none(Arc::new(seed)) }
+    let provenance = Provenance {
+        source_type: SourceType::Query,
+        source_model: "operator".into(),
+        evidence_date: now.to_string().get(..10).map(str::to_owned),
+        ..Provenance::default()
+    };
+    let mut question =
+        Entry { provenance: Arc::new(provenance), ..Entry::new(question_id(text), text_of, now) };
+    question.summed_up.tally.occurrences = 1;
+    question
 }
 
 #[cfg(test)]

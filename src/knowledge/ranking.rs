@@ -1,20 +1,21 @@
 //! Names in the order of a score that changes: the best few cost nothing to read.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
-};
+use std::hash::Hash;
+
+use imbl::{HashMap, OrdSet};
 
 /// A set of names, each with a score; kept sorted as scores change.
-#[derive(Debug)]
-pub struct Ranking<K> {
+///
+/// A clone shares what does not change.
+#[derive(Clone, Debug)]
+pub struct Ranking<K: Ord + Hash + Clone> {
     scores: HashMap<K, i64>,
-    sorted: BTreeSet<(i64, K)>,
+    sorted: OrdSet<(i64, K)>,
 }
 
-impl<K> Default for Ranking<K> {
+impl<K: Ord + Hash + Clone> Default for Ranking<K> {
     fn default() -> Self {
-        Self { scores: HashMap::new(), sorted: BTreeSet::new() }
+        Self { scores: HashMap::new(), sorted: OrdSet::new() }
     }
 }
 
@@ -63,12 +64,17 @@ impl<K: Ord + Hash + Clone> Ranking<K> {
 
     /// The name of the lowest score.
     pub fn last(&self) -> Option<(&K, i64)> {
-        self.sorted.first().map(|(score, name)| (name, *score))
+        self.sorted.get_min().map(|(score, name)| (name, *score))
     }
 
     /// The highest score.
     pub fn first(&self) -> Option<(&K, i64)> {
-        self.sorted.last().map(|(score, name)| (name, *score))
+        self.sorted.get_max().map(|(score, name)| (name, *score))
+    }
+
+    /// All names, the lowest score first.
+    pub fn lowest(&self) -> impl Iterator<Item = &K> {
+        self.sorted.iter().map(|(_, name)| name)
     }
 
     /// How many names.

@@ -1,35 +1,57 @@
 //! The entries in memory, and everything that is kept up to date with them.
+//!
+//! A [`State`] is a value: a clone of it shares what did not change, so that the writer publishes
+//! a new one after each group and a reader keeps the one that it has.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
+use std::{collections::HashMap as StdHashMap, sync::Arc};
+
+use imbl::{HashMap, OrdSet};
+
+use super::{answering::Known, runbook::links, stats::Stats, summary::AlertActivity};
+use crate::{
+    model::{Category, Entry, Figures, Instance, InstanceChange},
+    store::Loaded,
 };
 
-use super::{answering::Known, learning::pattern_id, runbook, stats::Stats, summary::AlertActivity};
-use crate::model::{Category, Entry, EntryChange, Learning};
+/// Links of an entry that are shown; a runbook may have thousands of patterns.
+const MAX_LINKS: usize = 50;
 
 /// The alerts and runbooks that belong to one alert name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Named {
-    patterns: BTreeSet<String>,
-    runbooks: BTreeSet<String>,
+    patterns: OrdSet<Arc<str>>,
+    runbooks: OrdSet<Arc<str>>,
 }
 
 /// All entries, figures about them, and what belongs together.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct State {
-    entries: HashMap<String, Arc<Entry>>,
-    /// By alert name: what makes the links between patterns and runbooks, whichever comes first.
-    names: HashMap<String, Named>,
+    entries: HashMap<Arc<str>, Arc<Entry>>,
+    /// Figures of stored instances whose entry does not exist (any more).
+    orphans: HashMap<Arc<str>, Figures>,
+    /// By what patterns and runbooks find each other by: what makes the links between patterns and runbooks, whichever comes first.
+    names: HashMap<Arc<str>, Named>,
+    /// How many patterns an alert name has.
+    causes: HashMap<Arc<str>, usize>,
     pub stats: Stats,
     pub alerts: AlertActivity,
     /// Counts changes, so that a rendered summary knows whether it is still true.
     pub revision: u64,
-    /// Entries that changed while the store's are being read again.
-    touched: Option<HashSet<String>>,
 }
 
 impl State {
+    /// The state that the store holds.
+    pub fn load(loaded: Loaded) -> Self {
+        let mut state = Self::default();
+        for (id, figures) in loaded.figures {
+            state.set_figures(&id, figures);
+        }
+        for entry in loaded.entries {
+            state.put(entry);
+        }
+        state
+    }
+
     /// The entry as it is kept.
     pub fn get(&self, id: &str) -> Option<&Arc<Entry>> {
         self.entries.get(id)
@@ -44,142 +66,192 @@ impl State {
     /// with its runbook's.
     pub fn view(&self, entry: &Entry) -> Entry {
         let mut view = entry.clone();
+        let text = Arc::make_mut(&mut view.text);
         for linked in self.linked(entry) {
-            if !view.related_entries.contains(linked) {
-                view.related_entries.push(linked.clone());
+            if text.related_entries.len() >= MAX_LINKS {
+                break;
+            }
+            if !text.related_entries.iter().any(|known| **known == **linked) {
+                text.related_entries.push(linked.to_string());
             }
         }
-        if view.category == Category::AlertPattern
-            && view.solution.is_empty()
+        if text.category == Category::AlertPattern
+            && text.solution.is_empty()
             && let Some(runbook) = self.runbook_of(entry)
         {
-            view.solution.clone_from(&runbook.solution);
-            if view.steps.is_empty() {
-                view.steps.clone_from(&runbook.steps);
+            text.solution.clone_from(&runbook.solution);
+            if text.steps.is_empty() {
+                text.steps.clone_from(&runbook.steps);
             }
         }
         view
     }
 
-    fn linked(&self, entry: &Entry) -> Vec<&String> {
-        match entry.category {
-            Category::AlertPattern => {
-                self.names.get(alert_name(entry)).into_iter().flat_map(|n| &n.runbooks).collect()
-            }
-            Category::Runbook => {
-                let named = entry.tags.iter().filter_map(|tag| self.names.get(tag));
-                named.flat_map(|named| &named.patterns).collect()
-            }
-            _ => Vec::new(),
-        }
+    fn linked<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = &'a Arc<str>> {
+        let of: fn(&Named) -> &OrdSet<Arc<str>> = match entry.category {
+            Category::AlertPattern => |named| &named.runbooks,
+            _ => |named| &named.patterns,
+        };
+        keys(entry).into_iter().filter_map(|key| self.names.get(key.as_str())).flat_map(of)
     }
 
-    /// The runbook written for a pattern's alert, else one that names it among its tags.
-    fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>> {
-        let name = alert_name(pattern);
-        let own = self.entries.get(&runbook::id_for(name));
-        own.filter(|entry| entry.category == Category::Runbook).or_else(|| {
-            let others = self.names.get(name)?.runbooks.iter();
-            others.filter_map(|id| self.entries.get(id)).next()
-        })
+    /// The runbook written for a pattern's alert, else the surest other one; of several one that
+    /// says what helps.
+    pub fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>> {
+        let name = alert_name(pattern)?;
+        let named = keys(pattern).into_iter().filter_map(|key| self.names.get(key.as_str()));
+        let runbooks = named.flat_map(|named| named.runbooks.iter().take(MAX_LINKS));
+        let runbooks = runbooks.filter_map(|id| self.entries.get(id));
+        let rank = |runbook: &&Arc<Entry>| {
+            (runbook.solution.is_empty(), !links::is_written_for(runbook, name))
+        };
+        runbooks.min_by_key(rank)
+    }
+
+    /// How many causes of an alert name have a pattern.
+    pub fn causes(&self, alertname: &str) -> usize {
+        self.causes.get(alertname).copied().unwrap_or(0)
     }
 
     fn link(&mut self, entry: &Entry, there: bool) {
-        let mut change = |name: &str, of: fn(&mut Named) -> &mut BTreeSet<String>| {
-            let named = self.names.entry(name.to_owned()).or_default();
+        if let Some(name) = alert_name(entry) {
+            let count = self.causes.entry(name.into()).or_default();
+            *count = if there { *count + 1 } else { count.saturating_sub(1) };
+            if *count == 0 {
+                self.causes.remove(name);
+            }
+        }
+        let id: Arc<str> = entry.id.as_str().into();
+        let of: fn(&mut Named) -> &mut OrdSet<Arc<str>> = match entry.category {
+            Category::AlertPattern => |named| &mut named.patterns,
+            _ => |named| &mut named.runbooks,
+        };
+        for key in keys(entry) {
+            let named = self.names.entry(key.as_str().into()).or_default();
             if there {
-                of(named).insert(entry.id.clone());
+                of(named).insert(Arc::clone(&id));
             } else {
-                of(named).remove(&entry.id);
+                of(named).remove(&id);
             }
             if named.patterns.is_empty() && named.runbooks.is_empty() {
-                self.names.remove(name);
+                self.names.remove(key.as_str());
             }
-        };
-        match entry.category {
-            Category::AlertPattern => change(alert_name(entry), |named| &mut named.patterns),
-            Category::Runbook => {
-                entry.tags.iter().for_each(|tag| change(tag, |named| &mut named.runbooks));
-            }
-            _ => {}
         }
     }
 
-    fn touch(&mut self, id: &str) {
+    /// The figures of the entry of this id, whether or not it exists.
+    pub fn figures(&self, id: &str) -> Figures {
+        let entry = self.entries.get(id).map(|entry| entry.figures);
+        entry.or_else(|| self.orphans.get(id).copied()).unwrap_or_default()
+    }
+
+    /// Sets the figures of an entry, whether or not it exists.
+    pub fn set_figures(&mut self, id: &str, figures: Figures) {
+        let before = self.figures(id);
+        if before == figures {
+            return;
+        }
         self.revision += 1;
-        if let Some(touched) = &mut self.touched {
-            touched.insert(id.to_owned());
-        }
-    }
-
-    /// From now on remembers which entries change.
-    pub fn begin_comparing(&mut self) {
-        self.touched = Some(HashSet::new());
-    }
-
-    /// The entries that changed since [`begin_comparing`](Self::begin_comparing).
-    pub fn end_comparing(&mut self) -> HashSet<String> {
-        self.touched.take().unwrap_or_default()
-    }
-
-    /// Applies learnings; returns the entries that are new to the index.
-    pub fn learn(&mut self, learnings: &[Learning]) -> Vec<Arc<Entry>> {
-        let mut new = Vec::new();
-        for learning in learnings {
-            let id = &learning.seed.id;
-            match self.entries.get_mut(id) {
-                Some(entry) => {
-                    self.stats.remove_counted(entry);
-                    learning.apply_to(Arc::make_mut(entry));
-                    self.stats.add_counted(entry);
-                    self.touch(id);
-                }
-                None => {
-                    let mut entry = Entry::clone(&learning.seed);
-                    learning.apply_to(&mut entry);
-                    new.extend(self.put(Arc::new(entry)));
-                }
+        self.alerts.firing =
+            self.alerts.firing.saturating_add_signed(figures.firing - before.firing);
+        match self.entries.get_mut(id) {
+            Some(entry) => {
+                self.stats.remove_counted(entry);
+                Arc::make_mut(entry).figures = figures;
+                self.stats.add_counted(entry);
+            }
+            None if figures == Figures::default() => {
+                self.orphans.remove(id);
+            }
+            None => {
+                self.orphans.insert(id.into(), figures);
             }
         }
-        new
     }
 
-    /// Holds the entry; returns it if the index must hear of it.
-    pub fn put(&mut self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
-        let old = self.entries.get(&entry.id).cloned();
+    /// Takes over what a change of the store did to alert instances.
+    pub fn apply(&mut self, changes: &[InstanceChange]) {
+        let mut changed: StdHashMap<&str, Figures> = StdHashMap::new();
+        for change in changes {
+            if let Some(before) = &change.before {
+                step(self, &mut changed, before, false);
+            }
+            if let Some(after) = &change.after {
+                step(self, &mut changed, after, true);
+            }
+        }
+        for (id, figures) in changed {
+            self.set_figures(id, figures);
+        }
+    }
+
+    /// Holds the entry, with the figures of its stored instances; returns it if its text is new.
+    pub fn put(&mut self, entry: Entry) -> Option<Arc<Entry>> {
+        let id: Arc<str> = entry.id.as_str().into();
+        let figures = self.figures(&id);
+        let entry = Arc::new(Entry { figures, ..entry });
+        let old = self.entries.get(&id).cloned();
         if old.as_ref() == Some(&entry) {
             return None;
         }
-        self.touch(&entry.id);
+        self.revision += 1;
         if let Some(old) = &old {
             self.stats.remove(old);
             self.link(old, false);
         }
+        self.orphans.remove(&id);
         self.stats.add(&entry);
         self.link(&entry, true);
-        self.entries.insert(entry.id.clone(), Arc::clone(&entry));
-        let told = old.is_some_and(|old| same_text(&old, &entry));
-        Some(entry).filter(|entry| entry.category != Category::Question && !told)
+        self.entries.insert(id, Arc::clone(&entry));
+        old.is_none_or(|old| old.text != entry.text).then_some(entry)
     }
 
-    /// Takes an entry out; false if there is none.
+    /// Takes an entry out; false if there is none. Its stored instances stay counted.
     pub fn remove(&mut self, id: &str) -> bool {
         let Some(entry) = self.entries.remove(id) else { return false };
-        self.touch(id);
+        self.revision += 1;
         self.stats.remove(&entry);
         self.link(&entry, false);
+        if entry.figures != Figures::default() {
+            self.orphans.insert(id.into(), entry.figures);
+        }
         true
     }
+}
 
-    /// Takes out the least recently asked questions beyond `max`.
-    pub fn crowded_out(&mut self, max: usize) -> Vec<EntryChange> {
-        let mut out = Vec::new();
-        while self.stats.open_questions() > max {
-            let Some(id) = self.stats.least_recently_asked().map(str::to_owned) else { break };
-            self.remove(&id);
-            out.push(EntryChange::Delete(id));
+/// Takes an instance into, or out of, the figures of the entries that it counts for.
+fn step<'a>(
+    state: &State,
+    changed: &mut StdHashMap<&'a str, Figures>,
+    instance: &'a Instance,
+    there: bool,
+) {
+    let id = instance.entry_id.as_str();
+    let own = changed.entry(id).or_insert_with(|| state.figures(id));
+    if there {
+        own.add(instance)
+    } else {
+        own.remove(instance)
+    }
+    if let Some(carried) = &instance.carried {
+        let id = carried.entry_id.as_str();
+        let of = changed.entry(id).or_insert_with(|| state.figures(id));
+        of.tally = match there {
+            true => of.tally.minus(carried.tally()),
+            false => of.tally.plus(carried.tally()),
+        };
+    }
+}
+
+/// What patterns and runbooks find each other by, the surest first; nothing for other entries.
+fn keys(entry: &Entry) -> Vec<String> {
+    match entry.category {
+        Category::AlertPattern => {
+            let name = alert_name(entry).unwrap_or(&entry.title);
+            links::keys_of_pattern(name, entry.runbook_url.as_deref())
         }
-        out
+        Category::Runbook => links::keys_of_runbook(entry).into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -197,38 +269,11 @@ impl Known for State {
     }
 
     fn patterns_of(&self, runbook: &Entry) -> Vec<&Arc<Entry>> {
-        self.linked(runbook).into_iter().filter_map(|id| self.get(id)).collect()
+        self.linked(runbook).take(MAX_LINKS).filter_map(|id| self.get(id)).collect()
     }
 }
 
-/// Whether the index would see no difference.
-fn same_text(a: &Entry, b: &Entry) -> bool {
-    a.title == b.title
-        && a.category == b.category
-        && a.description == b.description
-        && a.root_cause == b.root_cause
-        && a.solution == b.solution
-        && a.prerequisites == b.prerequisites
-        && a.steps == b.steps
-        && a.expected_outcome == b.expected_outcome
-        && a.tags == b.tags
-}
-
-/// The alert that a pattern was learned from: its title up to the cause. A person may have given
-/// it another title; then the tag that its id was made of.
-fn alert_name(pattern: &Entry) -> &str {
-    let title = pattern.title.as_str();
-    let cause = pattern.root_cause.as_deref().unwrap_or_default();
-    let titled = match cause {
-        "" => title,
-        cause => title.strip_suffix(cause).and_then(|t| t.strip_suffix(": ")).unwrap_or(title),
-    };
-    let is_of = |name: &str, cause: &str| pattern_id(name, cause) == pattern.id;
-    if is_of(titled, cause) {
-        return titled;
-    }
-    let tags = || pattern.tags.iter().map(String::as_str);
-    let causes = || tags().chain(["", cause]);
-    let name = tags().find(|name| causes().any(|cause| is_of(name, cause)));
-    name.unwrap_or(titled)
+/// The name of the alerts that a pattern is learned from.
+pub fn alert_name(pattern: &Entry) -> Option<&str> {
+    pattern.pattern.as_ref().map(|pattern| pattern.alertname.as_str())
 }

@@ -8,12 +8,12 @@ use super::{
     network::Network,
     ranking::Ranking,
 };
-use crate::model::{Category, Entry, Severity, SourceType, Time};
+use crate::model::{Author, Category, Entry, Severity, SourceType, Time};
 
 type Id = Arc<str>;
 
 /// The figures.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Stats {
     total: usize,
     by_category: BTreeMap<Category, usize>,
@@ -28,6 +28,8 @@ pub struct Stats {
     learned: Ranking<Id>,
     critical: Ranking<Id>,
     frequent: Ranking<Id>,
+    /// Patterns that may make room for others.
+    evictable: Ranking<Id>,
     asked: Ranking<Id>,
     asked_last: Ranking<Id>,
     network: Network,
@@ -43,7 +45,7 @@ impl Stats {
         }
     }
 
-    /// An entry has gone.
+    /// An entry was removed.
     pub fn remove(&mut self, entry: &Entry) {
         self.remove_counted(entry);
         self.text(entry, -1);
@@ -57,7 +59,7 @@ impl Stats {
         self.total += 1;
         *self.by_category.entry(entry.category).or_default() += 1;
         *self.by_severity.entry(entry.severity).or_default() += 1;
-        self.ages.add(entry.last_updated);
+        self.ages.add(entry.last_updated());
         self.rank(entry, true);
     }
 
@@ -66,23 +68,24 @@ impl Stats {
         self.total -= 1;
         decrement(&mut self.by_category, entry.category);
         decrement(&mut self.by_severity, entry.severity);
-        self.ages.remove(entry.last_updated);
+        self.ages.remove(entry.last_updated());
         self.rank(entry, false);
     }
 
     fn rank(&mut self, entry: &Entry, there: bool) {
         let id = Id::from(entry.id.as_str());
         let score = |score: i64| there.then_some(score);
-        let (first, last) = (entry.first_seen.millis(), entry.last_updated.millis());
+        let (first, last) = (entry.first_seen.millis(), entry.last_updated().millis());
         if entry.category == Category::Question {
-            self.asked.set(&id, score(entry.occurrences));
+            self.asked.set(&id, score(entry.occurrences()));
             self.asked_last.set(&id, score(last));
             return;
         }
         self.updated.set(&id, score(last));
         self.learned.set(&id, score(first));
         if entry.category == Category::AlertPattern {
-            self.frequent.set(&id, score(entry.occurrences));
+            self.frequent.set(&id, score(entry.occurrences()));
+            self.evictable.set(&id, score(last).filter(|_| is_evictable(entry)));
         }
         if entry.severity == Severity::Critical {
             self.critical.set(&id, score(last));
@@ -185,6 +188,16 @@ impl Stats {
         ids(&self.frequent, n)
     }
 
+    /// Quiet patterns that nobody has edited, the one that changed longest ago first.
+    pub fn evictable(&self) -> impl Iterator<Item = &str> {
+        self.evictable.lowest().map(AsRef::as_ref)
+    }
+
+    /// Alert patterns.
+    pub fn patterns(&self) -> usize {
+        self.frequent.len()
+    }
+
     /// Ids of the open questions asked most.
     pub fn most_asked(&self, n: usize) -> impl Iterator<Item = &str> {
         ids(&self.asked, n)
@@ -199,6 +212,12 @@ impl Stats {
     pub fn network(&self) -> &Network {
         &self.network
     }
+}
+
+fn is_evictable(entry: &Entry) -> bool {
+    let untouched = entry.notes.is_empty() && entry.helped == 0 && entry.not_helped == 0;
+    let edited = entry.provenance.texts.values().any(|source| source.by == Author::Person);
+    entry.figures.firing <= 0 && untouched && !edited
 }
 
 fn answers(entry: &Entry) -> bool {

@@ -59,9 +59,9 @@ impl<'a> Brief<'a> {
             category: entry.category,
             severity: entry.severity,
             tags: &entry.tags,
-            occurrences: entry.occurrences,
+            occurrences: entry.occurrences(),
             first_seen: entry.first_seen,
-            last_updated: entry.last_updated,
+            last_updated: entry.last_updated(),
         }
     }
 }
@@ -166,8 +166,8 @@ fn page(state: &State, now: Time) -> Summary<'_> {
             .filter_map(entry)
             .map(|question| OpenQuestion {
                 query: &question.title,
-                occurrences: question.occurrences,
-                last_asked: question.last_updated.to_string(),
+                occurrences: question.occurrences(),
+                last_asked: question.last_updated().to_string(),
             })
             .collect(),
         alerts: state.alerts,

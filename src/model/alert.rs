@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Time;
+use super::{Carried, Instance, Severity, Time};
 
 /// Whether the condition behind an alert still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,6 +14,8 @@ pub enum Status {
     Firing,
     /// It is over.
     Resolved,
+    /// Nobody knows: a later instance of the same fingerprint fired while this one was open.
+    Superseded,
 }
 
 impl Status {
@@ -22,7 +24,13 @@ impl Status {
         match self {
             Self::Firing => "firing",
             Self::Resolved => "resolved",
+            Self::Superseded => "superseded",
         }
+    }
+
+    /// The status of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Firing, Self::Resolved, Self::Superseded].into_iter().find(|s| s.as_str() == name)
     }
 }
 
@@ -37,10 +45,15 @@ pub struct ReceivedAlert {
     pub ends_at: Option<Time>,
     /// Firing or resolved.
     pub status: Status,
-    /// The label `alertname`, or `unnamed`.
+    /// The label `alertname`, else that of the notification's group, or `unnamed`.
     pub name: String,
-    /// The label `severity` as sent, or `none`.
+    /// What, beside the name, makes alerts one pattern: the label `cause`, or for an alert of
+    /// Grafana's own about a rule the rule's name.
+    pub cause: Option<String>,
+    /// The label `severity` as sent, else `priority` or `level`, or `none`.
     pub severity: String,
+    /// What that means for the entry learned from it.
+    pub entry_severity: Severity,
     /// The sentence for a person: the summary, else the description, else the name.
     pub message: String,
     /// All labels.
@@ -74,9 +87,14 @@ pub struct Alert {
     pub starts_at: Time,
     /// The label `alertname`.
     pub name: String,
+    /// What caused it, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// The entry that it belongs to.
+    pub entry_id: String,
     /// The label `severity` as sent, or `none`.
     pub severity: String,
-    /// Firing or resolved.
+    /// Firing, resolved or superseded.
     pub status: Status,
     /// The sentence for a person.
     pub message: String,
@@ -84,6 +102,8 @@ pub struct Alert {
     pub timestamp: Time,
     /// When it was first received; history counts it on that day and on no other.
     pub first_received: Time,
+    /// When it was received that its status, its duration or its entry last changed.
+    pub changed_at: Time,
     /// When it ended, if resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Time>,
@@ -100,6 +120,9 @@ pub struct Alert {
     /// Alertmanager's receiver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver: Option<String>,
+    /// What retention has summed up of it, if it was deleted before and came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
 }
 
 impl Alert {
@@ -108,19 +131,27 @@ impl Alert {
         AlertKey { fingerprint: self.fingerprint.clone(), starts_at: self.starts_at }
     }
 
-    /// The part of it that learning counts.
-    pub fn state(&self) -> AlertState {
-        AlertState { status: self.status, duration: self.duration }
+    /// The part of it that an entry's figures are made of.
+    pub fn instance(&self) -> Instance {
+        Instance {
+            entry_id: self.entry_id.clone(),
+            status: self.status,
+            duration: self.duration,
+            starts_at: self.starts_at,
+            changed_at: self.changed_at,
+            carried: self.carried.clone(),
+        }
     }
 }
 
-/// Where an alert instance stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AlertState {
-    /// Firing or resolved.
-    pub status: Status,
-    /// How long it fired, in milliseconds, once resolved.
-    pub duration: Option<i64>,
+/// What is left of an instance for some time after its alert was deleted, so that it counts once
+/// when it comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// What is summed up of it.
+    pub carried: Carried,
+    /// When its alert was first received.
+    pub first_received: Time,
 }
 
 /// What receiving an alert changed in the store.
@@ -145,13 +176,11 @@ impl Outcome {
     }
 }
 
-/// What receiving one alert did: the step from `before` (`None` if it was not known) to `after`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recorded {
-    /// New, updated or duplicate.
-    pub outcome: Outcome,
-    /// The state before, if the instance was known.
-    pub before: Option<AlertState>,
-    /// The state now.
-    pub after: AlertState,
+/// What a change of the store did to one alert instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceChange {
+    /// As it was; `None` if it was not stored.
+    pub before: Option<Instance>,
+    /// As it is; `None` if it is not stored any more.
+    pub after: Option<Instance>,
 }

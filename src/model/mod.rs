@@ -6,19 +6,28 @@ mod clock;
 mod collection;
 mod consolidation;
 mod entry;
-mod learning;
-mod lenient;
+mod figures;
+mod old_entry;
+mod pattern;
+mod refusal;
 mod sample;
+mod severity;
 mod time;
 
-pub use alert::{Alert, AlertKey, AlertState, Outcome, ReceivedAlert, Recorded, Status};
+pub use alert::{Alert, AlertKey, InstanceChange, Outcome, ReceivedAlert, Remembered, Status};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::Collection;
 pub use consolidation::{
     Consolidation, DayAlerts, DayMetrics, MetricDay, TopIssue, consolidation_from_json,
 };
-pub use entry::{Category, Entry, Provenance, Severity, SourceType};
-pub use learning::{EntryChange, Learning};
-pub use lenient::entry_from_json;
+pub use entry::{
+    AlertPattern, Author, Category, Entry, EntryJson, EntryText, ExportedEntry, Note, Provenance,
+    QUESTION_PREFIX, SourceType, TextField, TextSource,
+};
+pub use figures::{BatchSums, Carried, Figures, Instance, SummedUp, Tally};
+pub use old_entry::{EntryDocument, OldEntry};
+pub use pattern::{OTHER_CAUSES, pattern_id, pattern_of, pattern_title};
+pub use refusal::{RefusalReason, TrimmedField};
 pub use sample::Sample;
+pub use severity::{Severity, SeverityWords, severity_key};
 pub use time::{Time, epoch_ms, epoch_ms_opt};

@@ -1,8 +1,8 @@
 //! A point in time, to the millisecond, as every store keeps it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil, fmt::temporal::Pieces};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -12,11 +12,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
-/// The span that RFC 3339 can write: years 1 to 9999.
+/// The years 1 to 9999, as far as [`Timestamp`] can hold and write them.
 const EARLIEST_MS: i64 = -62_135_596_800_000;
 const LATEST_MS: i64 = 253_402_207_199_999;
 
+const DAY_MS: i64 = 86_400_000;
+/// What a clock counts finer than a second.
+const MOST_DIGITS: usize = 9;
+
 impl Time {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
     /// The time `ms` milliseconds after the epoch, clamped to the years 1 to 9999.
     pub fn from_millis(ms: i64) -> Self {
         Self(ms.clamp(EARLIEST_MS, LATEST_MS))
@@ -37,15 +44,27 @@ impl Time {
         Self::from_millis(self.0.saturating_add(ms))
     }
 
-    /// Reads RFC 3339, cutting what is finer than a millisecond. `None` if it is not one.
+    /// Reads RFC 3339: any offset, any number of digits after the second, `t` and `z` in either
+    /// case. What is finer than a millisecond is cut, a leap second is the second before it, and
+    /// what is before year 1 or after the end of 9999 in UTC is clamped. `None` if it is no time.
     pub fn parse(text: &str) -> Option<Self> {
-        let timestamp: Timestamp = text.trim().parse().ok()?;
-        Some(Self::from_millis(timestamp.as_millisecond()))
+        let text = text.trim();
+        if let Ok(timestamp) = text.parse::<Timestamp>() {
+            return Some(timestamp.into());
+        }
+        let text = with_at_most_nanoseconds(text);
+        let pieces = Pieces::parse(text.as_ref()).ok()?;
+        let (time, offset) = (pieces.time()?, pieces.to_numeric_offset()?);
+        // The last day of 9999, say, is out of a timestamp's range.
+        let local = pieces.date().to_datetime(time).duration_since(civil::date(1970, 1, 1).into());
+        let local_ms = i64::try_from(local.as_nanos().div_euclid(1_000_000)).ok()?;
+        Some(Self::from_millis(local_ms - i64::from(offset.seconds()) * 1_000))
     }
 
-    /// Go's zero time, which Alertmanager sends for "no end yet", and anything before it.
+    /// Go's zero time, which Alertmanager sends for "no end yet"; also as seen from any time
+    /// zone, and as others write "no time" (`0001-01-01` at midnight somewhere).
     pub fn is_go_zero(self) -> bool {
-        self.0 <= EARLIEST_MS
+        self.0 < EARLIEST_MS + DAY_MS
     }
 
     /// The same instant for calendar arithmetic.
@@ -54,9 +73,22 @@ impl Time {
     }
 }
 
+/// The same text with no more digits after the second than a clock has.
+fn with_at_most_nanoseconds(text: &str) -> Cow<'_, str> {
+    let Some(point) = text.find(['.', ',']) else { return text.into() };
+    let (head, rest) = text.split_at(point + 1);
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    if digits <= MOST_DIGITS {
+        return text.into();
+    }
+    format!("{head}{}{}", &rest[..MOST_DIGITS], &rest[digits..]).into()
+}
+
 impl From<Timestamp> for Time {
     fn from(timestamp: Timestamp) -> Self {
-        Self::from_millis(timestamp.as_millisecond())
+        // Before 1970 a millisecond is cut off towards the past, as after it.
+        let cut = timestamp.subsec_nanosecond() % 1_000_000 < 0;
+        Self::from_millis(timestamp.as_millisecond() - i64::from(cut))
     }
 }
 
@@ -113,18 +145,69 @@ pub mod epoch_ms_opt {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn parsed(text: &str) -> String {
+        Time::parse(text).unwrap_or_else(|| panic!("{text} is a time")).to_string()
+    }
 
     #[test]
     fn finer_than_a_millisecond_is_cut_and_written_with_three_digits() {
         let time = Time::parse("2026-11-24T07:00:27.468943282Z").unwrap();
         assert_eq!(time.to_string(), "2026-11-24T07:00:27.468Z");
         assert_eq!(Time::parse(&time.to_string()), Some(time));
+        assert_eq!(parsed("1969-12-31T23:59:59.9999Z"), "1969-12-31T23:59:59.999Z");
     }
 
     #[test]
-    fn go_zero_time_is_recognised() {
-        assert!(Time::parse("0001-01-01T00:00:00Z").unwrap().is_go_zero());
+    fn every_form_of_the_rfc_is_read() {
+        for (text, meant) in [
+            ("1985-04-12t23:20:50.52z", "1985-04-12T23:20:50.520Z"),
+            ("1996-12-19T16:39:57-08:00", "1996-12-20T00:39:57.000Z"),
+            ("1990-12-31T23:59:60Z", "1990-12-31T23:59:59.000Z"),
+            ("1990-12-31T15:59:60.75-08:00", "1990-12-31T23:59:59.750Z"),
+            ("1937-01-01T12:00:27.87+00:20", "1937-01-01T11:40:27.870Z"),
+            ("2026-02-01T10:00:00-00:00", "2026-02-01T10:00:00.000Z"),
+            ("2026-02-01 10:00:00.1234567890123456789+23:59", "2026-01-31T10:01:00.123Z"),
+            ("2024-02-29T00:00:00Z", "2024-02-29T00:00:00.000Z"),
+            // Beyond what can be written in UTC: the nearest that can.
+            ("9999-12-31T23:59:59.9999999Z", "9999-12-30T21:59:59.999Z"),
+            ("9999-12-31T23:59:59-23:59", "9999-12-30T21:59:59.999Z"),
+            ("0000-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(parsed(text), meant, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for text in [
+            "",
+            "now",
+            "1764057600",
+            "2026-11-25",
+            "2026-11-25T08:00:00",
+            "2026-11-25 08:00:00.931 +0000 UTC",
+            "2026-11-25 08:00:00 +0100 CET m=+0.004",
+            "2026-02-29T00:00:00Z",
+            "2026-11-25T25:00:00Z",
+            "2026-11-25T08:00:00.Z",
+            "Wed, 25 Nov 2026 08:00:00 GMT",
+        ] {
+            assert_eq!(Time::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn go_zero_time_is_recognised_in_every_time_zone() {
+        for zero in
+            ["0001-01-01T00:00:00Z", "0000-12-31T18:09:24-05:50", "0001-01-01T00:00:00-12:00"]
+        {
+            assert!(Time::parse(zero).unwrap().is_go_zero(), "{zero}");
+        }
+        assert!(!Time::parse("0001-01-02T00:00:00Z").unwrap().is_go_zero());
         assert!(!Time::parse("1970-01-01T00:00:00Z").unwrap().is_go_zero());
     }
 
@@ -133,6 +216,35 @@ mod tests {
         for ms in [i64::MIN, i64::MAX, 0] {
             let time = Time::from_millis(ms);
             assert_eq!(Time::parse(&time.to_string()), Some(time));
+        }
+    }
+
+    proptest! {
+        /// Against plain arithmetic on seconds that jiff's own formatting of UTC gives.
+        #[test]
+        fn a_time_is_read_back_from_every_offset_and_fraction(
+            second in EARLIEST_MS / 1_000..=LATEST_MS / 1_000 - 1,
+            fraction in prop::option::of("[0-9]{1,20}"),
+            separator in "[Tt ]", z in "[Zz]", negative in any::<bool>(),
+            hour in 0i64..24, minute in 0i64..60,
+        ) {
+            let offset = (hour * 60 + minute) * 60 * if negative { -1 } else { 1 };
+            let local = Timestamp::from_second(second + offset);
+            prop_assume!(local.as_ref().is_ok_and(|t| t.as_second() >= EARLIEST_MS / 1_000));
+            let local = local.unwrap().strftime(&format!("%Y-%m-%d{separator}%H:%M:%S")).to_string();
+            let sign = if negative { '-' } else { '+' };
+            let digits = fraction.as_ref().map(|digits| format!(".{digits}")).unwrap_or_default();
+            let zone = if offset == 0 { z } else { format!("{sign}{hour:02}:{minute:02}") };
+            let text = format!("{local}{digits}{zone}");
+            let ms: i64 = format!("{:0<3.3}", fraction.unwrap_or_default()).parse().unwrap();
+            let read = Time::parse(&text);
+            prop_assert_eq!(read, Some(Time::from_millis(second * 1_000 + ms)), "{}", text);
+            prop_assert_eq!(Time::parse(&read.unwrap().to_string()), read);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,40}|[0-9TZtz:.+, \\-]{0,40}") {
+            let _ = Time::parse(&text);
         }
     }
 }

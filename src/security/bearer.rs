@@ -1,9 +1,10 @@
 //! `Authorization: Bearer <token>`: the token out of the header, and the webhook's own token.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 use thiserror::Error;
 
 use super::digest::Digest;
@@ -53,25 +54,39 @@ fn parse(value: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"bearer") && whole).then_some(token)
 }
 
-/// `WEBHOOK_TOKEN`: opens the webhook for senders that cannot sign, and nothing else.
-pub struct WebhookToken(Option<Digest>);
+/// `WEBHOOK_TOKEN`: opens the webhook for senders that cannot sign, and nothing else. While it is
+/// rotated, `WEBHOOK_TOKEN_PREVIOUS` does, too. Both may be replaced while they are in use.
+pub struct WebhookToken(ArcSwap<Vec<Digest>>);
 
 impl WebhookToken {
-    /// The token of the settings, if there is one. A blank one opens nothing.
+    /// The tokens of the settings, if there are any. A blank one opens nothing.
     pub fn new(settings: &WebhookSettings) -> Self {
-        let token = settings.token.as_ref().map(|token| token.expose_secret());
-        Self(token.filter(|t| !t.trim().is_empty()).map(|t| Digest::of(t.as_bytes())))
+        Self(ArcSwap::from_pointee(Self::known(settings)))
+    }
+
+    /// From now on these tokens open, and no others.
+    pub fn replace(&self, settings: &WebhookSettings) {
+        self.0.store(Arc::new(Self::known(settings)));
+    }
+
+    fn known(settings: &WebhookSettings) -> Vec<Digest> {
+        let tokens = [&settings.token, &settings.previous_token].into_iter().flatten();
+        let tokens = tokens.map(ExposeSecret::expose_secret);
+        let given = tokens.filter(|token| !token.trim().is_empty());
+        given.map(|token| Digest::of(token.as_bytes())).collect()
     }
 
     /// Is there a token that a sender could present?
     pub fn is_configured(&self) -> bool {
-        self.0.is_some()
+        !self.0.load().is_empty()
     }
 
-    /// Is `presented` the token? Takes the same time whatever the answer.
+    /// Is `presented` one of the tokens? Takes the same time whatever the answer.
     pub fn matches(&self, presented: &[u8]) -> bool {
         let digest = Digest::of(presented);
-        self.0.as_ref().is_some_and(|known| known.ct_eq(&digest).into())
+        let known = self.0.load();
+        let tries = known.iter().map(|known| known.ct_eq(&digest));
+        tries.fold(Choice::from(0), |any, this| any | this).into()
     }
 }
 

@@ -1,6 +1,8 @@
-//! What the audit log tells of.
+//! What the audit log records.
 
-/// A thing worth telling those who look after the service's security.
+use serde::{Serialize, Serializer};
+
+/// A thing worth knowing for those who look after the service's security.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
     /// A caller presented no key, or none that is good.
@@ -21,12 +23,16 @@ pub enum Event {
     ApiKeyExpiring,
     /// Data was taken out.
     DataExport,
+    /// Protected data was read, where `AUDIT_READS` says so.
+    DataRead,
     /// An entry was written or deleted by a caller.
     KnowledgeChanged,
     /// Old data was deleted.
     RetentionRun,
     /// The schema was changed.
     MigrationApplied,
+    /// Secrets and certificates were read again, or kept because what was read is wrong.
+    SecretsReloaded,
     /// The service began.
     Startup,
     /// The service ended.
@@ -35,7 +41,7 @@ pub enum Event {
 
 impl Event {
     /// All events.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::AuthFailure,
         Self::WebhookAuthFailure,
         Self::RoleDenied,
@@ -45,9 +51,11 @@ impl Event {
         Self::CorsDenied,
         Self::ApiKeyExpiring,
         Self::DataExport,
+        Self::DataRead,
         Self::KnowledgeChanged,
         Self::RetentionRun,
         Self::MigrationApplied,
+        Self::SecretsReloaded,
         Self::Startup,
         Self::Shutdown,
     ];
@@ -64,11 +72,64 @@ impl Event {
             Self::CorsDenied => "cors_denied",
             Self::ApiKeyExpiring => "api_key_expiring",
             Self::DataExport => "data_export",
+            Self::DataRead => "data_read",
             Self::KnowledgeChanged => "knowledge_changed",
             Self::RetentionRun => "retention_run",
             Self::MigrationApplied => "migration_applied",
+            Self::SecretsReloaded => "secrets_reloaded",
             Self::Startup => "startup",
             Self::Shutdown => "shutdown",
         }
+    }
+
+    /// Whether equal ones of one client within a minute are one line: those that anyone can
+    /// cause as often as they like. All others are written one by one.
+    pub const fn folds(self) -> bool {
+        match self {
+            Self::AuthFailure
+            | Self::WebhookAuthFailure
+            | Self::RoleDenied
+            | Self::RateLimited
+            | Self::ValidationFailure
+            | Self::PayloadTooLarge
+            | Self::CorsDenied
+            | Self::DataRead => true,
+            Self::ApiKeyExpiring
+            | Self::SecretsReloaded
+            | Self::DataExport
+            | Self::KnowledgeChanged
+            | Self::RetentionRun
+            | Self::MigrationApplied
+            | Self::Startup
+            | Self::Shutdown => false,
+        }
+    }
+
+    /// Whether it is what the service is there for, and no reason to look.
+    pub const fn is_routine(self) -> bool {
+        match self {
+            Self::DataExport
+            | Self::DataRead
+            | Self::SecretsReloaded
+            | Self::KnowledgeChanged
+            | Self::RetentionRun
+            | Self::MigrationApplied
+            | Self::Startup
+            | Self::Shutdown => true,
+            Self::AuthFailure
+            | Self::WebhookAuthFailure
+            | Self::RoleDenied
+            | Self::RateLimited
+            | Self::ValidationFailure
+            | Self::PayloadTooLarge
+            | Self::CorsDenied
+            | Self::ApiKeyExpiring => false,
+        }
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }

@@ -4,6 +4,7 @@
 
 use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use secrecy::ExposeSecret;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use thiserror::Error;
@@ -87,12 +88,21 @@ struct Known {
     key: Arc<Key>,
 }
 
-/// All known keys.
-pub struct KeyRing(Vec<Known>);
+/// All known keys; they may be replaced while they are in use.
+pub struct KeyRing(ArcSwap<Vec<Known>>);
 
 impl KeyRing {
     /// The keys of the settings. A blank one opens nothing: settings refuse it, and so does this.
     pub fn new(keys: &[ApiKeySettings]) -> Self {
+        Self(ArcSwap::from_pointee(Self::known(keys)))
+    }
+
+    /// From now on these keys are known, and no others. A request that was let in goes on.
+    pub fn replace(&self, keys: &[ApiKeySettings]) {
+        self.0.store(Arc::new(Self::known(keys)));
+    }
+
+    fn known(keys: &[ApiKeySettings]) -> Vec<Known> {
         let given = keys.iter().filter(|key| !key.key.expose_secret().trim().is_empty());
         let known = given.map(|settings| Known {
             digest: Digest::of(settings.key.expose_secret().as_bytes()),
@@ -104,18 +114,19 @@ impl KeyRing {
                 expires_at: settings.expires_at,
             }),
         });
-        Self(known.collect())
+        known.collect()
     }
 
     /// Whose key is `presented`? Always walks all keys, so that the time taken tells neither
     /// whether nor where it was found. Should two keys be equal, the later one counts.
-    pub fn identify(&self, presented: &[u8], now: Time) -> Result<&Arc<Key>, KeyRefusal> {
+    pub fn identify(&self, presented: &[u8], now: Time) -> Result<Arc<Key>, KeyRefusal> {
         let digest = Digest::of(presented);
+        let all = self.0.load();
         let mut found = u64::MAX;
-        for (place, known) in (0u64..).zip(&self.0) {
+        for (place, known) in (0u64..).zip(all.iter()) {
             found.conditional_assign(&place, known.digest.ct_eq(&digest));
         }
-        let known = usize::try_from(found).ok().and_then(|place| self.0.get(place));
+        let known = usize::try_from(found).ok().and_then(|place| all.get(place));
         let Known { active, key, .. } = known.ok_or(KeyRefusal::Unknown)?;
         if !active {
             return Err(KeyRefusal::Inactive { label: key.label.clone() });
@@ -123,24 +134,25 @@ impl KeyRing {
         if key.is_expired(now) {
             return Err(KeyRefusal::Expired { label: key.label.clone() });
         }
-        Ok(key)
+        Ok(Arc::clone(key))
     }
 
     /// Active keys within 14 days of their end, in the order of the settings.
-    pub fn expiring(&self, now: Time) -> Vec<&Arc<Key>> {
-        let active = self.0.iter().filter(|known| known.active).map(|known| &known.key);
-        active.filter(|key| key.is_expiring(now)).collect()
+    pub fn expiring(&self, now: Time) -> Vec<Arc<Key>> {
+        let all = self.0.load();
+        let active = all.iter().filter(|known| known.active).map(|known| &known.key);
+        active.filter(|key| key.is_expiring(now)).map(Arc::clone).collect()
     }
 
     /// No key is known, so nobody can be let in.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.load().is_empty()
     }
 }
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|known| &known.key)).finish()
+        f.debug_list().entries(self.0.load().iter().map(|known| &known.key)).finish()
     }
 }
 
@@ -218,6 +230,14 @@ mod tests {
     }
 
     #[test]
+    fn after_a_change_the_new_keys_are_known_and_no_others() {
+        let ring = KeyRing::new(&[settings("alpha", Role::Viewer)]);
+        ring.replace(&[settings("beta", Role::Admin)]);
+        assert_eq!(ring.identify(b"alpha", now()).unwrap_err(), KeyRefusal::Unknown);
+        assert_eq!(ring.identify(b"beta", now()).unwrap().role, Role::Admin);
+    }
+
+    #[test]
     fn only_keys_in_their_last_14_days_are_warned_about() {
         let ring = KeyRing::new(&[
             ending("over", 0),
@@ -227,7 +247,8 @@ mod tests {
             settings("endless", Role::Viewer),
             ApiKeySettings { active: false, ..ending("off", DAY_MS) },
         ]);
-        let labels: Vec<_> = ring.expiring(now()).iter().map(|key| key.label.as_str()).collect();
+        let expiring = ring.expiring(now());
+        let labels: Vec<_> = expiring.iter().map(|key| key.label.as_str()).collect();
         assert_eq!(labels, ["last-moment", "just-within"]);
     }
 

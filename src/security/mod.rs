@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod bearer;
 mod canonical;
+pub mod certificate;
 mod digest;
 pub mod event;
 pub mod keys;
@@ -14,8 +15,9 @@ pub mod signature;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    audit::{AuditContext, AuditCounters, AuditLog},
+    audit::{AuditContext, AuditCounters, AuditLog, NotAudited},
     bearer::{BearerError, WebhookToken},
+    certificate::{Certificate, CertificateError},
     event::Event,
     keys::{Key, KeyRefusal, KeyRing},
     signature::{SignatureRefusal, Verifier, sign},

@@ -3,8 +3,9 @@
 //! A signature is judged on the bytes alone, before anything is parsed; the one exception is the
 //! old orchestrator's form, which has to be asked for in the settings (`canonical.rs`).
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
@@ -97,8 +98,11 @@ impl SignatureRefusal {
     }
 }
 
-/// Judges the signatures of webhooks.
-pub struct Verifier {
+/// Judges the signatures of webhooks; its secrets may be replaced while it is in use.
+pub struct Verifier(ArcSwap<Rules>);
+
+/// What signatures are judged by.
+struct Rules {
     /// The current secret and, while it is being rotated, the previous one.
     keys: Vec<HmacSha256>,
     require_timestamp: bool,
@@ -109,18 +113,17 @@ impl Verifier {
     /// Judges by the secrets of the settings. A blank secret would let anyone sign: it counts as
     /// none.
     pub fn new(settings: &WebhookSettings) -> Self {
-        let secrets = [&settings.secret, &settings.previous_secret].into_iter().flatten();
-        let given = secrets.filter(|secret| !secret.expose_secret().trim().is_empty());
-        Self {
-            keys: given.filter_map(keyed).collect(),
-            require_timestamp: settings.require_timestamp,
-            canonical_json: settings.canonical_json,
-        }
+        Self(ArcSwap::from_pointee(Rules::of(settings)))
+    }
+
+    /// From now on signatures are judged by these settings.
+    pub fn replace(&self, settings: &WebhookSettings) {
+        self.0.store(Arc::new(Rules::of(settings)));
     }
 
     /// Is there a secret that a sender could sign with?
     pub fn is_configured(&self) -> bool {
-        !self.keys.is_empty()
+        !self.0.load().keys.is_empty()
     }
 
     /// Was `body` signed by someone who knows the secret? `signature` and `timestamp` are the
@@ -132,7 +135,29 @@ impl Verifier {
         body: &[u8],
         now: Time,
     ) -> Result<(), SignatureRefusal> {
-        if !self.is_configured() {
+        self.0.load().verify(signature, timestamp, body, now)
+    }
+}
+
+impl Rules {
+    fn of(settings: &WebhookSettings) -> Self {
+        let secrets = [&settings.secret, &settings.previous_secret].into_iter().flatten();
+        let given = secrets.filter(|secret| !secret.expose_secret().trim().is_empty());
+        Self {
+            keys: given.filter_map(keyed).collect(),
+            require_timestamp: settings.require_timestamp,
+            canonical_json: settings.canonical_json,
+        }
+    }
+
+    fn verify(
+        &self,
+        signature: &[u8],
+        timestamp: Option<&[u8]>,
+        body: &[u8],
+        now: Time,
+    ) -> Result<(), SignatureRefusal> {
+        if self.keys.is_empty() {
             return Err(SignatureRefusal::NotConfigured);
         }
         let signature = parse_signature(signature).ok_or(SignatureRefusal::MalformedSignature)?;
@@ -164,10 +189,11 @@ impl Verifier {
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.0.load();
         f.debug_struct("Verifier")
-            .field("secrets", &self.keys.len())
-            .field("require_timestamp", &self.require_timestamp)
-            .field("canonical_json", &self.canonical_json)
+            .field("secrets", &rules.keys.len())
+            .field("require_timestamp", &rules.require_timestamp)
+            .field("canonical_json", &rules.canonical_json)
             .finish()
     }
 }

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::ServiceError;
 use crate::{
     config::{Settings, StoreTarget},
-    knowledge::Base,
+    knowledge::{Base, BaseLimits},
     model::Clock,
     security::{AuditContext, AuditLog, Event},
     store::{Store, StoreError, migrate, mongodb::MongoStore, sqlite::SqliteStore},
@@ -57,17 +57,18 @@ pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StoreErro
         .await
 }
 
-/// Knowledge at hand for a command that runs beside the service or without it.
-pub struct Workbench {
+/// What a command works with that runs beside the service or without it.
+pub struct OfflineTools {
     /// All knowledge.
-    pub base: Arc<Base>,
+    pub base: Base,
     /// Where it is kept; to be closed at the end.
     pub store: Arc<dyn Store>,
     /// Who did what.
     pub audit: Arc<AuditLog>,
+    tasks: JoinSet<&'static str>,
 }
 
-impl Workbench {
+impl OfflineTools {
     /// Opens the store, brings its schema up to date and loads the knowledge.
     ///
     /// # Errors
@@ -78,8 +79,28 @@ impl Workbench {
         let store = open_store(settings).await?;
         let dry_run = !settings.store.migrate_on_start;
         bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
-        let base = Base::load(Arc::clone(&store), clock, metrics, settings.max_questions).await?;
-        Ok(Self { base, store, audit })
+        let limits =
+            BaseLimits { patterns: settings.max_patterns, questions: settings.max_questions };
+        let (base, base_tasks) = Base::load(Arc::clone(&store), clock, metrics, limits).await?;
+        let mut tasks = JoinSet::new();
+        base_tasks.spawn_writer(&mut tasks);
+        Ok(Self { base, store, audit, tasks })
+    }
+
+    /// Writes what waits and closes everything.
+    ///
+    /// # Errors
+    /// If something could not be written.
+    pub async fn close(mut self) -> Result<(), ServiceError> {
+        self.base.close_answered_questions().await?;
+        let unwritten = self.base.finish().await;
+        while self.tasks.join_next().await.is_some() {}
+        self.audit.sync().map_err(|cause| ServiceError::Audit { path: String::new(), cause })?;
+        self.store.close().await;
+        match unwritten {
+            0 => Ok(()),
+            changes => Err(ServiceError::Unwritten(changes)),
+        }
     }
 }
 

@@ -4,15 +4,23 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::model::{Alert, Collection, Consolidation, Entry, Sample, Time};
+use crate::model::{Alert, Collection, Consolidation, Entry, OldEntry, Sample, Time, severity_key};
 
 /// Alerts counted by when they were received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertCounts {
     /// All of the period.
     pub total: u64,
-    /// The same by the severity label.
+    /// The same by the severity as sent: known words, `none` and `other`.
     pub by_severity: BTreeMap<String, u64>,
+}
+
+impl AlertCounts {
+    /// Counts alerts of a severity as it was sent, under a key of which there are few.
+    pub fn add(&mut self, severity: &str, alerts: u64) {
+        self.total += alerts;
+        *self.by_severity.entry(severity_key(severity).to_owned()).or_default() += alerts;
+    }
 }
 
 /// Alerts of one name, cause and severity that were first received in a period.
@@ -62,18 +70,6 @@ pub struct Buckets {
     pub offset_ms: i64,
 }
 
-/// The id of the entry that alerts of this name and cause taught.
-pub type PatternOf = fn(name: &str, cause: &str) -> String;
-
-/// What deleting a batch of old alerts did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expired {
-    /// How many were deleted.
-    pub deleted: u64,
-    /// How many of them were still firing, by the id of their entry; taken off its `firing`.
-    pub fired: BTreeMap<String, i64>,
-}
-
 /// A document to be written over the one with the same natural key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stored {
@@ -83,6 +79,8 @@ pub enum Stored {
     Sample(Sample),
     /// By id.
     Entry(Box<Entry>),
+    /// By id; what its counters say beyond the stored instances is taken as summed up.
+    OldEntry(Box<OldEntry>),
     /// By date.
     Consolidation(Box<Consolidation>),
     /// By key: a record of another program, in `system_state`.
@@ -95,7 +93,7 @@ impl Stored {
         match self {
             Self::Alert(_) => Collection::Alerts,
             Self::Sample(_) => Collection::Metrics,
-            Self::Entry(_) => Collection::KnowledgeBase,
+            Self::Entry(_) | Self::OldEntry(_) => Collection::KnowledgeBase,
             Self::Consolidation(_) => Collection::Consolidations,
             Self::State(..) => Collection::SystemState,
         }

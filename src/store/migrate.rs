@@ -47,7 +47,8 @@ macro_rules! migrations {
             @scripts $folder, $ending:
             1 "0001" "collections",
             2 "0002" "indexes",
-            3 "0003" "history"
+            3 "0003" "history",
+            4 "0004" "instances"
         )
     };
     (@scripts $folder:literal, $ending:literal: $($number:literal $padded:literal $name:literal),+) => {

@@ -5,6 +5,7 @@
 //! [`migrate`] brings the schema up to date, [`observed`] counts and times every operation.
 //! The promise: when a call that changes something returns `Ok`, the change survives a power cut.
 
+pub mod changes;
 pub mod error;
 pub mod history;
 pub mod lease;
@@ -14,20 +15,23 @@ pub mod observed;
 pub mod recording;
 pub mod sqlite;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use self::{
+    changes::{Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Position},
     error::{Result, StoreError},
-    history::{AlertCounts, Bucket, Buckets, Expired, Issue, PatternOf, Stored},
+    history::{AlertCounts, Bucket, Buckets, Issue, Stored},
     lease::{Lease, LeaseLost},
+    recording::AssignedAlert,
 };
-use crate::model::{
-    Collection, Consolidation, Entry, EntryChange, Learning, MetricDay, ReceivedAlert, Recorded,
-    Sample, Time,
-};
+use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
 /// Which backend a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,22 +52,6 @@ impl Backend {
     }
 }
 
-/// Turns what recording a group of alerts did into what is learned from it. Called inside the
-/// write, so that both happen together; a pure function, because a store may call it again.
-pub type Learn = Arc<dyn Fn(&[ReceivedAlert], &[Recorded]) -> Vec<Learning> + Send + Sync>;
-
-/// What came of recording a group of alerts.
-#[derive(Debug)]
-pub struct Recording {
-    /// One for each alert of the group, in its order.
-    pub outcomes: Vec<Recorded>,
-    /// What was learned from them.
-    pub learnings: Vec<Learning>,
-    /// False if the alerts are durable but the learnings are not (a MongoDB without
-    /// transactions that failed between the two): they are to be applied again later.
-    pub learned: bool,
-}
-
 /// Everything of some collections at one moment.
 pub struct Export {
     /// How many documents each collection holds in this snapshot.
@@ -77,9 +65,8 @@ pub struct Export {
 
 /// Where alerts, knowledge and history are kept.
 ///
-/// Every call may fail with [`StoreError::Unavailable`]: then nothing is known to have changed,
-/// and trying again later is right; all changes are safe to repeat except
-/// [`apply`](Store::apply) of [`EntryChange::Learn`].
+/// Every call may fail with [`StoreError::Unavailable`]: then trying again later is right, and all
+/// changes are safe to repeat.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Which backend this is.
@@ -94,17 +81,26 @@ pub trait Store: Send + Sync + 'static {
     /// How many documents each collection holds, for the metrics.
     async fn collection_counts(&self) -> Result<Vec<(Collection, u64)>>;
 
-    /// Records a group of alerts and what is learned from them as one operation.
-    async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording>;
+    /// All entries and figures at one moment.
+    async fn load(&self) -> Result<Loaded>;
 
-    /// Entries of the knowledge base that changed at or after `since`; all if `None`.
-    async fn entries(&self, since: Option<Time>) -> Result<Vec<Entry>>;
+    /// What other processes changed since `position`.
+    async fn follow(&self, position: Position) -> Result<Followed>;
 
-    /// Applies changes to the knowledge base, all or (on a MongoDB without transactions) in order.
-    async fn apply(&self, changes: Vec<EntryChange>) -> Result<()>;
+    /// Writes a group; durable when it returns.
+    async fn commit(&self, group: Arc<Group>) -> Result<Committed>;
 
-    /// Alerts last received at or after `since`.
-    async fn alert_counts(&self, since: Time) -> Result<AlertCounts>;
+    /// What the stored instances of these entries say; entries without any are left out.
+    async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>>;
+
+    /// The entry of this id, without figures.
+    async fn entry(&self, id: &str) -> Result<Option<Entry>>;
+
+    /// All entries, without figures.
+    async fn entries(&self) -> Result<Vec<Entry>>;
+
+    /// How many alerts were first received at or after `since`.
+    async fn received_since(&self, since: Time) -> Result<u64>;
 
     /// How many alerts fire now.
     async fn firing_alerts(&self) -> Result<u64>;
@@ -146,15 +142,13 @@ pub trait Store: Send + Sync + 'static {
     /// How many alerts were last received, and how many samples taken, before these times.
     async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)>;
 
-    /// Deletes up to `limit` alerts that were last received before `before`, the oldest first,
-    /// and takes those still firing off their entries, as one operation like
-    /// [`record`](Store::record).
-    async fn expire_alerts(
-        &self,
-        before: Time,
-        limit: u32,
-        pattern_of: PatternOf,
-    ) -> Result<Expired>;
+    /// Deletes a batch of old alerts: what they say is added to the sums of their entries, and
+    /// who they were is remembered for some time. A batch that a crash has cut is made whole by
+    /// the next call.
+    async fn expire_alerts(&self, batch: ExpiryBatch) -> Result<Expired>;
+
+    /// Forgets who the alerts were that were deleted before this; how many.
+    async fn forget_alerts(&self, before: Time, limit: u32) -> Result<u64>;
 
     /// Deletes up to `limit` samples taken before `before`, the oldest first.
     async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64>;

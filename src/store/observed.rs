@@ -5,7 +5,12 @@
 
 mod health;
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
@@ -13,24 +18,22 @@ use tokio::time::Instant;
 
 pub use self::health::StoreHealth;
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Expired, Export, Issue, Learn, PatternOf, Recording,
-    Result, Store, StoreError, Stored, migrate::Schema,
+    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
+    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, migrate::Schema,
 };
 use crate::{
-    model::{
-        Collection, Consolidation, Entry, EntryChange, MetricDay, ReceivedAlert, Sample, Time,
-    },
+    model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
     telemetry::Metrics,
 };
 
-/// A store whose operations are observed.
-pub struct ObservedStore {
+/// A store whose operations are instrumented.
+pub struct InstrumentedStore {
     inner: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     health: Arc<StoreHealth>,
 }
 
-impl ObservedStore {
+impl InstrumentedStore {
     /// Observes `inner`, which is taken to be up: it has just been opened.
     pub fn new(inner: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
         metrics.store_up.set(1);
@@ -78,7 +81,7 @@ fn note(
 }
 
 #[async_trait]
-impl Store for ObservedStore {
+impl Store for InstrumentedStore {
     fn backend(&self) -> Backend {
         self.inner.backend()
     }
@@ -95,20 +98,32 @@ impl Store for ObservedStore {
         self.observe("collection_counts", self.inner.collection_counts()).await
     }
 
-    async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording> {
-        self.observe("record", self.inner.record(group, learn)).await
+    async fn load(&self) -> Result<Loaded> {
+        self.observe("load", self.inner.load()).await
     }
 
-    async fn entries(&self, since: Option<Time>) -> Result<Vec<Entry>> {
-        self.observe("entries", self.inner.entries(since)).await
+    async fn follow(&self, position: Position) -> Result<Followed> {
+        self.observe("follow", self.inner.follow(position)).await
     }
 
-    async fn apply(&self, changes: Vec<EntryChange>) -> Result<()> {
-        self.observe("apply", self.inner.apply(changes)).await
+    async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
+        self.observe("commit", self.inner.commit(group)).await
     }
 
-    async fn alert_counts(&self, since: Time) -> Result<AlertCounts> {
-        self.observe("alert_counts", self.inner.alert_counts(since)).await
+    async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {
+        self.observe("figures", self.inner.figures(entry_ids)).await
+    }
+
+    async fn entry(&self, id: &str) -> Result<Option<Entry>> {
+        self.observe("entry", self.inner.entry(id)).await
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>> {
+        self.observe("entries", self.inner.entries()).await
+    }
+
+    async fn received_since(&self, since: Time) -> Result<u64> {
+        self.observe("received_since", self.inner.received_since(since)).await
     }
 
     async fn firing_alerts(&self) -> Result<u64> {
@@ -161,13 +176,12 @@ impl Store for ObservedStore {
         self.observe("expired_counts", self.inner.expired_counts(alerts, samples)).await
     }
 
-    async fn expire_alerts(
-        &self,
-        before: Time,
-        limit: u32,
-        pattern_of: PatternOf,
-    ) -> Result<Expired> {
-        self.observe("expire_alerts", self.inner.expire_alerts(before, limit, pattern_of)).await
+    async fn expire_alerts(&self, batch: ExpiryBatch) -> Result<Expired> {
+        self.observe("expire_alerts", self.inner.expire_alerts(batch)).await
+    }
+
+    async fn forget_alerts(&self, before: Time, limit: u32) -> Result<u64> {
+        self.observe("forget_alerts", self.inner.forget_alerts(before, limit)).await
     }
 
     async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64> {

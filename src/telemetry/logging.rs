@@ -12,12 +12,19 @@ use std::{
 use thiserror::Error;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer, Registry,
     filter::ParseError,
-    fmt::{MakeWriter, format::FmtSpan},
+    fmt::{MakeWriter, format::JsonFields},
+    layer::SubscriberExt,
     util::{SubscriberInitExt, TryInitError},
 };
 
+pub use super::log_queue::flush;
+use super::{
+    log_lines::{JsonLines, LogWriter},
+    log_queue::LogQueue,
+    throttle::Throttle,
+};
 use crate::config::{LogFormat, LogSettings};
 
 /// Why logging cannot begin.
@@ -26,37 +33,63 @@ pub enum LogError {
     /// The filter is not a level or a list of directives.
     #[error("LOG_LEVEL is not a level or filter directive: {0}")]
     Filter(#[from] ParseError),
+    /// There can be no thread that writes.
+    #[error("the log's thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
     /// Something else of this process logs already.
     #[error("logging was begun before: {0}")]
     Begun(#[from] TryInitError),
 }
 
-/// Begins logging, for the whole process and once, panics included.
+/// Begins logging for a command, for the whole process and once, panics included.
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
-    subscriber(settings, io::stderr, io::stderr().is_terminal())?.try_init()?;
+    let writer = writer(settings, io::stderr);
+    subscriber(settings, None, writer)?.try_init()?;
     log_panics();
     Ok(())
 }
 
+/// As [`init`], for the service: what strangers do to it must not fill the disk, so each place in
+/// the code has so many lines a minute; and nobody waits until a line is written.
+pub fn init_service(settings: &LogSettings) -> Result<(), LogError> {
+    let throttle = Throttle::default();
+    let queue = LogQueue::start(writer(settings, io::stderr()))?;
+    subscriber(settings, Some(throttle.clone()), queue.clone())?.try_init()?;
+    queue.flushed_at_the_end();
+    throttle.report_always();
+    log_panics();
+    Ok(())
+}
+
+/// What cleans and writes lines, in the settings' format.
+fn writer<W>(settings: &LogSettings, out: W) -> LogWriter<W> {
+    let for_people = settings.format == LogFormat::Pretty;
+    LogWriter { out, for_people, ansi: ansi(settings) }
+}
+
+/// Whether lines are coloured.
+fn ansi(settings: &LogSettings) -> bool {
+    settings.colour && settings.format == LogFormat::Pretty && io::stderr().is_terminal()
+}
+
 fn subscriber<W>(
     settings: &LogSettings,
+    throttle: Option<Throttle>,
     writer: W,
-    ansi: bool,
 ) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder().parse(&settings.filter)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(ansi(settings))
         .with_writer(writer)
-        .with_span_events(FmtSpan::NONE);
-    Ok(match settings.format {
-        LogFormat::Pretty => Box::new(lines.with_ansi(ansi).finish()),
-        LogFormat::Json => {
-            Box::new(lines.json().flatten_event(true).with_span_list(false).finish())
-        }
-    })
+        .log_internal_errors(false);
+    let lines: Box<dyn Layer<_> + Send + Sync> = match settings.format {
+        LogFormat::Pretty => Box::new(lines),
+        LogFormat::Json => Box::new(lines.fmt_fields(JsonFields::new()).event_format(JsonLines)),
+    };
+    Ok(Box::new(Registry::default().with(filter).with(throttle).with(lines)))
 }
 
 /// Logs a panic as one line; where nobody listens for errors, as Rust itself would print it.
@@ -101,8 +134,9 @@ mod tests {
     fn logged(filter: &str, format: LogFormat, events: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
-        let settings = LogSettings { filter: filter.into(), format };
-        let subscriber = subscriber(&settings, move || writer.clone(), false).unwrap();
+        let settings = LogSettings { filter: filter.into(), format, colour: false };
+        let out = super::writer(&settings, move || writer.clone());
+        let subscriber = subscriber(&settings, None, out).unwrap();
         tracing::subscriber::with_default(subscriber, events);
         let bytes = written.0.lock().clone();
         String::from_utf8(bytes).unwrap()
@@ -111,7 +145,7 @@ mod tests {
     #[test]
     fn json_is_one_object_a_line_whatever_is_logged() {
         let text = logged("info", LogFormat::Json, || {
-            tracing::info_span!("request", id = "r-1").in_scope(|| {
+            tracing::info_span!("request", requestId = "r-1").in_scope(|| {
                 tracing::warn!(value = "a\nb", "first\nmessage");
             });
             tracing::info!(count = 2, "second");
@@ -122,11 +156,67 @@ mod tests {
         assert_eq!(lines[0]["level"], "WARN");
         assert_eq!(
             (&lines[0]["message"], &lines[0]["value"]),
-            (&"first\nmessage".into(), &"a\nb".into())
+            (&"first\\u{a}message".into(), &"a\\u{a}b".into())
         );
-        assert_eq!(lines[0]["span"]["id"], "r-1");
+        assert_eq!(lines[0]["requestId"], "r-1");
         assert_eq!(lines[1]["count"], 2);
         assert!(lines.iter().all(|line| line["timestamp"].is_string()));
+    }
+
+    #[test]
+    fn the_details_of_an_audit_event_are_an_object_and_an_id_has_one_name() {
+        let text = logged("info", LogFormat::Json, || {
+            tracing::info_span!("request", requestId = "r-1").in_scope(|| {
+                let details = serde_json::json!({"reason": "unknown"});
+                tracing::warn!(requestId = "r-1", %details, "security event");
+            });
+        });
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["details"], serde_json::json!({"reason": "unknown"}));
+        assert_eq!(text.matches("r-1").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn no_value_breaks_a_line_or_acts_on_a_terminal() {
+        let hostile =
+            format!("a\n2026 ERROR forged \u{1b}[2J\u{9b}2J\u{202e}{}", "x".repeat(60_000));
+        for format in [LogFormat::Json, LogFormat::Pretty] {
+            let text = logged("info", format, || {
+                tracing::info_span!("request", requestId = hostile).in_scope(|| {
+                    tracing::warn!(value = hostile, shown = %hostile, debug = ?hostile, "{hostile}");
+                });
+            });
+            assert_eq!(text.lines().count(), 1, "{text}");
+            assert!(text.len() < 20_000, "{}", text.len());
+            let harmful = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+            assert!(!text.contains(harmful), "{text:?}");
+        }
+    }
+
+    /// A full disk: standard error takes nothing.
+    #[derive(Clone)]
+    struct Full;
+
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_counted_and_nothing_else() {
+        let before = super::super::log_lines::FAILURES.get();
+        for format in [LogFormat::Json, LogFormat::Pretty] {
+            let settings = LogSettings { filter: "info".into(), format, colour: false };
+            let subscriber =
+                subscriber(&settings, None, super::writer(&settings, || Full)).unwrap();
+            tracing::subscriber::with_default(subscriber, || tracing::error!("lost"));
+        }
+        assert!(super::super::log_lines::FAILURES.get() - before >= 2);
     }
 
     #[test]
@@ -149,8 +239,12 @@ mod tests {
 
     #[test]
     fn a_filter_that_says_nothing_sensible_is_refused() {
-        let settings = LogSettings { filter: "orchestrator=lots".into(), format: LogFormat::Json };
-        let refused = subscriber(&settings, io::sink, false).err();
+        let settings = LogSettings {
+            filter: "orchestrator=lots".into(),
+            format: LogFormat::Json,
+            colour: false,
+        };
+        let refused = subscriber(&settings, None, io::sink).err();
         assert!(matches!(refused, Some(LogError::Filter(_))));
     }
 

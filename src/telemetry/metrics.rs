@@ -10,13 +10,15 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, Result, TextEncoder, core::Collector,
 };
+use strum::VariantArray;
 
 use super::{
     labels::{SEVERITIES, method_label, severity_label},
+    listener::ListenerMetrics,
     route::RouteMetrics,
 };
 use crate::{
-    model::{Category, Collection, Outcome, Status},
+    model::{Category, Collection, Outcome, RefusalReason, Status, TrimmedField},
     security::{AuditCounters, BearerError, Event, KeyRefusal, SignatureRefusal},
 };
 
@@ -31,6 +33,10 @@ const STORE_BUCKETS: [f64; 15] =
 const RATE_LIMIT_BUCKETS: [&str; 6] =
     ["webhook", "api", "export", "public", "health", "auth_failure"];
 
+/// `connections_refused_total{reason}`: the reasons of `http::server`.
+const REFUSALS: [&str; 5] =
+    ["max_connections", "max_connections_per_client", "accept_failed", "tls_handshake", "too_slow"];
+
 /// All metrics. A field has the name of its metric.
 #[derive(Debug)]
 #[allow(missing_docs)] // The help text of each says what it is.
@@ -39,9 +45,13 @@ pub struct Metrics {
     pub http_requests_total: IntCounterVec,
     pub http_request_duration_seconds: HistogramVec,
     pub http_requests_in_flight: IntGauge,
+    pub connections: IntGaugeVec,
+    pub connections_refused_total: IntCounterVec,
     pub alerts_received_total: IntCounterVec,
     pub alerts_stored_total: IntCounterVec,
     pub alerts_truncated_total: IntCounter,
+    pub alerts_trimmed_total: IntCounterVec,
+    pub alerts_rejected_total: IntCounterVec,
     pub webhook_auth_total: IntCounterVec,
     pub auth_failures_total: IntCounterVec,
     pub rate_limited_total: IntCounterVec,
@@ -49,6 +59,10 @@ pub struct Metrics {
     pub knowledge_entries: IntGaugeVec,
     pub knowledge_queries_total: IntCounterVec,
     pub knowledge_unpersisted_entries: IntGauge,
+    /// Open alerts that were closed because a later instance of them fired.
+    pub alerts_superseded_total: IntCounter,
+    /// Alerts that share a pattern because there are too many names or causes.
+    pub knowledge_patterns_limited_total: IntCounter,
     pub mongodb_collection_count: IntGaugeVec,
     pub store_operation_duration_seconds: HistogramVec,
     pub store_errors_total: IntCounterVec,
@@ -68,6 +82,8 @@ impl Metrics {
         let registry = Registry::new();
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        registry.register(Box::new(super::log_lines::FAILURES.clone()))?;
+        registry.register(Box::new(super::throttle::LEFT_OUT.clone()))?;
         let metrics = Self::registered(Families(&registry), registry.clone())?;
         metrics.start_at_zero();
         Ok(metrics)
@@ -89,6 +105,12 @@ impl Metrics {
             )?,
             http_requests_in_flight: families
                 .gauge("http_requests_in_flight", "Requests under way.")?,
+            connections: families.gauges("connections", "Open connections.", &["listener"])?,
+            connections_refused_total: families.counters(
+                "connections_refused_total",
+                "Connections that were not let in, or given up because their peer was too slow.",
+                &["reason"],
+            )?,
             alerts_received_total: families.counters(
                 "alerts_received_total",
                 "Alerts of accepted webhooks, repeats included.",
@@ -102,6 +124,24 @@ impl Metrics {
             alerts_truncated_total: families.counter(
                 "alerts_truncated_total",
                 "Alerts that the sender left out of its notifications.",
+            )?,
+            alerts_superseded_total: families.counter(
+                "alerts_superseded_total",
+                "Open alerts that were closed because a later instance of them fired.",
+            )?,
+            knowledge_patterns_limited_total: families.counter(
+                "knowledge_patterns_limited_total",
+                "Alerts that share a pattern because there are too many names or causes.",
+            )?,
+            alerts_trimmed_total: families.counters(
+                "alerts_trimmed_total",
+                "Alerts of which a field was cut, or annotations were left out.",
+                &["field"],
+            )?,
+            alerts_rejected_total: families.counters(
+                "alerts_rejected_total",
+                "Alerts that were refused, by the first thing wrong with them.",
+                &["reason"],
             )?,
             webhook_auth_total: families.counters(
                 "webhook_auth_total",
@@ -189,6 +229,12 @@ impl Metrics {
         }
         let outcomes = [Outcome::New, Outcome::Updated, Outcome::Duplicate];
         start(&self.alerts_stored_total, outcomes.map(Outcome::as_str));
+        for reason in RefusalReason::VARIANTS {
+            self.alerts_rejected_total.with_label_values(&[reason.as_str()]);
+        }
+        for field in TrimmedField::VARIANTS {
+            self.alerts_trimmed_total.with_label_values(&[field.as_str()]);
+        }
         let refusals = SignatureRefusal::ALL.map(SignatureRefusal::reason);
         for outcome in ["accepted"].into_iter().chain(refusals) {
             self.webhook_auth_total.with_label_values(&["signature", outcome]);
@@ -199,6 +245,10 @@ impl Metrics {
         }
         start(&self.auth_failures_total, BearerError::REASONS);
         start(&self.auth_failures_total, KeyRefusal::REASONS);
+        start(&self.connections_refused_total, REFUSALS);
+        for listener in ["main", "metrics"] {
+            self.connections.with_label_values(&[listener]);
+        }
         start(&self.rate_limited_total, RATE_LIMIT_BUCKETS);
         start(&self.knowledge_queries_total, ["answered", "gap"]);
         let kept_for_a_time = [Collection::Alerts, Collection::Metrics];
@@ -224,6 +274,12 @@ impl Metrics {
             self.http_requests_in_flight.clone(),
             self.validation_failures_total.with_label_values(&[route]),
         ))
+    }
+
+    /// The metrics of one listener, by its name.
+    pub fn listener(&self, name: &str) -> ListenerMetrics {
+        let open = self.connections.with_label_values(&[name]);
+        ListenerMetrics::new(open, self.connections_refused_total.clone())
     }
 
     /// The metrics of one operation of the store.

@@ -54,6 +54,10 @@ pub trait Accept: Sized {
     fn from_integer(_number: i64) -> Option<Self> {
         None
     }
+    /// From a truth.
+    fn from_bool(_truth: bool) -> Option<Self> {
+        None
+    }
     /// From a list.
     fn from_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
@@ -76,6 +80,12 @@ impl Accept for String {
     }
 }
 
+impl Accept for bool {
+    fn from_bool(truth: bool) -> Option<Self> {
+        Some(truth)
+    }
+}
+
 impl Accept for i64 {
     fn from_integer(number: i64) -> Option<Self> {
         Some(number)
@@ -94,17 +104,17 @@ impl<T: for<'a> Deserialize<'a>> Accept for Vec<T> {
 
 impl<'de, T: Accept> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Taker(PhantomData))
+        deserializer.deserialize_any(FieldVisitor(PhantomData))
     }
 }
 
-struct Taker<T>(PhantomData<T>);
+struct FieldVisitor<T>(PhantomData<T>);
 
-fn field<T>(taken: Option<T>) -> Field<T> {
-    taken.map_or(Field::Mistyped, Field::Given)
+fn field<T>(accepted: Option<T>) -> Field<T> {
+    accepted.map_or(Field::Mistyped, Field::Given)
 }
 
-impl<'de, T: Accept> Visitor<'de> for Taker<T> {
+impl<'de, T: Accept> Visitor<'de> for FieldVisitor<T> {
     type Value = Field<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,8 +125,8 @@ impl<'de, T: Accept> Visitor<'de> for Taker<T> {
         Ok(Field::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Field::Mistyped)
+    fn visit_bool<E>(self, truth: bool) -> Result<Self::Value, E> {
+        Ok(field(T::from_bool(truth)))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {

@@ -7,7 +7,10 @@ mod field;
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, value::MapAccessDeserializer},
+};
 use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 pub use field::{Accept, Field};
@@ -30,22 +33,72 @@ pub enum Rejection {
     Invalid(Vec<Problem>),
 }
 
+impl Rejection {
+    /// One problem, at this path.
+    pub fn of(path: &str, error: ValidationError) -> Self {
+        let message = error.message.unwrap_or_default().into_owned();
+        Self::Invalid(vec![Problem { path: path.to_owned(), message }])
+    }
+}
+
 /// Reads a JSON body and judges it.
-pub fn parse<T: serde::de::DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Rejection> {
-    let value: T = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+pub fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Rejection> {
+    is_object(body)?;
+    let value: T = read_object(body, "must be a JSON object")?;
     value.validate().map_err(|errors| Rejection::Invalid(problems(&errors)))?;
     Ok(value)
 }
 
-/// What to say of a body that serde could not read.
-fn unreadable(error: &serde_json::Error) -> Rejection {
-    if error.is_data() {
-        // Types of fields are Field's business; what is left is the whole, or a doubled field.
-        let text = error.to_string();
-        let message = text.split(" at line ").next().unwrap_or_default().to_owned();
-        return Rejection::Invalid(vec![Problem { path: String::new(), message }]);
+/// Reads a JSON body that must be an object; `expected` is what is said of any other JSON.
+pub fn read_object<T: DeserializeOwned>(
+    body: &[u8],
+    expected: &'static str,
+) -> Result<T, Rejection> {
+    let of_the_whole =
+        |message: String| Rejection::Invalid(vec![Problem { path: String::new(), message }]);
+    match serde_json::from_slice(body) {
+        Ok(Field::Given(Object(value))) => Ok(value),
+        Ok(_) => Err(of_the_whole(expected.to_owned())),
+        // Types of fields are Field's business; what is left is a doubled field.
+        Err(error) if error.is_data() => Err(of_the_whole(in_plain_words(&error.to_string()))),
+        Err(error) => Err(Rejection::Malformed(error.to_string())),
     }
-    Rejection::Malformed(error.to_string())
+}
+
+struct Object<T>(T);
+
+impl<T: DeserializeOwned> Accept for Object<T> {
+    fn from_object<'de, A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(object)).map(|value| Some(Self(value)))
+    }
+}
+
+/// Serde would take a list for an object whose fields come in order.
+fn is_object(body: &[u8]) -> Result<(), Rejection> {
+    let found = match body.trim_ascii_start().first() {
+        Some(b'[') => "a list",
+        Some(b'"') => "a text",
+        Some(b't' | b'f') => "true or false",
+        Some(b'n') => "null",
+        Some(b'-' | b'0'..=b'9') => "a number",
+        _ => return Ok(()),
+    };
+    serde_json::from_slice::<IgnoredAny>(body)
+        .map_err(|error| Rejection::Malformed(error.to_string()))?;
+    let message = format!("expected a JSON object, found {found}");
+    Err(Rejection::Invalid(vec![Problem { path: String::new(), message }]))
+}
+
+/// What serde says in the words of whoever wrote the JSON: it names the program's own types.
+fn in_plain_words(error: &str) -> String {
+    let field = || error.split('`').nth(1).unwrap_or_default();
+    if error.starts_with("duplicate field") {
+        return format!("the field {} is given twice", field());
+    }
+    if error.starts_with("missing field") {
+        return format!("the field {} is missing", field());
+    }
+    "is not of the form that is expected here".to_owned()
 }
 
 /// A failed check, with the sentence for a person.
@@ -118,5 +171,48 @@ pub fn is_one_of(name: &Field<String>, words: &[&str]) -> Result<(), ValidationE
         Field::Missing | Field::Null => Ok(()),
         Field::Given(name) if words.contains(&name.as_str()) => Ok(()),
         _ => Err(problem(format!("must be one of {}", words.join(", ")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize, Validate)]
+    struct Wire {
+        size: u8,
+        inner: Option<Box<Wire>>,
+    }
+
+    fn message(body: &str) -> String {
+        match parse::<Wire>(body.as_bytes()) {
+            Err(Rejection::Invalid(problems)) => problems[0].message.clone(),
+            Err(Rejection::Malformed(place)) => place,
+            Ok(wire) => panic!("{wire:?}"),
+        }
+    }
+
+    #[test]
+    fn what_serde_refuses_is_said_without_its_words() {
+        for (body, said) in [
+            ("[{}]", "expected a JSON object, found a list"),
+            ("\"Wire\"", "expected a JSON object, found a text"),
+            ("12", "expected a JSON object, found a number"),
+            ("1.5", "expected a JSON object, found a number"),
+            ("true", "expected a JSON object, found true or false"),
+            ("null", "expected a JSON object, found null"),
+            ("{\"size\":1,\"size\":2}", "the field size is given twice"),
+            ("{}", "the field size is missing"),
+            ("{\"size\":{}}", "is not of the form that is expected here"),
+            ("{\"size\":256}", "is not of the form that is expected here"),
+        ] {
+            assert_eq!(message(body), said, "{body}");
+        }
+        for body in ["[1", "nul", "1x", "{", "{\"size\":", "[1,", "{\"size\":1}x"] {
+            let said = message(body);
+            assert!(!said.contains("Wire") && !said.contains("struct"), "{said}");
+        }
     }
 }

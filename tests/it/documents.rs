@@ -1,6 +1,7 @@
 //! The documents say what is so: recipes run as written, tables are those of the code, links
 //! lead somewhere, and nothing is named that is not there.
 
+mod checklist;
 mod composition;
 mod markdown;
 mod monitoring;
@@ -36,7 +37,7 @@ fn read(name: &str) -> String {
 
 /// Whether a program is there. Where the test script runs, what is missing is a failure.
 #[allow(clippy::disallowed_methods)]
-fn is_there(program: &str) -> bool {
+pub fn is_there(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
     let required = std::env::var_os("TEST_REQUIRE_SERVICES").is_some();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use orchestrator::model::{ManualClock, Time};
 use serde_json::{Value, json};
+use sha2::Digest;
 
 use crate::{
     harness::{Alert, Place, Running, eventually, on_each_store, on_mongodb, on_sqlite, payload},
@@ -59,6 +60,10 @@ async fn an_entry_is_made_and_read(place: &Place) {
         ("firstSeen", json!(now)),
         ("lastUpdated", json!(now)),
         ("occurrences", json!(1)),
+        ("version", json!(1)),
+        ("notes", json!([])),
+        ("helped", json!(0)),
+        ("notHelped", json!(0)),
         (
             "provenance",
             json!({
@@ -97,9 +102,15 @@ async fn an_entry_is_replaced_and_keeps_what_it_is(place: &Place) {
         "solution": "Restart it.",
     });
     let replaced = service.admin().put(&place, &text).await.expect(200).json();
-    for name in ["id", "firstSeen", "occurrences", "provenance"] {
+    for name in ["id", "firstSeen", "occurrences"] {
         assert_eq!(replaced[name], made[name], "{name}");
     }
+    // Who wrote what is told field by field.
+    assert_eq!(
+        (&replaced["version"], &replaced["provenance"]["sourceModel"]),
+        (&json!(2), &json!("operator"))
+    );
+    assert_eq!(replaced["provenance"]["texts"]["solution"]["name"], "admin");
     assert_eq!(replaced["lastUpdated"], made["firstSeen"].as_i64().unwrap() + 60_000);
     for (name, value) in text.as_object().unwrap() {
         assert_eq!(&replaced[name], value);
@@ -172,9 +183,11 @@ async fn a_solution_by_hand_outlives_further_alerts(place: &Place) {
     });
     let replaced = service.operator().put(&at(&id(&learned)), &text).await.expect(200).json();
     let counters = ["occurrences", "firing", "successRate", "meanTimeToResolveMs", "firstSeen"];
-    for name in counters.into_iter().chain(["provenance"]) {
+    for name in counters {
         assert_eq!(replaced[name], learned[name], "{name}");
     }
+    let source = &replaced["provenance"]["texts"]["solution"];
+    assert_eq!((&source["by"], &source["name"]), (&json!("person"), &json!("operator")));
 
     learn(&service, [disk_full("node3"), disk_full("node1").resolved_after(120)]).await;
     let counted = |entry: &Value| counters[..4].iter().map(|n| entry[*n].clone()).collect();
@@ -281,7 +294,8 @@ async fn who_changed_which_entry_is_in_the_audit_log() {
     let service = place.start().await;
     let operator = service.operator().with("x-request-id", "r-made");
     let made = operator.write(&whole()).await;
-    service.admin().put(&at(&id(&made)), &whole()).await.expect(200);
+    let first = service.viewer().get(&at(&id(&made))).await.body;
+    let second = service.admin().put(&at(&id(&made)), &whole()).await.expect(200).body;
     service.operator().delete(&at(&id(&made))).await.expect(204);
     // What changed nothing is not told.
     service.operator().delete(&at(&id(&made))).await.expect(404);
@@ -289,9 +303,15 @@ async fn who_changed_which_entry_is_in_the_audit_log() {
     service.stop().await.unwrap();
     let lines = place.audited("knowledge_changed");
     let details: Vec<_> = lines.iter().map(|line| line["details"].clone()).collect();
+    let hash = |entry: &[u8]| hex::encode(sha2::Sha256::digest(entry));
     let told = |key: &str, action: &str| json!({"key": key, "action": action, "entry": made["id"]});
-    let expected =
+    let mut expected =
         [told("operator", "create"), told("admin", "replace"), told("operator", "delete")];
+    expected[1]["version"] = json!(2);
+    expected[2]["version"] = Value::Null;
+    // What was overwritten and what was deleted can be told by its hash.
+    expected[1]["sha256Before"] = hash(&first).into();
+    expected[2]["sha256Before"] = hash(&second).into();
     assert_eq!(details, expected);
     assert_eq!(lines[0]["requestId"], "r-made");
     assert_eq!(lines[0]["clientIp"], "127.0.0.1");

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use orchestrator::{
-    knowledge::{Question, QuestionFilter, pattern_id},
-    model::Time,
+    knowledge::{Question, QuestionFilter},
+    model::pattern_id,
 };
 
 use crate::harness::{Place, World, on_each_store};
@@ -18,7 +18,8 @@ on_each_store![
 async fn what_is_read_again_while_it_is_recorded_counts_once(place: &Place) {
     const ALERTS: i64 = 200;
     let world = World::at("2026-11-24T12:00:00Z", place).await;
-    let known = || world.base.entry(&pattern_id("DiskFull", "")).map_or(0, |e| e.occurrences);
+    let id = pattern_id("DiskFull", "");
+    let known = async || world.base.entry(&id).await.map_or(0, |entry| entry.occurrences());
     let sent = AtomicI64::new(0);
     let receiving = async {
         for n in 1..=ALERTS {
@@ -28,8 +29,8 @@ async fn what_is_read_again_while_it_is_recorded_counts_once(place: &Place) {
     };
     let following = async {
         loop {
-            world.base.catch_up(Time::from_millis(0)).await.unwrap();
-            let (known, sent) = (known(), sent.load(Ordering::Relaxed));
+            world.base.reload().await.unwrap();
+            let (known, sent) = (known().await, sent.load(Ordering::Relaxed));
             assert!(known == sent || known + 1 == sent, "{known} of {sent}");
         }
     };
@@ -37,7 +38,7 @@ async fn what_is_read_again_while_it_is_recorded_counts_once(place: &Place) {
         () = receiving => {}
         never = following => never,
     }
-    assert_eq!(known(), ALERTS);
+    assert_eq!(known().await, ALERTS);
 }
 
 async fn what_is_read_again_while_it_is_asked_is_not_forgotten(place: &Place) {
@@ -55,7 +56,7 @@ async fn what_is_read_again_while_it_is_asked_is_not_forgotten(place: &Place) {
     };
     let following = async {
         loop {
-            world.base.catch_up(Time::from_millis(0)).await.unwrap();
+            world.base.follow().await.unwrap();
             world.base.reload().await.unwrap();
         }
     };

@@ -3,6 +3,8 @@
 //! call it.
 
 mod actor;
+pub mod attackers;
+pub mod h2;
 mod payload;
 mod place;
 mod process;
@@ -14,6 +16,7 @@ pub mod world;
 
 pub use self::{
     actor::{Actor, Answer, TOKEN, hmac_hex, keys},
+    h2::H2,
     payload::{Alert, payload},
     place::{Place, on_lone_mongodb, on_mongodb, on_sqlite, require},
     process::{Process, free_port},

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt;
+use futures::{StreamExt, stream::FuturesUnordered};
 use insta::assert_json_snapshot;
 use orchestrator::{
-    alerts::{AlertBatch, Intake, Receipt, intake::IntakeError},
+    knowledge::{ChangeError, Receipt},
     model::{ManualClock, Time},
-    telemetry::Metrics,
 };
 use serde_json::{Value, json};
+
+mod cases;
 
 use crate::harness::{Alert, Place, Running, World, on_each_store, payload};
 
@@ -113,7 +114,7 @@ async fn a_thousand_alerts_are_taken_at_once(place: &Place) {
     assert_eq!(counts(&service, alerts()).await, [1000, 0, 0, 1000]);
     assert_eq!(service.stored("alerts").await.len(), 1000);
     // One payload is one operation of the store.
-    let records = r#"store_operation_duration_seconds_count{operation="record"}"#;
+    let records = r#"store_operation_duration_seconds_count{operation="commit"}"#;
     assert_eq!(service.sample(records).await, 2.0);
 }
 
@@ -202,29 +203,37 @@ async fn a_missing_fingerprint_is_prometheus_own() {
     assert_eq!(service.stored("alerts").await[0]["fingerprint"], "6603445b771b1c30");
 }
 
-/// More requests than the intake bears are refused at once, and none of the others is lost when
-/// it closes.
+/// More requests than the writer holds are refused at once, and none of the others is lost when it
+/// finishes.
 #[tokio::test]
 async fn what_waits_is_bounded_and_stored_before_the_end() {
     const MOST: usize = 4_096;
     let place = Place::sqlite();
     let world = World::at("2026-11-24T12:00:00Z", &place).await;
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let (intake, task) = Intake::new(Arc::clone(&world.base), metrics);
-    let take = |n: usize| {
-        let alerts = vec![world.firing(&n.to_string())];
-        intake.take(AlertBatch { alerts, truncated: 0 })
-    };
-    let mut waiting: Vec<_> = (0..MOST).map(|n| Box::pin(take(n))).collect();
-    let mut early = waiting.iter_mut().filter_map(|receipt| receipt.now_or_never());
-    assert!(early.next().is_none());
-    let refused = take(MOST).now_or_never().expect("an answer at once").unwrap_err();
-    assert!(matches!(refused, IntakeError::Overloaded), "{refused}");
-    intake.close();
-    task.run().await;
-    for receipt in futures::future::try_join_all(waiting).await.unwrap() {
-        assert_eq!(receipt, Receipt { new: 1, updated: 0, duplicates: 0 });
+    // While another holds the file, the first group of requests does not end.
+    let mut files = std::fs::read_dir(place.directory()).unwrap().map(|file| file.unwrap().path());
+    let file = files.find(|file| file.extension().is_some_and(|end| end == "db")).unwrap();
+    let other = rusqlite::Connection::open(file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let send = |n: usize| world.base.receive(vec![world.firing(&n.to_string())]);
+    let mut answers: FuturesUnordered<_> = (0..2 * MOST).map(send).collect();
+    let early = answers.next().await.unwrap().unwrap_err();
+    assert!(matches!(early, ChangeError::Overloaded), "{early}");
+    other.execute_batch("ROLLBACK").unwrap();
+    let (mut taken, mut refused) = (0, 1);
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(receipt) => {
+                assert_eq!(receipt, Receipt { new: 1, updated: 0, duplicates: 0 });
+                taken += 1;
+            }
+            Err(ChangeError::Overloaded) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
     }
-    assert_eq!(world.alerts().await, MOST as u64);
-    assert!(matches!(take(0).await.unwrap_err(), IntakeError::Closed));
+    assert!(taken >= MOST && refused > 0, "{taken} taken, {refused} refused");
+    assert_eq!(world.alerts().await, taken as u64);
+    let (last, left) = tokio::join!(send(0), world.base.finish());
+    assert_eq!((last.unwrap().duplicates, left), (1, 0));
+    assert!(matches!(send(1).await.unwrap_err(), ChangeError::Closed));
 }

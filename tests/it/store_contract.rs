@@ -10,6 +10,7 @@ mod knowledge;
 mod leases;
 mod migrations;
 mod mongodb_only;
+mod replicas;
 mod samples;
 pub mod under_test;
 

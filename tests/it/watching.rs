@@ -7,13 +7,19 @@ use serde_json::json;
 
 use crate::harness::{Alert, Place, TOKEN, keys, payload};
 
-const FAMILIES: [&str; 24] = [
+const FAMILIES: [&str; 30] = [
     "http_requests_total",
     "http_request_duration_seconds",
     "http_requests_in_flight",
+    "connections",
+    "connections_refused_total",
     "alerts_received_total",
     "alerts_stored_total",
     "alerts_truncated_total",
+    "alerts_superseded_total",
+    "knowledge_patterns_limited_total",
+    "alerts_trimmed_total",
+    "alerts_rejected_total",
     "webhook_auth_total",
     "auth_failures_total",
     "rate_limited_total",
@@ -71,8 +77,8 @@ async fn metrics_are_on_a_listener_of_their_own() {
 async fn a_route_is_counted_by_its_template_and_a_wrong_path_by_none() {
     let place = Place::sqlite();
     let service = place.start().await;
-    service.viewer().get("/api/persistence/historical?days=7&metric=secret").await.expect(200);
-    service.anonymous().get("/no/such/secret-path").await.expect(404);
+    service.viewer().get("/api/persistence/historical?days=7&metric=of_a_client").await.expect(200);
+    service.anonymous().get("/no/such/of_a_client").await.expect(404);
     service
         .anonymous()
         .call(Method::from_bytes(b"BREW").unwrap(), "/health", b"")
@@ -82,7 +88,7 @@ async fn a_route_is_counted_by_its_template_and_a_wrong_path_by_none() {
     let historical =
         r#"http_requests_total{method="GET",route="/api/persistence/historical",status="200"} 1"#;
     assert!(text.contains(historical), "{text}");
-    assert!(!text.contains("secret") && !text.contains("BREW"));
+    assert!(!text.contains("of_a_client") && !text.contains("BREW"));
     let paths: BTreeSet<&str> =
         orchestrator::http::routes().iter().map(|route| route.path).collect();
     for line in text.lines().filter(|line| line.starts_with("http_requests_total{")) {
@@ -118,7 +124,7 @@ async fn what_was_refused_is_in_the_audit_log_under_the_requests_id() {
         ("payload_too_large", "r-big"),
         ("cors_denied", "r-cors"),
     ] {
-        let lines = place.audited(event);
+        let lines = place.audited_soon(event).await;
         assert_eq!(lines.len(), 1, "{event}: {lines:?}");
         assert_eq!(
             (&lines[0]["requestId"], &lines[0]["clientIp"]),

@@ -109,8 +109,11 @@ fn all_problems_are_reported_together_and_each_names_its_variable() {
         ("RETENTION_AT", "24:00"),
         ("SAMPLE_INTERVAL_SECONDS", "0"),
         ("KNOWLEDGE_MAX_QUESTIONS", "0"),
+        ("SEVERITY_MAP", "5=critical,5=low,6"),
         ("LOG_LEVEL", "verbose"),
         ("LOG_FORMAT", "xml"),
+        ("AUDIT_READS", "some"),
+        ("TZ", "Mars"),
     ];
     let problems = problems(&wrong);
     for (name, _) in wrong {
@@ -155,6 +158,23 @@ fn what_is_legal_but_odd_is_warned_about() {
         let settings = load(variables).unwrap();
         assert!(settings.warnings.iter().any(|w| w.starts_with(start)), "{:?}", settings.warnings);
     }
+}
+
+#[test]
+fn production_is_warned_of_limits_that_are_off() {
+    let off = [("RATE_LIMIT_API", "0"), ("AUTH_FAILURE_LIMIT", "0")];
+    let warnings = load(&production(&off)).unwrap().warnings;
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(off.iter().all(|(name, _)| warnings.iter().any(|w| w.starts_with(name))));
+    assert_eq!(load(&off).unwrap().warnings, Vec::<String>::new(), "in development");
+}
+
+#[test]
+fn no_color_is_honoured_unless_it_is_empty() {
+    for (value, colour) in [("1", false), ("0", false), ("", true)] {
+        assert_eq!(load(&[("NO_COLOR", value)]).unwrap().log.colour, colour, "{value:?}");
+    }
+    assert!(load(&[]).unwrap().log.colour);
 }
 
 #[test]
@@ -212,6 +232,6 @@ fn the_address_is_read_even_where_other_settings_are_wrong() {
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into();
     let directory = tempfile::tempdir().unwrap();
-    let (host, port) = address(&env, directory.path()).unwrap();
-    assert_eq!((host.to_string().as_str(), port), ("127.0.0.1", 8080));
+    let Listening { host, port, tls } = listening(&env, directory.path()).unwrap();
+    assert_eq!((host.to_string().as_str(), port, tls), ("127.0.0.1", 8080, false));
 }

@@ -69,6 +69,47 @@ fn mongo_hosts_may_be_several_and_bring_their_own_ports() {
 }
 
 #[test]
+fn production_is_warned_of_a_store_that_others_can_read_or_pose_as() {
+    const KEYS: [(&str, &str); 1] = [("MONGO_HOST", "")];
+    let warned = |more: &[(&'static str, &'static str)]| {
+        let settings = load(&production(&[&KEYS, more].concat())).unwrap();
+        settings.warnings.join("\n")
+    };
+    for (url, user, tls, certificate) in [
+        ("mongodb://db.example.net", true, true, false),
+        ("mongodb://u:p4ss@db.example.net", false, true, false),
+        ("mongodb://u:p4ss@db.example.net/?tls=true", false, false, false),
+        ("mongodb+srv://u:p4ss@db.example.net", false, false, false),
+        ("mongodb+srv://u:p4ss@db.example.net/?tls=false", false, true, false),
+        ("mongodb://u:p4ss@db.example.net/?tls=true&tlsInsecure=true", false, false, true),
+        ("mongodb://u:p4ss@h/?tls=true&tlsAllowInvalidCertificates=true", false, false, true),
+        ("mongodb://u:p4ss@127.0.0.1,[::1],localhost", false, false, false),
+    ] {
+        let said = warned(&[("DATABASE_URL", url)]);
+        assert_eq!(said.contains("names no user"), user, "{url}: {said}");
+        assert_eq!(said.contains("without TLS"), tls, "{url}: {said}");
+        assert_eq!(said.contains("any certificate"), certificate, "{url}: {said}");
+        assert!(!said.contains("p4ss"), "{said}");
+    }
+    let mild = load(&[("DATABASE_URL", "mongodb://db.example.net")]).unwrap();
+    assert_eq!(mild.warnings, Vec::<String>::new(), "in development");
+}
+
+#[test]
+fn redis_may_speak_tls_and_production_is_warned_where_it_does_not() {
+    for (variables, tls, password) in [
+        (&[("REDIS_URL", "rediss://:p4ss@redis.example.net")][..], false, false),
+        (&[("REDIS_URL", "redis://:p4ss@redis.example.net")], true, false),
+        (&[("REDIS_URL", "redis://127.0.0.1")], false, true),
+        (&[("REDIS_URL", "redis://localhost"), ("REDIS_PASSWORD", "p4ss")], false, false),
+    ] {
+        let said = load(&production(variables)).unwrap().warnings.join("\n");
+        assert_eq!(said.contains("without TLS"), tls, "{said}");
+        assert_eq!(said.contains("no password"), password, "{said}");
+    }
+}
+
+#[test]
 fn half_of_mongodbs_credentials_is_a_problem() {
     for (variables, name) in [
         (&[("MONGO_HOST", "h"), ("MONGO_USERNAME", "u")][..], "MONGO_PASSWORD:"),

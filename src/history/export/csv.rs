@@ -132,8 +132,12 @@ pub fn cell_value(cell: &str) -> &str {
     cell.strip_prefix('\'').unwrap_or(cell)
 }
 
+/// What spreadsheets take for the beginning of a formula, in Latin and in full-width letters; some
+/// skip white space before it.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
 fn neutral(text: &str) -> Cow<'_, str> {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']) {
+    match text.starts_with(FORMULA) || text.starts_with('\'') {
         true => format!("'{text}").into(),
         false => text.into(),
     }
@@ -187,14 +191,14 @@ mod tests {
         /// Every text comes back, and none of them can begin a formula.
         #[test]
         fn any_text_comes_back_and_is_no_formula(
-            name in "[=+@'\t\r\n,\"a-zü-]{0,12}",
+            name in "[=+@＝＠'\t\r\n,\"a-zü-]{0,12}",
             value in any::<f64>().prop_filter("JSON has no others", |f| f.is_finite()),
         ) {
             let text = table(Collection::Metrics, &[json!({"name": name, "value": value})]);
             let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
             let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
             prop_assert_eq!(rows.len(), 1);
-            prop_assert!(!rows[0][0].starts_with(['=', '+', '-', '@', '\t', '\r']));
+            prop_assert!(!rows[0][0].starts_with(FORMULA));
             prop_assert_eq!(cell_value(&rows[0][0]), name);
             prop_assert_eq!(rows[0][1].parse::<f64>().unwrap(), value);
         }

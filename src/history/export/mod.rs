@@ -89,7 +89,7 @@ pub struct Head {
 }
 
 /// An export that is open.
-pub struct Taken {
+pub struct OpenExport {
     /// What stands before the data.
     pub head: Head,
     /// The bytes; an error ends them.
@@ -104,12 +104,12 @@ trait Encoder: Send {
 }
 
 /// Opens a snapshot of these collections.
-pub async fn take(
+pub async fn open_export(
     store: &dyn Store,
     clock: &dyn Clock,
     format: Format,
     collections: Vec<Collection>,
-) -> Result<Taken, StoreError> {
+) -> Result<OpenExport, StoreError> {
     let schema_version = store.schema_version().await?;
     let Export { counts, database_bytes, documents } = store.export(collections).await?;
     let (export_date, backend) = (clock.now(), store.backend());
@@ -126,7 +126,7 @@ pub async fn take(
         None => Ok(encoder.end()?),
     });
     let bytes = stream::iter([begin.map_err(ExportError::from)]).chain(pieces);
-    Ok(Taken { head, bytes: bytes.map(|piece| piece.map(Bytes::from)).boxed() })
+    Ok(OpenExport { head, bytes: bytes.map(|piece| piece.map(Bytes::from)).boxed() })
 }
 
 /// The members that stand before the data, without the braces.

@@ -9,12 +9,14 @@ use serde_json::{Map, Value};
 
 use crate::{
     alerts::fingerprint,
-    model::{Alert, Collection, Sample, Status, Time, consolidation_from_json, entry_from_json},
+    model::{
+        Alert, Collection, EntryDocument, Sample, Status, Time, consolidation_from_json, pattern_id,
+    },
     store::Stored,
 };
 
 /// Keys of `system_state` that belong to a database and not to its data.
-const OWN_KEYS: [&str; 2] = ["schema_version", "last_retention"];
+const OWN_KEYS: [&str; 3] = ["schema_version", "last_retention", "retention_batch"];
 const OWN_PREFIXES: [&str; 2] = ["migration:", "lease:"];
 
 /// What is to be stored; `None` for what the target database has of its own.
@@ -26,8 +28,15 @@ pub fn document(of: Collection, text: &str) -> Result<Option<Stored>, String> {
         Collection::Alerts => alert(text).map(|alert| Some(Stored::Alert(alert))),
         Collection::Metrics => sample(text).map(|sample| Some(Stored::Sample(sample))),
         Collection::KnowledgeBase => {
-            let entry = entry_from_json(&value(text)?).ok_or("has neither an id nor a title")?;
-            Ok(Some(Stored::Entry(Box::new(entry))))
+            let document = EntryDocument::parse(&value(text)?);
+            Ok(Some(match document.ok_or("has neither an id nor a title")? {
+                EntryDocument::Current(mut entry) => {
+                    // The numbers of batches are the database's own.
+                    entry.summed_up.batch = 0;
+                    Stored::Entry(entry)
+                }
+                EntryDocument::Old(entry) => Stored::OldEntry(entry),
+            }))
         }
         Collection::Consolidations => {
             let day = consolidation_from_json(&value(text)?).ok_or("does not say its date")?;
@@ -68,21 +77,29 @@ fn lenient_alert(fields: &Map<String, Value>) -> Result<Alert, String> {
     let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
     let labelled = |name: &str| labels.get(name).cloned();
     let name = text("name").or_else(|| labelled("alertname")).unwrap_or_else(|| "unnamed".into());
-    let resolved = text("status").is_some_and(|status| status == Status::Resolved.as_str());
+    let cause = text("cause").or_else(|| labelled("cause")).filter(|cause| !cause.is_empty());
+    let status = text("status").and_then(|status| Status::parse(&status));
+    let status = status.unwrap_or(Status::Firing);
+    let resolved = status == Status::Resolved;
+    let first_received = time("firstReceived").unwrap_or(timestamp);
     let starts_at = time("startsAt").unwrap_or(timestamp);
     let resolved_at = resolved.then(|| time("resolvedAt").unwrap_or(timestamp).max(starts_at));
     Ok(Alert {
         fingerprint: text("fingerprint").unwrap_or_else(|| fingerprint::of(&labels)),
         starts_at,
         severity: text("severity").or_else(|| labelled("severity")).unwrap_or("none".into()),
-        status: if resolved { Status::Resolved } else { Status::Firing },
+        status,
         message: text("message").unwrap_or_else(|| name.clone()),
         timestamp,
-        first_received: time("firstReceived").unwrap_or(timestamp),
+        first_received,
+        changed_at: time("changedAt").unwrap_or(first_received),
         resolved_at,
         duration: resolved_at.map(|end| end.since(starts_at)),
         generator_url: text("generatorURL"),
         receiver: text("receiver"),
+        carried: None,
+        entry_id: pattern_id(&name, cause.as_deref().unwrap_or_default()),
+        cause,
         name,
         labels,
         annotations,

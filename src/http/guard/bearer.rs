@@ -1,7 +1,5 @@
 //! Bearer keys: who calls, and is the role high enough?
 
-use std::sync::Arc;
-
 use axum::http::header;
 use serde_json::json;
 
@@ -39,5 +37,5 @@ pub fn authenticate<R: RoleLevel>(app: &App, call: &Call) -> Result<Caller<R>, E
         call.about.audit(app, Event::RoleDenied, details);
         return Err(Error::Forbidden { required: R::ROLE });
     }
-    Ok(Caller::proven(Arc::clone(key)))
+    Ok(Caller::proven(key))
 }

@@ -1,14 +1,18 @@
 //! Bodies: how large, and how long they and what is done with them may take.
+//!
+//! `tower-http`'s layers for limits and timeouts answer in a form of their own; here the refusal
+//! is the contract's, and it is audited.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use axum::{
     body::Body,
     http::{HeaderMap, header},
 };
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     http::{
@@ -25,7 +29,7 @@ pub async fn read(app: &App, call: Call) -> Result<Bytes, Error> {
     read_parts(app, &about, &parts.headers, body).await
 }
 
-/// Reads a body, up to the limit and within the time.
+/// Reads a body, up to the limit and within the request's time.
 pub async fn read_parts(
     app: &App,
     about: &About,
@@ -37,7 +41,7 @@ pub async fn read_parts(
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let collected = match announced {
         Some(length) if length > limit as u64 => Err(Error::TooLarge { limit }),
-        _ => tokio::time::timeout(app.request_timeout, collect(body, limit))
+        _ => timeout_at(about.deadline, collect(body, limit))
             .await
             .unwrap_or(Err(Error::BodyTimeout)),
     };
@@ -48,33 +52,19 @@ pub async fn read_parts(
 }
 
 async fn collect(body: Body, limit: usize) -> Result<Bytes, Error> {
-    let mut frames = body.into_data_stream();
-    let mut first: Option<Bytes> = None;
-    let mut whole = BytesMut::new();
-    while let Some(frame) = frames.next().await {
-        let frame = frame.map_err(|error| Error::BodyBroken(error.into()))?;
-        let so_far = first.as_ref().map_or(whole.len(), Bytes::len);
-        if so_far + frame.len() > limit {
-            return Err(Error::TooLarge { limit });
-        }
+    match Limited::new(body, limit).collect().await {
         // Most bodies are one frame, which is taken as it is.
-        match first.take() {
-            None if whole.is_empty() => first = Some(frame),
-            None => whole.extend_from_slice(&frame),
-            Some(earlier) => {
-                whole.extend_from_slice(&earlier);
-                whole.extend_from_slice(&frame);
-            }
-        }
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit }),
+        Err(error) => Err(Error::BodyBroken(error)),
     }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
-/// Gives a handler no longer than a request may take.
+/// Gives a handler until the request's deadline.
 pub async fn in_time<T>(
-    limit: Duration,
+    deadline: Instant,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let late = Err(Error::unavailable("The service did not answer in time"));
-    tokio::time::timeout(limit.saturating_mul(2), work).await.unwrap_or(late)
+    timeout_at(deadline, work).await.unwrap_or(late)
 }

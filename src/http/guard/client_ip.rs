@@ -55,7 +55,7 @@ fn parse(entry: &[u8]) -> Option<IpAddr> {
 }
 
 /// Is `address` (IPv4 as such) in one of the networks, be these written as IPv4 or as IPv6?
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| match (address, net) {
         (IpAddr::V4(v4), IpNet::V6(net)) => {
             // Only networks within ::ffff:0:0/96 are of IPv4 addresses; ::/0 is all of IPv6.

@@ -15,6 +15,7 @@ use crate::{
     config::CorsSettings,
     http::{extract::About, state::App},
     security::Event,
+    telemetry::ClientText,
 };
 
 /// Answers preflights and lets listed origins read answers; with none listed nothing is added,
@@ -60,17 +61,13 @@ fn any(settings: &CorsSettings) -> bool {
     settings.origins.iter().any(|origin| origin == "*")
 }
 
-/// Tells the audit log of a page that may not read what it asked for.
+/// Audits that a page asked for what it may not read.
 pub fn note_denied(app: &App, about: &About, headers: &HeaderMap) {
     let Some(origin) = headers.get(header::ORIGIN) else { return };
     let allowed = any(&app.cors) || app.cors.origins.contains(origin) || own(origin, headers);
     if !allowed {
-        let origin = String::from_utf8_lossy(origin.as_bytes());
-        about.audit(
-            app,
-            Event::CorsDenied,
-            json!({ "origin": origin.get(..200).unwrap_or(&origin) }),
-        );
+        let origin = ClientText::of_bytes(origin.as_bytes());
+        about.audit(app, Event::CorsDenied, json!({ "origin": origin }));
     }
 }
 

@@ -8,7 +8,9 @@ pub mod bearer;
 pub mod body;
 pub mod client_ip;
 pub mod cors;
+pub mod host;
 pub mod rate_limit;
+mod reads;
 pub mod request_id;
 pub mod signature;
 
@@ -37,6 +39,7 @@ use super::{
     Error,
     error::LoggedCause,
     extract::{About, Call, Caller, ProvenBody, RoleLevel},
+    server::Deadline,
     state::App,
 };
 use crate::{
@@ -77,7 +80,9 @@ where
     F: Fn(App, Call) -> A + Send + Sync + 'static,
     A: Future<Output = Result<Response, Error>> + Send + 'static,
 {
-    let handler: Handler = Arc::new(move |app, call| Box::pin(handler(app, call)));
+    let handler: Handler = Arc::new(move |app, call: Call| {
+        Box::pin(body::in_time(call.about.deadline, handler(app, call)))
+    });
     Guarded { access: Access::Anyone, handler }
 }
 
@@ -93,8 +98,8 @@ where
         Box::pin(async move {
             let caller = bearer::authenticate::<R>(&app, &call)?;
             let (key, request_id) = (Arc::clone(&caller.key), call.about.request_id.clone());
-            let within = app.request_timeout;
-            let answer = body::in_time(within, handler(caller, app, call)).await;
+            reads::note(&app, &key, &call);
+            let answer = body::in_time(call.about.deadline, handler(caller, app, call)).await;
             let mut response =
                 answer.unwrap_or_else(|error| error.into_response(request_id.as_str()));
             tell_of_expiry(&key, &mut response);
@@ -115,8 +120,7 @@ where
         Box::pin(async move {
             let about = call.about.clone();
             let proven = signature::prove(&app, call).await?;
-            let within = app.request_timeout;
-            body::in_time(within, handler(proven, app, about)).await
+            body::in_time(about.deadline, handler(proven, app, about)).await
         })
     });
     Guarded { access: Access::WebhookSender, handler: guarded }
@@ -179,12 +183,15 @@ async fn enter(
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip());
     let client = client_ip::client_ip(peer, request.headers(), &app.trusted_proxies);
-    let about = About { request_id: request_id.clone(), client, metrics: Arc::clone(&metrics) };
+    let deadline = request.extensions().get::<Deadline>();
+    let deadline = deadline.map_or_else(|| started + app.request_timeout, |Deadline(at)| *at);
+    let about =
+        About { request_id: request_id.clone(), client, deadline, metrics: Arc::clone(&metrics) };
     cors::note_denied(&app, &about, request.headers());
     let limited_call = rate_limit::Presented::of(bucket, &request);
     request.extensions_mut().insert(about.clone());
 
-    let span = tracing::info_span!("request", id = request_id.as_str());
+    let span = tracing::info_span!("request", requestId = request_id.as_str());
     let mut limited = limited;
     let response = async {
         let Ok(ready) = limited.ready().await;
@@ -215,6 +222,9 @@ async fn answer(
         return Ok(Error::unavailable("The service is starting").into_response("unknown"));
     };
     let request_id = about.request_id.clone();
+    if let Err(error) = host::check(parts.version, &parts.uri, &parts.headers) {
+        return Ok(error.into_response(request_id.as_str()));
+    }
     // A defect in one handler is that request's failure, not its connection's.
     let answering = AssertUnwindSafe(handler(app, Call { parts, body, about })).catch_unwind();
     let answered = answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))));

@@ -1,26 +1,36 @@
-//! Entries by hand.
+//! Entries: listed, read, and changed by hand.
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Response as HttpResponse, StatusCode, header},
     response::Response,
 };
-use serde_json::json;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use validator::Validate;
 
 use crate::{
     http::{
         Error,
-        extract::{Call, Caller, Operator, Viewer},
+        extract::{About, Call, Caller, Operator, Viewer},
         guard::body,
-        json, json_with,
+        json_with,
+        parameters::Parameters,
         state::App,
     },
-    knowledge::EntryDraft,
-    model::{Category, Entry, Severity},
+    knowledge::{
+        Change, ChangeError, EditDone, EntryDraft, EntryFilter, EntryOrder, QuestionFilter,
+    },
+    model::{Category, Entry, EntryJson, Severity},
     security::Event,
+    validation::{self, Field, Problem, Rejection, problem},
 };
 
-/// The body of a create or a replace.
+const MAX_NOTE_CHARS: usize = 5_000;
+
+/// The body of a create or a replace; of a patch, with every field optional.
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code)] // why: the form for the document; `EntryDraft::parse` reads it
 #[schema(rename_all = "camelCase")]
@@ -45,9 +55,54 @@ pub struct EntryRequest {
     runbook_url: Option<String>,
 }
 
-/// `POST /api/knowledge/entries`: 201 once the entry is stored and searchable.
+/// The body of a note.
+#[derive(Deserialize, Default, Validate, utoipa::ToSchema)]
+#[serde(default)]
+pub struct NoteRequest {
+    /// 1 to 5000 characters.
+    #[validate(custom(function = "is_note"))]
+    #[schema(value_type = String)]
+    text: Field<String>,
+}
+
+/// The body of feedback.
+#[derive(Deserialize, Default, Validate, utoipa::ToSchema)]
+#[serde(default)]
+pub struct FeedbackRequest {
+    /// Whether the entry helped.
+    #[validate(custom(function = "is_given"))]
+    #[schema(value_type = bool)]
+    helped: Field<bool>,
+}
+
+fn is_note(text: &Field<String>) -> Result<(), validator::ValidationError> {
+    match text {
+        Field::Missing | Field::Null => Err(problem("is required")),
+        Field::Given(text) if (1..=MAX_NOTE_CHARS).contains(&text.trim().chars().count()) => Ok(()),
+        _ => Err(problem(format!("must be a string of 1 to {MAX_NOTE_CHARS} characters"))),
+    }
+}
+
+fn is_given(truth: &Field<bool>) -> Result<(), validator::ValidationError> {
+    match truth {
+        Field::Given(_) => Ok(()),
+        Field::Missing | Field::Null => Err(problem("is required")),
+        Field::Mistyped => Err(problem("must be true or false")),
+    }
+}
+
+/// A page of entries.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct EntryList<'a> {
+    #[schema(value_type = Vec<EntryJson>)]
+    entries: &'a [Entry],
+    /// To be given as `cursor` for the next page.
+    next: Option<String>,
+}
+
+/// `POST /api/knowledge/entries`: 201 once the entry is stored.
 #[utoipa::path(post, path = "/api/knowledge/entries", request_body = EntryRequest,
-    responses((status = 201, body = Entry)))]
+    responses((status = 201, body = EntryJson)))]
 pub async fn create(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
     let about = call.about.clone();
     let body = body::read(&app, call).await?;
@@ -55,52 +110,240 @@ pub async fn create(caller: Caller<Operator>, app: App, call: Call) -> Result<Re
     let entry = app.base.create(draft, &caller.key.label).await?;
     let details = json!({ "key": caller.key.label, "action": "create", "entry": entry.id });
     about.audit(&app, Event::KnowledgeChanged, details);
-    let mut response = json_with(StatusCode::CREATED, &entry)?;
+    let mut response = shown(StatusCode::CREATED, &entry)?;
     if let Ok(place) = HeaderValue::from_str(&format!("/api/knowledge/entries/{}", entry.id)) {
         response.headers_mut().insert(header::LOCATION, place);
     }
     Ok(response)
 }
 
+/// `GET /api/knowledge/entries`: pages of entries, without open questions unless asked for.
+#[utoipa::path(get, path = "/api/knowledge/entries",
+    params(("category" = Option<Category>, Query, description = "of this category"),
+        ("severity" = Option<Severity>, Query, description = "of this severity"),
+        ("tag" = Option<String>, Query, description = "with this tag, whatever its case"),
+        ("alertname" = Option<String>, Query, description = "learned from or written for it"),
+        ("firing" = Option<bool>, Query, description = "of which instances fire, or none"),
+        ("sort" = Option<String>, Query, description = "lastUpdated, occurrences or title"),
+        ("limit" = Option<u32>, Query, description = "1 to 1000, 100 if not given"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, body = EntryList)))]
+pub async fn list(_: Caller<Viewer>, app: App, call: Call) -> Result<Response, Error> {
+    let mut parameters = Parameters::of(&call.parts.uri);
+    let category = parameters.one_of("category", &Category::ALL.map(Category::as_str));
+    let severity = parameters.one_of("severity", &Severity::ALL.map(Severity::as_str));
+    let filter = EntryFilter {
+        text: QuestionFilter {
+            category: category.and_then(Category::parse),
+            severity: severity.and_then(Severity::parse),
+            tag: parameters.text("tag", 200),
+        },
+        alertname: parameters.text("alertname", 4096),
+        firing: parameters.one_of("firing", &["false", "true"]).map(|word| word == "true"),
+    };
+    let orders = EntryOrder::NAMES.map(|(name, _)| name);
+    let order = parameters.one_of("sort", &orders).unwrap_or(orders[0]);
+    let order = EntryOrder::NAMES.into_iter().find(|(name, _)| *name == order);
+    let limit = parameters.number("limit", 1..=1000).unwrap_or(100);
+    let cursor = parameters.text("cursor", 4096);
+    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
+    let order = order.map(|(_, order)| order).unwrap_or_default();
+    let page = app.base.list(&filter, order, limit as usize, cursor.as_deref());
+    let page = page.ok_or_else(|| {
+        let rejection = Rejection::of("cursor", problem("is none of this list"));
+        call.about.invalid(&app, rejection)
+    })?;
+    crate::http::json(&EntryList { entries: &page.entries, next: page.next })
+}
+
 /// `GET /api/knowledge/entries/{id}`
 #[utoipa::path(get, path = "/api/knowledge/entries/{id}",
     params(("id" = String, Path, description = "The entry's id")),
-    responses((status = 200, body = Entry), (status = 404, description = "No such entry")))]
+    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry")))]
 pub async fn read(_: Caller<Viewer>, app: App, mut call: Call) -> Result<Response, Error> {
     let id = call.id().await?;
-    json(&app.base.entry(&id).ok_or(Error::NotFound)?)
+    shown(StatusCode::OK, &app.base.entry(&id).await.ok_or(Error::NotFound)?)
 }
 
 /// `PUT /api/knowledge/entries/{id}`: replaces the text; what was learned stays.
 #[utoipa::path(put, path = "/api/knowledge/entries/{id}", request_body = EntryRequest,
+    params(("id" = String, Path, description = "The entry's id"),
+        ("If-Match" = Option<String>, Header, description = "The entry's ETag")),
+    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry"),
+        (status = 409, description = "Changed by another meanwhile"),
+        (status = 412, description = "Not of the version of If-Match")))]
+pub async fn replace(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
+    change(caller, app, call, "replace", |body| {
+        Ok(Change::Replace(Box::new(EntryDraft::parse(body)?)))
+    })
+    .await
+}
+
+/// `PATCH /api/knowledge/entries/{id}`: replaces some fields of the text (RFC 7396).
+#[utoipa::path(patch, path = "/api/knowledge/entries/{id}", request_body = EntryRequest,
+    params(("id" = String, Path, description = "The entry's id"),
+        ("If-Match" = Option<String>, Header, description = "The entry's ETag")),
+    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry"),
+        (status = 409, description = "Changed by another meanwhile"),
+        (status = 412, description = "Not of the version of If-Match")))]
+pub async fn patch(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
+    change(caller, app, call, "patch", |body| {
+        let patch: Value = serde_json::from_slice(body)
+            .map_err(|error| Rejection::Malformed(error.to_string()))?;
+        match patch {
+            Value::Object(_) => Ok(Change::Patch(patch)),
+            _ => Err(Rejection::of("", problem("must be an object"))),
+        }
+    })
+    .await
+}
+
+/// `DELETE /api/knowledge/entries/{id}`: 204 once it is deleted from the store.
+#[utoipa::path(delete, path = "/api/knowledge/entries/{id}",
+    params(("id" = String, Path, description = "The entry's id"),
+        ("If-Match" = Option<String>, Header, description = "The entry's ETag")),
+    responses((status = 204, description = "Deleted"), (status = 404, description = "No such entry"),
+        (status = 409, description = "Changed by another meanwhile"),
+        (status = 412, description = "Not of the version of If-Match")))]
+pub async fn delete(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
+    change(caller, app, call, "delete", |_| Ok(Change::Delete)).await
+}
+
+/// `POST /api/knowledge/entries/{id}/notes`: adds a note; 200 with the entry once it is stored.
+#[utoipa::path(post, path = "/api/knowledge/entries/{id}/notes", request_body = NoteRequest,
     params(("id" = String, Path, description = "The entry's id")),
-    responses((status = 200, body = Entry), (status = 404, description = "No such entry")))]
-pub async fn replace(
+    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry")))]
+pub async fn note(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
+    change(caller, app, call, "note", |body| {
+        let note: NoteRequest = validation::parse(body)?;
+        Ok(Change::Note(note.text.given().unwrap_or_default().trim().to_owned()))
+    })
+    .await
+}
+
+/// `POST /api/knowledge/entries/{id}/feedback`: counts whether it helped.
+#[utoipa::path(post, path = "/api/knowledge/entries/{id}/feedback", request_body = FeedbackRequest,
+    params(("id" = String, Path, description = "The entry's id")),
+    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry")))]
+pub async fn feedback(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
+    change(caller, app, call, "feedback", |body| {
+        let feedback: FeedbackRequest = validation::parse(body)?;
+        Ok(Change::Feedback { helped: feedback.helped.given().unwrap_or_default() })
+    })
+    .await
+}
+
+/// Makes a change that the body tells of, audits it, and answers with the entry as it is now.
+async fn change(
     caller: Caller<Operator>,
     app: App,
     mut call: Call,
+    action: &'static str,
+    read: impl FnOnce(&Bytes) -> Result<Change, Rejection> + Send,
 ) -> Result<Response, Error> {
     let (id, about) = (call.id().await?, call.about.clone());
+    let precondition =
+        Precondition::of(&call).map_err(|rejection| about.invalid(&app, rejection))?;
     let body = body::read(&app, call).await?;
-    let draft = EntryDraft::parse(&body).map_err(|rejection| about.invalid(&app, rejection))?;
-    let entry = app.base.replace(&id, draft).await?.ok_or(Error::NotFound)?;
-    let details = json!({ "key": caller.key.label, "action": "replace", "entry": id });
-    about.audit(&app, Event::KnowledgeChanged, details);
-    json(&entry)
+    let change = read(&body).map_err(|rejection| about.invalid(&app, rejection))?;
+    // Notes and feedback are right whatever the version; what is replaced must have been seen.
+    let depends = !matches!(change, Change::Note(_) | Change::Feedback { .. });
+    let known = app.base.entry(&id).await.ok_or(Error::NotFound)?;
+    if !precondition.admits(known.version) {
+        return Err(Error::PreconditionFailed(Box::new(known)));
+    }
+    let seen = (depends || precondition.is_given()).then_some(known.version);
+    let done =
+        app.base.edit(&id, seen, change, &caller.key.label).await.map_err(|error| match error {
+            ChangeError::Edit(crate::knowledge::EditError::Conflict(entry))
+                if precondition.is_given() =>
+            {
+                Error::PreconditionFailed(entry)
+            }
+            ChangeError::Edit(crate::knowledge::EditError::Invalid(rejection)) => {
+                about.invalid(&app, rejection)
+            }
+            error => error.into(),
+        })?;
+    audit(&app, &about, &caller.key.label, action, &done);
+    match &done.after {
+        Some(entry) => shown(StatusCode::OK, entry),
+        None => {
+            let mut response = HttpResponse::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            Ok(response)
+        }
+    }
 }
 
-/// `DELETE /api/knowledge/entries/{id}`: 204 once it is gone from the store.
-#[utoipa::path(delete, path = "/api/knowledge/entries/{id}",
-    params(("id" = String, Path, description = "The entry's id")),
-    responses((status = 204, description = "Gone"), (status = 404, description = "No such entry")))]
-pub async fn delete(caller: Caller<Operator>, app: App, mut call: Call) -> Result<Response, Error> {
-    let id = call.id().await?;
-    if !app.base.delete(&id).await? {
-        return Err(Error::NotFound);
+/// With a hash of the entry before, so that it can be told what was overwritten.
+fn audit(app: &App, about: &About, key: &str, action: &str, done: &EditDone) {
+    let before = serde_json::to_vec(&EntryJson::from(&done.before)).unwrap_or_default();
+    let details = json!({
+        "key": key,
+        "action": action,
+        "entry": done.before.id,
+        "version": done.after.as_ref().map(|after| after.version),
+        "sha256Before": hex::encode(Sha256::digest(&before)),
+    });
+    about.audit(app, Event::KnowledgeChanged, details);
+}
+
+/// An answer with the entry and its version.
+fn shown(status: StatusCode, entry: &Entry) -> Result<Response, Error> {
+    let mut response = json_with(status, entry)?;
+    if let Ok(etag) = HeaderValue::from_str(&entry.etag()) {
+        response.headers_mut().insert(header::ETAG, etag);
     }
-    let details = json!({ "key": caller.key.label, "action": "delete", "entry": id });
-    call.about.audit(&app, Event::KnowledgeChanged, details);
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
+}
+
+/// The versions that `If-Match` names.
+enum Precondition {
+    /// None: whatever the caller saw.
+    Absent,
+    /// `*`: any version.
+    Any,
+    /// One of these.
+    Versions(Vec<u64>),
+}
+
+impl Precondition {
+    fn of(call: &Call) -> Result<Self, Rejection> {
+        let mut values = call.parts.headers.get_all(header::IF_MATCH).iter().peekable();
+        if values.peek().is_none() {
+            return Ok(Self::Absent);
+        }
+        let wrong = || {
+            let message = "must be *, or ETags as an entry was answered with: \"<version>\"".into();
+            Rejection::Invalid(vec![Problem { path: "If-Match".into(), message }])
+        };
+        let mut versions = Vec::new();
+        for value in values {
+            for tag in value.to_str().map_err(|_| wrong())?.split(',').map(str::trim) {
+                if tag == "*" {
+                    return Ok(Self::Any);
+                }
+                let strong = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+                // A tag that is none of ours, or weak, matches no version (RFC 9110, 13.1.1).
+                let version = strong.and_then(|tag| tag.parse().ok()).unwrap_or(0);
+                if strong.is_none() && !tag.starts_with("W/\"") {
+                    return Err(wrong());
+                }
+                versions.push(version);
+            }
+        }
+        Ok(Self::Versions(versions))
+    }
+
+    fn is_given(&self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+
+    fn admits(&self, version: u64) -> bool {
+        match self {
+            Self::Absent | Self::Any => true,
+            Self::Versions(versions) => versions.contains(&version),
+        }
+    }
 }

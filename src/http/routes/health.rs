@@ -45,14 +45,16 @@ pub async fn health(app: App, _: Call) -> Result<Response, Error> {
     };
     let address = App::reachable(app.address);
     let metrics = app.metrics_address.map(App::reachable);
+    let scheme = app.scheme;
     json(&Health {
         status,
         timestamp: app.clock.now().to_string(),
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: app.started.elapsed().as_secs(),
-        metrics: metrics.map_or_else(String::new, |address| format!("http://{address}/metrics")),
-        knowledge: format!("http://{address}/api/knowledge/summary"),
-        persistence: format!("http://{address}/api/persistence/health"),
+        metrics: metrics
+            .map_or_else(String::new, |address| format!("{scheme}://{address}/metrics")),
+        knowledge: format!("{scheme}://{address}/api/knowledge/summary"),
+        persistence: format!("{scheme}://{address}/api/persistence/health"),
     })
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     http::{
-        Error,
+        Error, export,
         extract::{Admin, Call, Caller, Operator},
         guard::body,
         json, json_response,
@@ -20,7 +20,7 @@ use crate::{
         state::App,
     },
     knowledge::{self, Freshness, Gap, Question, ScoredEntry},
-    model::{Entry, Time},
+    model::{Entry, ExportedEntry, Time},
     security::Event,
 };
 
@@ -152,7 +152,7 @@ pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Respo
     let details = serde_json::json!({
         "key": caller.key.label, "format": format, "entries": entries.len(),
     });
-    call.about.audit(&app, Event::DataExport, details);
+    call.about.audit_confirmed(&app, Event::DataExport, details).await?;
     Ok(match format {
         "markdown" => streamed("text/markdown; charset=utf-8", markdown(entries)),
         _ => streamed("application/json", listed(entries, app.clock.now())),
@@ -162,6 +162,7 @@ pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Respo
 fn streamed(kind: &'static str, pieces: impl Iterator<Item = String> + Send + 'static) -> Response {
     let pieces = stream::iter(pieces.map(Ok::<_, Infallible>));
     let mut response = Response::new(Body::from_stream(pieces));
+    response.extensions_mut().insert(export::answer_by());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
@@ -175,7 +176,9 @@ fn listed(entries: Vec<Arc<Entry>>, now: Time) -> impl Iterator<Item = String> {
     let entries = entries.into_iter().enumerate().map(|(place, entry)| {
         let comma = if place == 0 { "" } else { "," };
         // Strings and numbers always serialise.
-        format!("{comma}{}", serde_json::to_string(&*entry).unwrap_or_default())
+        let entry = entry.without_instances();
+        let exported = ExportedEntry::from(&entry);
+        format!("{comma}{}", serde_json::to_string(&exported).unwrap_or_default())
     });
     once(opening).chain(entries).chain(once("]}".to_owned()))
 }

@@ -33,8 +33,12 @@ use crate::http::{Error, extract::Call, guard::Access, json_response, routes, st
         persistence::export,
         auth::me,
         entries::create,
+        entries::list,
         entries::read,
         entries::replace,
+        entries::patch,
+        entries::note,
+        entries::feedback,
         entries::delete,
     )
 )]
@@ -72,6 +76,7 @@ fn build() -> utoipa::openapi::OpenApi {
             "GET" => item.get.as_mut(),
             "POST" => item.post.as_mut(),
             "PUT" => item.put.as_mut(),
+            "PATCH" => item.patch.as_mut(),
             _ => item.delete.as_mut(),
         };
         let Some(operation) = operation else { continue };

@@ -12,7 +12,7 @@ use crate::{
     coordination::CoordinationStatus,
     history::{
         Aggregation, Historical,
-        export::{Format, take},
+        export::{Format, open_export},
     },
     http::{Error, export, json, parameters::Parameters, state::App},
     model::Collection,
@@ -114,11 +114,11 @@ pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Respo
         parameters.wrong("collection", "csv is a table of exactly one collection".into());
     }
     parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
-    let permit = app.exports.take()?;
+    let permit = app.exports.acquire()?;
     let names: Vec<_> = collections.iter().map(|collection| collection.name()).collect();
-    let taken = take(app.store.as_ref(), app.clock.as_ref(), format, collections).await?;
+    let opened = open_export(app.store.as_ref(), app.clock.as_ref(), format, collections).await?;
     let details =
         json!({ "key": caller.key.label, "format": format.as_str(), "collections": names });
-    call.about.audit(&app, Event::DataExport, details);
-    Ok(export::response(taken, format, export::accepts_gzip(&call.parts.headers), permit))
+    call.about.audit_confirmed(&app, Event::DataExport, details).await?;
+    Ok(export::response(opened, format, permit))
 }

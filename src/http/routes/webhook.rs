@@ -7,16 +7,19 @@ use crate::{
     alerts::AlertBatch,
     http::{
         Error,
+        error::MAX_PROBLEMS,
         extract::{About, ProvenBody},
         json,
         state::App,
     },
+    knowledge::Receipt,
+    validation::{Problem, Rejection},
 };
 
 /// What became of the alerts.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct WebhookAnswer {
-    /// `ok`: every alert is durable.
+    /// `ok`: every alert is durable. `partial`: every alert that is not refused is.
     status: &'static str,
     /// How many alerts the payload held.
     received: usize,
@@ -26,16 +29,45 @@ pub struct WebhookAnswer {
     updated: usize,
     /// Known instances, unchanged.
     duplicates: usize,
+    /// How many alerts were refused, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<usize>,
+    /// Why, at most 20 problems.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Vec<Problem>>,
 }
 
-/// `POST /webhook/alerts`: 200 once every alert of the payload is durable.
+/// `POST /webhook/alerts`: 200 once every good alert of the payload is durable, 400 if there is
+/// none among some.
 #[utoipa::path(post, path = "/webhook/alerts",
     request_body(content_type = "application/json",
         description = "Alertmanager's webhook payload, version 4"),
     responses((status = 200, body = WebhookAnswer)))]
 pub async fn alerts(body: ProvenBody, app: App, about: About) -> Result<Response, Error> {
-    let batch = AlertBatch::parse(body.bytes(), app.clock.now())
+    let batch = AlertBatch::parse(body.bytes(), app.clock.now(), &app.severity_words)
         .map_err(|rejection| about.invalid(&app, rejection))?;
+    note(&app, &batch);
+    let (accepted, rejected) = (batch.alerts.len(), batch.refused.reasons.len());
+    let mut problems = batch.refused.problems.clone();
+    if accepted == 0 && rejected > 0 {
+        return Err(about.invalid(&app, Rejection::Invalid(problems)));
+    }
+    problems.truncate(MAX_PROBLEMS);
+    let Receipt { new, updated, duplicates } = app.base.receive(batch.alerts).await?;
+    let partial = rejected > 0;
+    json(&WebhookAnswer {
+        status: if partial { "partial" } else { "ok" },
+        received: accepted + rejected,
+        new,
+        updated,
+        duplicates,
+        rejected: partial.then_some(rejected),
+        details: partial.then_some(problems),
+    })
+}
+
+/// Counts a batch, and says in one line each what of it is not taken and what never came.
+fn note(app: &App, batch: &AlertBatch) {
     for alert in &batch.alerts {
         app.metrics.alert_received(&alert.severity, alert.status);
     }
@@ -43,13 +75,29 @@ pub async fn alerts(body: ProvenBody, app: App, about: About) -> Result<Response
         app.metrics.alerts_truncated_total.inc_by(batch.truncated);
         tracing::warn!(truncated = batch.truncated, "Alertmanager left alerts out of its payload");
     }
-    let received = batch.alerts.len();
-    let receipt = app.intake.take(batch).await?;
-    json(&WebhookAnswer {
-        status: "ok",
-        received,
-        new: receipt.new,
-        updated: receipt.updated,
-        duplicates: receipt.duplicates,
-    })
+    let (refused, trimmed) = (&batch.refused, &batch.trimmed);
+    for reason in &refused.reasons {
+        app.metrics.alerts_rejected_total.with_label_values(&[reason.as_str()]).inc();
+    }
+    let mut trimmings = 0;
+    for (field, count) in trimmed.by_field() {
+        app.metrics.alerts_trimmed_total.with_label_values(&[field.as_str()]).inc_by(count);
+        trimmings += count;
+    }
+    if refused.reasons.is_empty() && trimmings == 0 {
+        return;
+    }
+    let problem = refused.problems.first();
+    let example = trimmed.example.as_ref();
+    tracing::warn!(
+        refused = refused.reasons.len(),
+        refused_alert = refused.example.as_deref(),
+        refused_at = problem.map(|problem| problem.path.as_str()),
+        refused_because = problem.map(|problem| problem.message.as_str()),
+        trimmed = trimmings,
+        trimmed_alert = example.map(|example| example.alert.as_str()),
+        trimmed_annotation = example.map(|example| example.what.as_str()),
+        receiver = batch.alerts.first().and_then(|alert| alert.receiver.as_deref()),
+        "alerts were refused or trimmed"
+    );
 }

@@ -15,6 +15,7 @@ use crate::knowledge::vocabulary::{Phrase, vocabulary};
 use crate::model::Entry;
 
 /// What entries say, ready to be compared with questions.
+#[derive(Debug, Default)]
 pub struct Prefilter {
     stems: HashSet<String>,
     words: HashSet<String>,
@@ -24,8 +25,7 @@ pub struct Prefilter {
 impl Prefilter {
     /// For questions to any of `entries`.
     pub fn new<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
-        let mut filter =
-            Self { stems: HashSet::new(), words: HashSet::new(), lower: String::new() };
+        let mut filter = Self::default();
         for entry in entries {
             let lists = [&entry.tags, &entry.prerequisites, &entry.steps];
             [&entry.title, &entry.description, &entry.solution, &entry.expected_outcome]

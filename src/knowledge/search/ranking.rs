@@ -245,7 +245,7 @@ impl Scores {
                     self.matched.push(doc);
                 }
                 *total += score;
-                self.covered[doc as usize] += clause.mass.min(2.0 * score);
+                self.covered[doc as usize] += clause.mass.min(score / weights::FIELDS[2]);
             }
         }
     }

@@ -1,18 +1,14 @@
 //! The index as its caller sees it: what is found, and what comes first.
 
 use super::*;
-use crate::model::{Severity, Time};
+use crate::model::{EntryText, Severity, Time};
 
 fn entry(id: &str, title: &str, description: &str) -> Entry {
-    let mut entry = Entry::new(
-        id.to_owned(),
-        title.to_owned(),
-        Category::Runbook,
-        Severity::Low,
-        Time::default(),
-    );
-    entry.description = description.to_owned();
-    entry
+    let text = EntryText {
+        description: description.to_owned(),
+        ..EntryText::new(title, Category::Runbook, Severity::Low)
+    };
+    Entry::new(id.to_owned(), text, Time::default())
 }
 
 fn index(entries: &[(&str, &str, &str)]) -> Index {
@@ -58,7 +54,7 @@ fn a_slot_used_again_answers_for_its_new_entry_only() {
 fn an_open_question_is_no_answer() {
     let index = index(&[("a", "DiskFull", "")]);
     let mut question = entry("a", "DiskFull", "");
-    question.category = Category::Question;
+    Arc::make_mut(&mut question.text).category = Category::Question;
     index.apply(&[IndexChange::Upsert(Arc::new(question))]).unwrap();
     assert!(ask(&index, "DiskFull").is_empty());
 }

@@ -8,6 +8,7 @@ use super::ranking::Scored;
 use super::terms::Terms;
 use super::texts::Texts;
 use super::{limits, weights};
+use crate::knowledge::vocabulary::vocabulary;
 
 /// Lowers the scores of the best in `found` by what of their titles the query does not cover.
 pub(super) fn compare(
@@ -20,7 +21,7 @@ pub(super) fn compare(
     for hit in found.iter_mut().take(limits::TITLES) {
         let (mut covered, mut all) = (0.0, 0.0);
         for stem in texts.title_stems(hit.slot) {
-            let idf = *idfs.entry(stem).or_insert_with(|| dictionary.idf(stem));
+            let idf = *idfs.entry(stem).or_insert_with(|| tells(stem, dictionary));
             all += idf;
             covered += idf * terms.likeness(stem);
         }
@@ -30,4 +31,10 @@ pub(super) fn compare(
     // What was not compared may not stand above what was.
     let worst = found.iter().take(limits::TITLES).map(|hit| hit.score).fold(1.0, f32::min);
     found.iter_mut().skip(limits::TITLES).for_each(|hit| hit.score = hit.score.min(worst));
+}
+
+/// How much a word of a title tells.
+fn tells(stem: &str, dictionary: &Dictionary<'_>) -> f32 {
+    let weight = if vocabulary().is_generic(stem) { weights::GENERIC } else { 1.0 };
+    weight * dictionary.idf(stem)
 }

@@ -32,9 +32,9 @@ pub(super) const FIELDS: [f32; 3] = [1.0, 0.6, 0.3];
 /// How much the lesser ways to write a clause add to the best one.
 pub(super) const TIE_BREAKER: f32 = 0.12;
 /// How much of the score depends on the share of the clauses that are covered at all.
-pub(super) const COVERAGE: f32 = 0.25;
+pub(super) const COVERAGE: f32 = 0.4;
 /// How much of the score depends on the share of the title that the query covers.
 pub(super) const TITLE: f32 = 0.5;
 
 /// The least score of an answer to rely on. Measured, see "How sure an answer is" in the README.
-pub(super) const CONFIDENT: f32 = 0.15;
+pub(super) const CONFIDENT: f32 = 0.14;

@@ -1,79 +1,89 @@
 //! Write commands: statements cut into commands that the server takes, and their replies.
+//!
+//! Statements go in any order, so that one that fails holds up no other.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use mongodb::{
-    ClientSession, Database,
+    Database,
     bson::{Bson, Document, doc},
 };
 
-use super::{connect::write_concern_document, fault::Fault, wire::integer};
-use crate::model::Collection;
+use super::{connect::write_concern_document, error::MongoError, wire::integer};
 
 /// Well below what a server takes in one command (100,000 statements, 48 MB).
 const STATEMENTS_MAX: usize = 10_000;
 const BYTES_MAX: usize = 24 * 1024 * 1024;
 
-/// Runs a command, in the session's transaction if there is one.
-pub(super) async fn run(
-    db: &Database,
-    session: Option<&mut ClientSession>,
-    command: Document,
-) -> Result<Document, Fault> {
-    let answer = match session {
-        Some(session) => db.run_command(command).session(session).await,
-        None => db.run_command(command).await,
-    };
-    Ok(answer?)
-}
+/// How long a command takes at most, and how much longer for each statement. The server itself
+/// would wait for a document as long as another client's transaction has it locked.
+const COMMAND_WITHIN: Duration = Duration::from_secs(2);
+const STATEMENT_WITHIN: Duration = Duration::from_millis(5);
 
 /// An upserting statement.
 pub(super) fn upsert(query: Document, update: Document) -> Document {
     doc! { "q": query, "u": update, "upsert": true }
 }
 
-/// What a list of update statements did.
-#[derive(Debug, Default)]
-pub(super) struct Updated {
-    /// How many statements found or made their document.
-    pub(super) hit: usize,
-    /// Those that made it, by their place in the list.
-    pub(super) made: HashSet<usize>,
-    /// Those that lost a race for making it (E11000), by their place in the list.
-    pub(super) raced: Vec<usize>,
+/// A statement for all documents that match.
+pub(super) fn update_all(query: Document, update: Document) -> Document {
+    doc! { "q": query, "u": update, "multi": true }
 }
 
-/// Runs update statements, in order or in any order.
+/// What a list of statements did.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// How many documents they matched, made or deleted.
+    pub(super) hit: u64,
+    /// Statements that made their document, by their place in the list.
+    pub(super) made: HashSet<usize>,
+    /// Statements that lost a race for their document, by their place in the list.
+    pub(super) duplicate_keys: HashSet<usize>,
+}
+
+/// Runs update statements.
 ///
 /// # Errors
-/// Any failure of a statement but E11000, which is told by [`Updated::raced`]; in order, nothing
-/// behind it is tried.
+/// Any failure of a statement but a lost race, which [`Written::duplicate_keys`] tells.
 pub(super) async fn update(
     db: &Database,
-    mut session: Option<&mut ClientSession>,
-    collection: Collection,
+    collection: &str,
     statements: &[Document],
-    ordered: bool,
-) -> Result<Updated, Fault> {
-    let mut updated = Updated::default();
+) -> Result<Written, MongoError> {
+    run_all(db, doc! { "update": collection }, "updates", statements).await
+}
+
+/// Runs delete statements, each for all documents that match.
+pub(super) async fn delete(
+    db: &Database,
+    collection: &str,
+    queries: impl IntoIterator<Item = Document>,
+) -> Result<u64, MongoError> {
+    let deletes: Vec<_> =
+        queries.into_iter().map(|query| doc! { "q": query, "limit": 0 }).collect();
+    Ok(run_all(db, doc! { "delete": collection }, "deletes", &deletes).await?.hit)
+}
+
+async fn run_all(
+    db: &Database,
+    command: Document,
+    field: &str,
+    statements: &[Document],
+) -> Result<Written, MongoError> {
+    let mut written = Written::default();
     let mut start = 0;
     for length in cut(statements) {
-        let mut command = doc! {
-            "update": collection.name(),
-            "updates": &statements[start..start + length],
-            "ordered": ordered,
-        };
-        if session.is_none() {
-            command.insert("writeConcern", write_concern_document());
-        }
-        let reply = run(db, session.as_deref_mut(), command).await?;
-        read_reply(&reply, start, &mut updated)?;
-        if ordered && !updated.raced.is_empty() {
-            break;
-        }
+        let mut command = command.clone();
+        command.insert(field, &statements[start..start + length]);
+        command.insert("ordered", false);
+        let within = COMMAND_WITHIN + STATEMENT_WITHIN * length as u32;
+        command.insert("maxTimeMS", within.as_millis() as i64);
+        command.insert("writeConcern", write_concern_document());
+        let reply = db.run_command(command).await?;
+        read_reply(&reply, start, &mut written)?;
         start += length;
     }
-    Ok(updated)
+    Ok(written)
 }
 
 /// The lengths of the pieces that the statements are sent in.
@@ -108,19 +118,19 @@ fn value_size(value: &Bson) -> usize {
     }
 }
 
-fn read_reply(reply: &Document, start: usize, updated: &mut Updated) -> Result<(), Fault> {
+fn read_reply(reply: &Document, start: usize, written: &mut Written) -> Result<(), MongoError> {
     for error in documents(reply, "writeErrors") {
-        let fault = write_fault(error);
-        if !fault.is_duplicate_key() {
-            return Err(fault);
+        let failed = write_error(error);
+        if !failed.is_lost_race() {
+            return Err(failed);
         }
-        updated.raced.extend(index(error).map(|index| start + index));
+        written.duplicate_keys.extend(index(error).map(|index| start + index));
     }
     if let Ok(error) = reply.get_document("writeConcernError") {
-        return Err(write_fault(error));
+        return Err(write_error(error));
     }
-    updated.hit += reply.get("n").and_then(integer).unwrap_or(0) as usize;
-    updated.made.extend(documents(reply, "upserted").filter_map(index).map(|index| start + index));
+    written.hit += reply.get("n").and_then(integer).unwrap_or(0).max(0) as u64;
+    written.made.extend(documents(reply, "upserted").filter_map(index).map(|index| start + index));
     Ok(())
 }
 
@@ -132,31 +142,11 @@ fn index(document: &Document) -> Option<usize> {
     document.get("index").and_then(integer).and_then(|index| index.try_into().ok())
 }
 
-fn write_fault(error: &Document) -> Fault {
-    Fault::Write {
+fn write_error(error: &Document) -> MongoError {
+    MongoError::Write {
         code: error.get("code").and_then(integer).unwrap_or(0) as i32,
         message: error.get_str("errmsg").unwrap_or("unknown").to_owned(),
     }
-}
-
-/// Deletes what matches, and says how much that was.
-pub(super) async fn delete(
-    db: &Database,
-    session: Option<&mut ClientSession>,
-    collection: Collection,
-    query: Document,
-) -> Result<u64, Fault> {
-    let mut command = doc! {
-        "delete": collection.name(),
-        "deletes": [doc! { "q": query, "limit": 0 }],
-    };
-    if session.is_none() {
-        command.insert("writeConcern", write_concern_document());
-    }
-    let reply = run(db, session, command).await?;
-    let mut deleted = Updated::default();
-    read_reply(&reply, 0, &mut deleted)?;
-    Ok(deleted.hit as u64)
 }
 
 #[cfg(test)]
@@ -173,18 +163,18 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_race_is_told_by_its_place_and_anything_else_is_a_fault() {
-        let mut updated = Updated::default();
-        let raced = doc! {
+    fn a_lost_race_is_told_by_its_place_and_anything_else_is_an_error() {
+        let mut written = Written::default();
+        let duplicate_keys = doc! {
             "n": 1, "upserted": [{ "index": 0, "_id": "a" }],
             "writeErrors": [{ "index": 1, "code": 11000, "errmsg": "dup" }],
         };
-        read_reply(&raced, 10, &mut updated).unwrap();
-        assert_eq!((updated.hit, &updated.raced[..]), (1, &[11][..]));
-        assert!(updated.made.contains(&10));
+        read_reply(&duplicate_keys, 10, &mut written).unwrap();
+        assert_eq!((written.hit, written.duplicate_keys.contains(&11)), (1, true));
+        assert!(written.made.contains(&10));
         let refused = doc! { "writeErrors": [{ "index": 0, "code": 121, "errmsg": "no" }] };
-        assert!(read_reply(&refused, 0, &mut updated).is_err());
+        assert!(read_reply(&refused, 0, &mut written).is_err());
         let unheard = doc! { "n": 1, "writeConcernError": { "code": 64, "errmsg": "timeout" } };
-        assert!(read_reply(&unheard, 0, &mut updated).is_err());
+        assert!(read_reply(&unheard, 0, &mut written).is_err());
     }
 }

@@ -8,8 +8,9 @@ use mongodb::{
     options::{Acknowledgment, ClientOptions, WriteConcern},
 };
 use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
-use super::{MongoStore, fault::Fault};
+use super::{MongoStore, error::MongoError};
 use crate::store::{Result, StoreError};
 
 /// How long an operation looks for a server before it is told that there is none.
@@ -40,14 +41,20 @@ pub(super) fn write_concern_document() -> Document {
 /// `Refused` for a connection string that cannot be read, `Unavailable` for a server that does
 /// not answer or does not let us in.
 pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStore> {
-    let client = Client::with_options(options(uri).await?).map_err(Fault::from)?;
+    let client = Client::with_options(options(uri).await?).map_err(MongoError::from)?;
     let db = client.database(database);
-    let hello = db.run_command(doc! { "hello": 1 }).await.map_err(Fault::from)?;
+    let hello = db.run_command(doc! { "hello": 1 }).await.map_err(MongoError::from)?;
     // `hello` answers strangers too: a wrong password must come out here, not at the first write.
-    db.run_command(doc! { "count": "system_state" }).await.map_err(Fault::from)?;
+    db.run_command(doc! { "count": "system_state" }).await.map_err(MongoError::from)?;
     client.warm_connection_pool().await;
-    let transactions = has_transactions(&hello);
-    Ok(MongoStore { client, db, transactions, turn: Arc::default() })
+    Ok(MongoStore {
+        client,
+        db,
+        snapshots: has_snapshots(&hello),
+        id: Uuid::new_v4().to_string(),
+        followed: Arc::default(),
+        unsettled: Arc::default(),
+    })
 }
 
 /// The driver's own message may quote the string, so it is not passed on.
@@ -71,8 +78,8 @@ async fn options(uri: &SecretString) -> Result<ClientOptions> {
     Ok(options)
 }
 
-/// Members of a replica set and routers of a cluster have transactions, a lone server has not.
-fn has_transactions(hello: &Document) -> bool {
+/// Members of a replica set and routers of a cluster have snapshots, a lone server has not.
+fn has_snapshots(hello: &Document) -> bool {
     hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid")
 }
 
@@ -98,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn only_a_lone_server_lacks_transactions() {
-        assert!(has_transactions(&doc! { "setName": "rs0" }));
-        assert!(has_transactions(&doc! { "msg": "isdbgrid" }));
-        assert!(!has_transactions(&doc! { "isWritablePrimary": true }));
+    fn only_a_lone_server_lacks_snapshots() {
+        assert!(has_snapshots(&doc! { "setName": "rs0" }));
+        assert!(has_snapshots(&doc! { "msg": "isdbgrid" }));
+        assert!(!has_snapshots(&doc! { "isWritablePrimary": true }));
     }
 }

@@ -3,9 +3,10 @@
 //! Counts and documents come from one snapshot session where the topology has it. A server keeps
 //! a snapshot for five minutes by default (`minSnapshotHistoryWindowInSeconds`); an export that
 //! takes longer breaks off. A lone server has no snapshots: what is written while it is exported
-//! may be missing or half there. Leases are of the moment and left out.
+//! may be missing or half there. Leases, and the note of retention's last batch, are of this
+//! database and left out.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use futures::{StreamExt, stream::try_unfold};
 use mongodb::{
@@ -16,12 +17,15 @@ use serde_json::{Map, Value};
 
 use super::{
     LONG, MongoStore,
-    fault::Fault,
-    lease,
+    error::MongoError,
+    expiry, figures, lease,
     wire::{alert, entry, integer, json_object, sample},
     within,
 };
-use crate::{model::Collection, store::Export};
+use crate::{
+    model::{Collection, Entry, EntryDocument, ExportedEntry, Figures},
+    store::Export,
+};
 
 const PIECE_DOCUMENTS: usize = 500;
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -29,15 +33,20 @@ const PIECE_BYTES: usize = 1024 * 1024;
 pub(super) async fn export(
     store: &MongoStore,
     collections: Vec<Collection>,
-) -> std::result::Result<Export, Fault> {
-    let mut session = store.client.start_session().snapshot(store.transactions).await?;
+) -> std::result::Result<Export, MongoError> {
+    let mut session = store.client.start_session().snapshot(store.snapshots).await?;
     let mut counts = Vec::with_capacity(collections.len());
     for &collection in &collections {
         let documents = store.documents(collection);
         let count = documents.count_documents(exported(collection)).session(&mut session).await?;
         counts.push((collection, count));
     }
-    let walk = Walk { db: store.db.clone(), session, left: collections.into(), current: None };
+    let figures = match collections.contains(&Collection::KnowledgeBase) {
+        true => figures::in_session(store, &mut session).await?,
+        false => HashMap::new(),
+    };
+    let walk =
+        Walk { db: store.db.clone(), session, figures, left: collections.into(), current: None };
     let documents = try_unfold(walk, |mut walk| async move {
         let piece = within(LONG, walk.next_piece()).await?;
         Ok(piece.map(|piece| (piece, walk)))
@@ -50,7 +59,8 @@ pub(super) async fn export(
 fn exported(collection: Collection) -> Document {
     match collection {
         Collection::SystemState => {
-            doc! { "key": { "$not": { "$regex": format!("^{}", lease::PREFIX) } } }
+            let momentary = format!("^({}|{}$)", lease::PREFIX, expiry::NOTE);
+            doc! { "key": { "$not": { "$regex": momentary } } }
         }
         _ => doc! {},
     }
@@ -67,6 +77,8 @@ async fn database_bytes(db: &Database) -> u64 {
 struct Walk {
     db: Database,
     session: ClientSession,
+    /// What the stored instances say, as the session sees them.
+    figures: HashMap<String, Figures>,
     left: VecDeque<Collection>,
     current: Option<(Collection, SessionCursor<Document>)>,
 }
@@ -74,7 +86,7 @@ struct Walk {
 impl Walk {
     async fn next_piece(
         &mut self,
-    ) -> std::result::Result<Option<(Collection, Vec<String>)>, Fault> {
+    ) -> std::result::Result<Option<(Collection, Vec<String>)>, MongoError> {
         loop {
             if self.current.is_none() {
                 let Some(collection) = self.left.pop_front() else { return Ok(None) };
@@ -82,7 +94,7 @@ impl Walk {
             }
             let Some((collection, cursor)) = &mut self.current else { continue };
             let collection = *collection;
-            let piece = read_piece(collection, cursor, &mut self.session).await?;
+            let piece = read_piece(collection, cursor, &mut self.session, &self.figures).await?;
             if !piece.is_empty() {
                 return Ok(Some((collection, piece)));
             }
@@ -93,7 +105,7 @@ impl Walk {
     async fn open(
         &mut self,
         collection: Collection,
-    ) -> std::result::Result<SessionCursor<Document>, Fault> {
+    ) -> std::result::Result<SessionCursor<Document>, MongoError> {
         let documents = self.db.collection::<Document>(collection.name());
         let find = documents.find(exported(collection)).batch_size(PIECE_DOCUMENTS as u32);
         Ok(find.session(&mut self.session).await?)
@@ -105,12 +117,13 @@ async fn read_piece(
     collection: Collection,
     cursor: &mut SessionCursor<Document>,
     session: &mut ClientSession,
-) -> std::result::Result<Vec<String>, Fault> {
+    figures: &HashMap<String, Figures>,
+) -> std::result::Result<Vec<String>, MongoError> {
     let mut piece = Vec::new();
     let mut bytes = 0;
     while piece.len() < PIECE_DOCUMENTS && bytes < PIECE_BYTES {
         let Some(document) = cursor.next(session).await else { break };
-        let text = text(collection, document?);
+        let text = text(collection, document?, figures);
         bytes += text.len();
         piece.push(text);
     }
@@ -118,24 +131,28 @@ async fn read_piece(
 }
 
 /// A document as the contract's JSON has it; one of another program as plain JSON.
-fn text(collection: Collection, document: Document) -> String {
+fn text(collection: Collection, document: Document, figures: &HashMap<String, Figures>) -> String {
     let ours = match collection {
-        Collection::Alerts => alert(&document).and_then(|alert| serde_json::to_value(alert).ok()),
-        Collection::KnowledgeBase => entry_value(&document),
+        Collection::Alerts => {
+            alert(&document).and_then(|stored| serde_json::to_value(stored.alert).ok())
+        }
+        Collection::KnowledgeBase => entry_value(&document, figures),
         Collection::Metrics => sample(&document).and_then(|s| serde_json::to_value(s).ok()),
         Collection::Consolidations | Collection::SystemState => None,
     };
     ours.unwrap_or_else(|| Value::Object(plain(document))).to_string()
 }
 
-/// With the counters that an entry's own JSON does not show, so that an import has them.
-fn entry_value(document: &Document) -> Option<Value> {
-    let entry = entry(document.clone())?;
-    let mut value = serde_json::to_value(&entry).ok()?;
-    let fields = value.as_object_mut()?;
-    fields.insert("resolutions".into(), entry.resolutions.into());
-    fields.insert("resolveMs".into(), entry.resolve_ms.into());
-    Some(value)
+/// An entry as it is shown, with what it takes to restore it.
+fn entry_value(document: &Document, figures: &HashMap<String, Figures>) -> Option<Value> {
+    let read = entry(document.clone())?;
+    let id = match &read {
+        EntryDocument::Current(entry) => &entry.id,
+        EntryDocument::Old(entry) => entry.id(),
+    };
+    let figures = figures.get(id).copied().unwrap_or_default();
+    let entry = Entry { figures, ..read.into_entry(&figures) };
+    serde_json::to_value(ExportedEntry::from(&entry)).ok()
 }
 
 /// Without an `_id` that was only made up for the database.
@@ -161,18 +178,19 @@ mod tests {
         let of_ours = doc! { "_id": "lease", "key": "lease", "value": 1 };
         let of_the_driver = doc! { "_id": ObjectId::new(), "key": "a", "value": 1 };
         let chosen = doc! { "_id": "config", "value": DateTime::from_millis(0) };
-        let text = |document| text(Collection::SystemState, document);
+        let text = |document| text(Collection::SystemState, document, &HashMap::new());
         assert_eq!(text(of_ours), r#"{"key":"lease","value":1}"#);
         assert_eq!(text(of_the_driver), r#"{"key":"a","value":1}"#);
         assert_eq!(text(chosen), r#"{"_id":"config","value":"1970-01-01T00:00:00.000Z"}"#);
     }
 
     #[test]
-    fn an_entry_keeps_its_hidden_counters() {
-        let document = doc! { "id": "kb", "title": "t", "resolutions": 3_i64, "resolveMs": 9_i64 };
-        let value: Value =
-            serde_json::from_str(&text(Collection::KnowledgeBase, document)).unwrap();
-        assert_eq!((&value["resolutions"], &value["resolveMs"]), (&3.into(), &9.into()));
+    fn an_entry_has_its_figures_and_what_it_takes_to_restore_it() {
+        let document = doc! { "id": "kb", "title": "t", "occurrences": 3_i64 };
+        let text = text(Collection::KnowledgeBase, document, &HashMap::new());
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["occurrences"], 3);
+        assert_eq!(value["summedUp"]["tally"]["occurrences"], 3);
         assert!(value["firstSeen"].is_i64());
     }
 }

@@ -7,7 +7,7 @@ use mongodb::bson::{Bson, Document, doc};
 
 use super::{
     MongoStore,
-    fault::Fault,
+    error::MongoError,
     wire::{date, integer, json, number},
 };
 use crate::{
@@ -16,20 +16,23 @@ use crate::{
 };
 
 /// How many documents each collection holds, from the server's own book-keeping.
-pub(super) async fn collection_counts(store: &MongoStore) -> Result<Vec<(Collection, u64)>, Fault> {
+pub(super) async fn collection_counts(
+    store: &MongoStore,
+) -> Result<Vec<(Collection, u64)>, MongoError> {
     let counts = Collection::ALL.map(|collection| async move {
         let count = store.documents(collection).estimated_document_count().await?;
-        Ok::<_, Fault>((collection, count))
+        Ok::<_, MongoError>((collection, count))
     });
     futures::future::try_join_all(counts).await
 }
 
-pub(super) async fn alert_counts(store: &MongoStore, since: Time) -> Result<AlertCounts, Fault> {
-    let by_severity = grouped(store, Collection::Alerts, since, "$severity", "none").await?;
-    Ok(AlertCounts { total: by_severity.values().sum(), by_severity })
+/// How many alerts were first received at or after `since`.
+pub(super) async fn received_since(store: &MongoStore, since: Time) -> Result<u64, MongoError> {
+    let since = doc! { "firstReceived": { "$gte": date(since) } };
+    Ok(store.documents(Collection::Alerts).count_documents(since).await?)
 }
 
-pub(super) async fn firing_alerts(store: &MongoStore) -> Result<u64, Fault> {
+pub(super) async fn firing_alerts(store: &MongoStore) -> Result<u64, MongoError> {
     let firing = doc! { "status": "firing" };
     Ok(store.documents(Collection::Alerts).count_documents(firing).await?)
 }
@@ -37,7 +40,7 @@ pub(super) async fn firing_alerts(store: &MongoStore) -> Result<u64, Fault> {
 pub(super) async fn sample_counts(
     store: &MongoStore,
     since: Time,
-) -> Result<BTreeMap<String, u64>, Fault> {
+) -> Result<BTreeMap<String, u64>, MongoError> {
     grouped(store, Collection::Metrics, since, "$name", "unnamed").await
 }
 
@@ -45,13 +48,15 @@ pub(super) async fn received_counts(
     store: &MongoStore,
     from: Time,
     until: Time,
-) -> Result<AlertCounts, Fault> {
+) -> Result<AlertCounts, MongoError> {
     let pipeline = [
         doc! { "$match": first_received(from, until) },
         doc! { "$group": { "_id": "$severity", "count": { "$sum": 1 } } },
     ];
-    let by_severity = counted(store, Collection::Alerts, pipeline, "none").await?;
-    Ok(AlertCounts { total: by_severity.values().sum(), by_severity })
+    let mut counts = AlertCounts::default();
+    let sent = counted(store, Collection::Alerts, pipeline, "none").await?;
+    sent.iter().for_each(|(severity, alerts)| counts.add(severity, *alerts));
+    Ok(counts)
 }
 
 /// Alerts of the old orchestrator, and from before migration 3, have a last receipt only.
@@ -67,17 +72,18 @@ pub(super) async fn issues(
     store: &MongoStore,
     from: Time,
     until: Time,
-) -> Result<Vec<Issue>, Fault> {
+) -> Result<Vec<Issue>, MongoError> {
     let if_resolved = |value: Bson| {
         doc! { "$sum": { "$cond": [{ "$eq": ["$status", "resolved"] }, value, 0] } }
     };
     let pipeline = [
         doc! { "$match": first_received(from, until) },
         doc! { "$group": {
-            "_id": { "name": "$name", "cause": "$labels.cause", "severity": "$severity" },
+            "_id": { "name": "$name", "cause": { "$ifNull": ["$cause", "$labels.cause"] }, "severity": "$severity" },
             "count": { "$sum": 1 },
             "resolved": if_resolved(1.into()),
-            "resolveMs": if_resolved("$duration".into()),
+            // As floating numbers, whose sum does not overflow.
+            "resolveMs": if_resolved(doc! { "$toDouble": "$duration" }.into()),
         } },
     ];
     let groups = store.documents(Collection::Alerts).aggregate(pipeline).await?;
@@ -105,7 +111,7 @@ pub(super) async fn sample_days(
     store: &MongoStore,
     from: Time,
     until: Time,
-) -> Result<BTreeMap<String, MetricDay>, Fault> {
+) -> Result<BTreeMap<String, MetricDay>, MongoError> {
     let pipeline = [
         doc! { "$match": { "timestamp": { "$gte": date(from), "$lt": date(until) } } },
         doc! { "$group": {
@@ -130,7 +136,7 @@ pub(super) async fn sample_days(
 pub(super) async fn consolidations_after(
     store: &MongoStore,
     time: Time,
-) -> Result<Vec<Consolidation>, Fault> {
+) -> Result<Vec<Consolidation>, MongoError> {
     let after = doc! { "timestamp": { "$gt": date(time) } };
     let consolidations = store.documents(Collection::Consolidations);
     let days = consolidations.find(after).sort(doc! { "timestamp": 1 }).await?;
@@ -140,11 +146,11 @@ pub(super) async fn consolidations_after(
 }
 
 /// The least of each, from its index. An alert without a first receipt counts by its last.
-pub(super) async fn history_start(store: &MongoStore) -> Result<Option<Time>, Fault> {
+pub(super) async fn history_start(store: &MongoStore) -> Result<Option<Time>, MongoError> {
     let least = |collection, field: &'static str, query: Document| async move {
         let first = store.documents(collection).find_one(query).sort(doc! { field: 1 }).await?;
         let first = first.and_then(|document| document.get_datetime(field).ok().copied());
-        Ok::<_, Fault>(first.map(|first| Time::from_millis(first.timestamp_millis())))
+        Ok::<_, MongoError>(first.map(|first| Time::from_millis(first.timestamp_millis())))
     };
     let dated = doc! { "firstReceived": { "$gte": date(Time::from_millis(i64::MIN)) } };
     let (first, last, samples) = futures::try_join!(
@@ -162,7 +168,7 @@ async fn grouped(
     since: Time,
     field: &str,
     missing: &str,
-) -> Result<BTreeMap<String, u64>, Fault> {
+) -> Result<BTreeMap<String, u64>, MongoError> {
     let pipeline = [
         doc! { "$match": { "timestamp": { "$gte": date(since) } } },
         doc! { "$group": { "_id": field, "count": { "$sum": 1 } } },
@@ -175,7 +181,7 @@ async fn counted(
     collection: Collection,
     pipeline: [Document; 2],
     missing: &str,
-) -> Result<BTreeMap<String, u64>, Fault> {
+) -> Result<BTreeMap<String, u64>, MongoError> {
     let mut groups = store.documents(collection).aggregate(pipeline).await?;
     let mut counts = BTreeMap::new();
     while let Some(group) = groups.try_next().await? {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mongodb::bson::{DateTime, doc};
 
-use super::{MongoStore, fault::Fault};
+use super::{MongoStore, error::MongoError};
 use crate::model::Collection;
 
 /// What the keys of leases begin with.
@@ -18,7 +18,7 @@ pub(super) async fn acquire(
     name: &str,
     holder: &str,
     ttl: Duration,
-) -> Result<bool, Fault> {
+) -> Result<bool, MongoError> {
     let key = format!("{PREFIX}{name}");
     let now = DateTime::now();
     let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
@@ -33,15 +33,19 @@ pub(super) async fn acquire(
         .find_one_and_update(mine_or_over, take)
         .upsert(true)
         .await
-        .map_err(Fault::from);
+        .map_err(MongoError::from);
     match taken {
         Ok(_) => Ok(true),
-        Err(fault) if fault.is_duplicate_key() => Ok(false),
-        Err(fault) => Err(fault),
+        Err(error) if error.is_duplicate_key() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
-pub(super) async fn release(store: &MongoStore, name: &str, holder: &str) -> Result<(), Fault> {
+pub(super) async fn release(
+    store: &MongoStore,
+    name: &str,
+    holder: &str,
+) -> Result<(), MongoError> {
     let held = doc! { "_id": format!("{PREFIX}{name}"), "holder": holder };
     store.documents(Collection::SystemState).delete_one(held).await?;
     Ok(())

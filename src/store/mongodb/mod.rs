@@ -1,42 +1,51 @@
 //! MongoDB: the production store, and the one that replicas share.
 //!
-//! One file a concern; each speaks in `Fault`s, which become [`StoreError`]s here, and
+//! One file a concern; each speaks in `MongoError`s, which become [`StoreError`]s here, and
 //! here every operation gets its time limit. Every write waits until it is on disk at a majority.
 //!
-//! On a replica set or a cluster what belongs together is one transaction. On a lone server,
-//! which has none, alerts are durable before what they teach, and two replicas that record the
-//! same change of an alert at the same moment may both learn from it.
+//! There are no transactions: each document is written by itself, compare-and-set, in an order in
+//! which every step may be repeated. So a lone server is as exact as a replica set.
 
+mod alerts;
 mod command;
+mod commit;
 mod connect;
+mod edits;
+mod error;
+mod expiry;
 mod export;
-mod fault;
+mod figures;
+mod follow;
 mod history;
 mod knowledge;
 mod lease;
+mod patterns;
 mod put;
 mod record;
 mod retention;
 mod schema;
 mod series;
-mod transaction;
+mod upgrade;
 mod wire;
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use mongodb::{Client, Database, bson::Document, bson::doc};
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
-use tokio::sync::Mutex;
 
-use self::fault::Fault;
+use self::{error::MongoError, follow::KnownEntries};
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Expired, Export, Issue, Learn, PatternOf, Recording,
-    Result, Store, StoreError, Stored, migrate::Schema,
+    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
+    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, migrate::Schema,
 };
-use crate::model::{
-    Collection, Consolidation, Entry, EntryChange, MetricDay, ReceivedAlert, Sample, Time,
-};
+use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
 // The driver waits for a server that has stopped answering as long as the socket is open, so every
 // operation has a limit here: for a few documents, for a group, and for a whole collection.
@@ -51,11 +60,18 @@ const CLOSE: Duration = Duration::from_secs(5);
 pub struct MongoStore {
     client: Client,
     db: Database,
-    transactions: bool,
-    /// Transactions of one process take turns: side by side they could only run into each other,
-    /// over the entries that every group of alerts teaches.
-    turn: Arc<Mutex<()>>,
+    /// Whether the topology can show one moment to several reads.
+    snapshots: bool,
+    /// Who this process is to the others.
+    id: String,
+    /// Entries that this process knows of.
+    followed: Arc<Mutex<KnownEntries>>,
+    /// Entries that this process changed, or did not: the answer was lost.
+    unsettled: Arc<Mutex<HashSet<String>>>,
 }
+
+/// Who the alerts were that retention deleted: not a collection of the contract's.
+const IDENTITIES: &str = "alert_identities";
 
 impl MongoStore {
     /// Connects to the server and makes sure that it answers and lets us in.
@@ -66,8 +82,16 @@ impl MongoStore {
     pub async fn open(uri: &SecretString, database: &str) -> Result<Self> {
         match tokio::time::timeout(2 * SHORT, connect::open(uri, database)).await {
             Ok(opened) => opened,
-            Err(_) => Err(Fault::Silent(2 * SHORT).into()),
+            Err(_) => Err(MongoError::Silent(2 * SHORT).into()),
         }
+    }
+
+    fn followed(&self) -> MutexGuard<'_, KnownEntries> {
+        self.followed.lock()
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.unsettled.lock()
     }
 
     fn documents(&self, collection: Collection) -> mongodb::Collection<Document> {
@@ -78,10 +102,10 @@ impl MongoStore {
 /// The operation, or `Unavailable` when its time is over.
 async fn within<T>(
     limit: Duration,
-    operation: impl Future<Output = Result<T, Fault>>,
+    operation: impl Future<Output = Result<T, MongoError>>,
 ) -> Result<T, StoreError> {
     let in_time = tokio::time::timeout(limit, operation).await;
-    Ok(in_time.unwrap_or(Err(Fault::Silent(limit)))?)
+    Ok(in_time.unwrap_or(Err(MongoError::Silent(limit)))?)
 }
 
 #[async_trait]
@@ -106,20 +130,32 @@ impl Store for MongoStore {
         within(SHORT, history::collection_counts(self)).await
     }
 
-    async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording> {
-        within(LONG, record::record(self, record::Group { alerts: group, learn })).await
+    async fn load(&self) -> Result<Loaded> {
+        within(WHOLE, knowledge::load(self)).await
     }
 
-    async fn entries(&self, since: Option<Time>) -> Result<Vec<Entry>> {
-        within(WHOLE, knowledge::entries(self, since)).await
+    async fn follow(&self, position: Position) -> Result<Followed> {
+        within(LONG, follow::follow(self, position)).await
     }
 
-    async fn apply(&self, changes: Vec<EntryChange>) -> Result<()> {
-        within(LONG, knowledge::apply(self, knowledge::Changes(changes))).await
+    async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
+        within(LONG, commit::commit(self, &group)).await
     }
 
-    async fn alert_counts(&self, since: Time) -> Result<AlertCounts> {
-        within(LONG, history::alert_counts(self, since)).await
+    async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {
+        within(LONG, figures::of(self, Some(&entry_ids))).await
+    }
+
+    async fn entry(&self, id: &str) -> Result<Option<Entry>> {
+        within(SHORT, knowledge::entry(self, id)).await
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>> {
+        within(WHOLE, knowledge::entries(self)).await
+    }
+
+    async fn received_since(&self, since: Time) -> Result<u64> {
+        within(LONG, history::received_since(self, since)).await
     }
 
     async fn firing_alerts(&self) -> Result<u64> {
@@ -172,14 +208,12 @@ impl Store for MongoStore {
         within(WHOLE, retention::expired_counts(self, alerts, samples)).await
     }
 
-    async fn expire_alerts(
-        &self,
-        before: Time,
-        limit: u32,
-        pattern_of: PatternOf,
-    ) -> Result<Expired> {
-        let batch = retention::Batch { before, limit, pattern_of };
-        within(WHOLE, retention::expire_alerts(self, batch)).await
+    async fn expire_alerts(&self, batch: ExpiryBatch) -> Result<Expired> {
+        within(WHOLE, expiry::expire_alerts(self, batch)).await
+    }
+
+    async fn forget_alerts(&self, before: Time, limit: u32) -> Result<u64> {
+        within(WHOLE, retention::forget_alerts(self, before, limit)).await
     }
 
     async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64> {

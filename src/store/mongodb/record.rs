@@ -1,189 +1,235 @@
-//! Recording a group of alerts, and what is learned from it.
+//! Recording a group of alerts without a transaction.
 //!
-//! Both in one transaction where the topology has transactions. A lone server has none: there
-//! the alerts come first, so that a crash between the two costs at worst one group's counters.
+//! A round reads what is stored, decides, and writes by compare-and-set; alerts whose document
+//! changed in between are decided anew by the next round, and nobody waits for them. At the end
+//! the fingerprints that were opened are looked at again, because another replica may have opened
+//! another instance at the same moment.
 
-use std::{collections::HashMap, sync::Arc};
-
-use async_trait::async_trait;
-use futures::TryStreamExt;
-use mongodb::{
-    ClientSession,
-    bson::{Document, doc},
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
 };
+
+use mongodb::bson::{Document, doc};
 
 use super::{
     MongoStore,
-    command::{self, Updated, upsert},
-    fault::Fault,
-    knowledge,
-    transaction::{Work, transact},
-    wire::{ALERT_OPTIONAL, alert, alert_fields, alert_id, date, missing},
+    alerts::{self, Known, replace, touch},
+    command,
+    error::MongoError,
+    patterns::Patterns,
+    wire::{StoredAlert, alert, alert_id},
 };
 use crate::{
-    model::{Alert, AlertKey, Collection, Learning, Outcome, ReceivedAlert, Recorded},
+    model::{Alert, AlertKey, Collection, Instance, InstanceChange, Outcome, Status, Time},
     store::{
-        Learn, Recording,
-        recording::{Write, fold, keys, open_wanted},
+        Group,
+        recording::{AssignedAlert, Fold, Write, fold, supersede},
     },
 };
 
-/// Tries of statements that lost a race for making a document, and of groups that were overtaken.
-const TRIES: usize = 3;
+/// Rounds before a group gives up. Of those that race for a document one wins each round.
+const ROUNDS: usize = 30;
 
-/// A group on its way.
-pub(super) struct Group {
-    pub(super) alerts: Arc<[ReceivedAlert]>,
-    pub(super) learn: Learn,
+/// The alerts of a group on their way into the store. It may be run again after a failure: what
+/// is settled stays so.
+pub(super) struct Recording<'a> {
+    store: &'a MongoStore,
+    group: &'a Group,
+    /// Alerts that are not settled, by their place in the group.
+    pending: Vec<usize>,
+    outcomes: Vec<Outcome>,
+    changes: Vec<InstanceChange>,
+    /// Fingerprints of which several instances may be open.
+    opened: HashSet<String>,
 }
 
-pub(super) async fn record(store: &MongoStore, group: Group) -> Result<Recording, Fault> {
-    if store.transactions {
-        return transact(store, &group).await;
-    }
-    let (outcomes, learnings) = record_alone(store, &group).await?;
-    let learned = match knowledge::learn(&store.db, None, &learnings).await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(%error, "alerts are stored, what they teach is not yet");
-            false
-        }
-    };
-    Ok(Recording { outcomes, learnings, learned })
+/// A write on its way, with what it changes.
+struct Planned {
+    key: AlertKey,
+    statement: Document,
+    change: Option<InstanceChange>,
+    is_touch: bool,
 }
 
-#[async_trait]
-impl Work for Group {
-    type Done = Recording;
-
-    async fn run(
-        &self,
-        store: &MongoStore,
-        session: &mut ClientSession,
-    ) -> Result<Recording, Fault> {
-        let stored = stored(store, Some(&mut *session), &self.alerts).await?;
-        let fold = fold(stored, &self.alerts);
-        let statements: Vec<_> = fold.writes.iter().map(statement).collect();
-        let updated =
-            command::update(&store.db, Some(&mut *session), Collection::Alerts, &statements, false)
-                .await?;
-        if updated.hit != statements.len() {
-            return Err(Fault::Overtaken);
-        }
-        let outcomes = not_new(&self.alerts, fold.outcomes, &fold.writes, &updated);
-        let learnings = (self.learn)(&self.alerts, &outcomes);
-        knowledge::learn(&store.db, Some(session), &learnings).await?;
-        Ok(Recording { outcomes, learnings, learned: true })
-    }
-}
-
-/// The alerts only, without a transaction.
-async fn record_alone(
-    store: &MongoStore,
-    group: &Group,
-) -> Result<(Vec<Recorded>, Vec<Learning>), Fault> {
-    let mut outcomes = None;
-    for _ in 0..TRIES {
-        let fold = fold(stored(store, None, &group.alerts).await?, &group.alerts);
-        let updated = write_racing(store, &fold.writes).await?;
-        // What the first try did stays done: a later one would find it stored and call it known.
-        let outcomes = outcomes
-            .get_or_insert_with(|| not_new(&group.alerts, fold.outcomes, &fold.writes, &updated));
-        if updated.hit == fold.writes.len() {
-            let learnings = (group.learn)(&group.alerts, outcomes);
-            return Ok((std::mem::take(outcomes), learnings));
-        }
-    }
-    Err(Fault::Overtaken)
-}
-
-/// Writes in any order; a statement that loses a race for making its document finds it made.
-async fn write_racing(store: &MongoStore, writes: &[Write]) -> Result<Updated, Fault> {
-    let mut done = Updated::default();
-    let mut left: Vec<usize> = (0..writes.len()).collect();
-    for _ in 0..TRIES {
-        let statements: Vec<_> = left.iter().map(|&place| statement(&writes[place])).collect();
-        let updated =
-            command::update(&store.db, None, Collection::Alerts, &statements, false).await?;
-        done.hit += updated.hit;
-        done.made.extend(updated.made.into_iter().map(|place| left[place]));
-        left = updated.raced.into_iter().map(|place| left[place]).collect();
-        if left.is_empty() {
-            return Ok(done);
-        }
-    }
-    Err(Fault::Overtaken)
-}
-
-/// What is stored of the instances that the group names or may join.
-async fn stored(
-    store: &MongoStore,
-    session: Option<&mut ClientSession>,
-    group: &[ReceivedAlert],
-) -> Result<Vec<Alert>, Fault> {
-    let ids: Vec<String> = keys(group).iter().map(alert_id).collect();
-    let open: Vec<&str> = open_wanted(group).into_iter().collect();
-    let mut query = doc! { "_id": { "$in": ids } };
-    if !open.is_empty() {
-        query = doc! { "$or": [query, { "fingerprint": { "$in": open }, "status": "firing" }] };
-    }
-    let alerts = store.documents(Collection::Alerts);
-    let find = alerts.find(query).batch_size(group.len() as u32 + 1);
-    let found: Vec<Document> = match session {
-        Some(session) => {
-            let mut cursor = find.session(&mut *session).await?;
-            cursor.stream(session).try_collect().await?
-        }
-        None => find.await?.try_collect().await?,
-    };
-    Ok(found.iter().filter_map(alert).collect())
-}
-
-/// The statement that does a write; whatever happens in between, it never moves `timestamp` back.
-fn statement(write: &Write) -> Document {
-    match write {
-        Write::Insert(alert) | Write::Replace(alert) => {
-            let fields = alert_fields(alert);
-            let missing = missing(&fields, &ALERT_OPTIONAL);
-            let mut update = doc! {
-                "$set": fields,
-                "$max": { "timestamp": date(alert.timestamp) },
-                "$min": { "firstReceived": date(alert.first_received) },
-            };
-            if !missing.is_empty() {
-                update.insert("$unset", missing);
-            }
-            upsert(doc! { "_id": alert_id(&alert.key()) }, update)
-        }
-        Write::Touch(key, at) => {
-            doc! { "q": { "_id": alert_id(key) }, "u": { "$max": { "timestamp": date(*at) } } }
-        }
-    }
-}
-
-/// Corrects the outcomes by what the server says: an instance that was to be new and was not
-/// made by its statement has been recorded by another replica in between.
-fn not_new(
-    group: &[ReceivedAlert],
-    mut outcomes: Vec<Recorded>,
-    writes: &[Write],
-    updated: &Updated,
-) -> Vec<Recorded> {
-    let made: HashMap<AlertKey, bool> = writes
-        .iter()
-        .enumerate()
-        .filter_map(|(place, write)| match write {
-            Write::Insert(alert) => Some((alert.key(), updated.made.contains(&place))),
-            Write::Replace(_) | Write::Touch(..) => None,
+impl Planned {
+    fn opens(&self) -> bool {
+        let firing = |instance: &Instance| instance.status == Status::Firing;
+        self.change.as_ref().is_some_and(|change| {
+            change.after.as_ref().is_some_and(firing) && !change.before.as_ref().is_some_and(firing)
         })
-        .collect();
-    for (received, recorded) in group.iter().zip(&mut outcomes) {
-        let starts_at = received.starts_at.unwrap_or(received.received_at);
-        let key = AlertKey { fingerprint: received.fingerprint.clone(), starts_at };
-        if recorded.outcome == Outcome::New && made.get(&key) == Some(&false) {
-            recorded.outcome = Outcome::Duplicate;
-            recorded.before = Some(recorded.after);
+    }
+}
+
+fn planned_replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -> Planned {
+    let (before, after) = (stored.alert.instance(), alert.instance());
+    let change =
+        (before != after).then(|| InstanceChange { before: Some(before), after: Some(after) });
+    let statement = replace(store, stored, alert);
+    Planned { key: alert.key(), statement, change, is_touch: false }
+}
+
+impl<'a> Recording<'a> {
+    pub(super) fn new(store: &'a MongoStore, group: &'a Group) -> Self {
+        Self {
+            store,
+            group,
+            pending: (0..group.alerts.len()).collect(),
+            outcomes: vec![Outcome::Duplicate; group.alerts.len()],
+            changes: Vec::new(),
+            opened: HashSet::new(),
         }
     }
-    outcomes
+
+    /// Records until everything is settled.
+    pub(super) async fn run(&mut self, patterns: &mut Patterns<'_>) -> Result<(), MongoError> {
+        for _ in 0..ROUNDS {
+            if self.pending.is_empty() {
+                return self.close_earlier(patterns).await;
+            }
+            self.round(patterns).await?;
+        }
+        Err(MongoError::Overtaken)
+    }
+
+    /// What came of each alert, and what changed.
+    pub(super) fn into_parts(self) -> (Vec<Outcome>, Vec<InstanceChange>) {
+        (self.outcomes, self.changes)
+    }
+
+    async fn round(&mut self, patterns: &mut Patterns<'_>) -> Result<(), MongoError> {
+        let received = self.received();
+        let known = Known::read(self.store, &received).await?;
+        let fold = fold(known.alerts(), &known.remembered, &received);
+        let planned = self.plan(&known, &fold.writes);
+        let changes: Vec<_> = planned.iter().filter_map(|write| write.change.clone()).collect();
+        patterns.concern(changes.iter().flat_map(|change| [&change.before, &change.after]));
+        if patterns.make(self.group.patterns_of(&changes)).await?.changed_instances {
+            // What was read carries what is not summed up any more.
+            return Ok(());
+        }
+        let lost = self.write(&planned).await?;
+        self.settle(fold, planned, &lost);
+        Ok(())
+    }
+
+    fn received(&self) -> Cow<'a, [AssignedAlert]> {
+        let group = self.group;
+        if self.pending.len() == group.alerts.len() {
+            return Cow::Borrowed(&group.alerts);
+        }
+        self.pending.iter().map(|&place| group.alerts[place].clone()).collect()
+    }
+
+    fn plan(&self, known: &Known, writes: &[Write]) -> Vec<Planned> {
+        let plan = |write: &Write| match write {
+            Write::Insert(alert) => Some(Planned {
+                key: alert.key(),
+                statement: known.insert(self.store, alert),
+                change: Some(InstanceChange { before: None, after: Some(alert.instance()) }),
+                is_touch: false,
+            }),
+            Write::Replace(alert) => {
+                let stored = known.get(&alert.key())?;
+                Some(planned_replace(self.store, stored, alert))
+            }
+            Write::Touch(key, at) => Some(Planned {
+                key: key.clone(),
+                statement: touch(key, *at),
+                change: None,
+                is_touch: true,
+            }),
+        };
+        writes.iter().filter_map(plan).collect()
+    }
+
+    /// Writes, and tells which instances were changed by others in between.
+    async fn write(&self, planned: &[Planned]) -> Result<HashSet<AlertKey>, MongoError> {
+        let statements: Vec<_> = planned.iter().map(|write| write.statement.clone()).collect();
+        let collection = Collection::Alerts.name();
+        let written = command::update(&self.store.db, collection, &statements).await?;
+        let lost = written.duplicate_keys.iter().map(|&place| planned[place].key.clone());
+        let mut lost: HashSet<_> = lost.collect();
+        if written.hit < (planned.len() - lost.len()) as u64 {
+            // A touched alert was deleted before it was touched.
+            let touched = planned.iter().filter(|write| write.is_touch).map(|write| &write.key);
+            lost.extend(self.deleted(touched).await?);
+        }
+        Ok(lost)
+    }
+
+    async fn deleted(
+        &self,
+        keys: impl Iterator<Item = &AlertKey>,
+    ) -> Result<Vec<AlertKey>, MongoError> {
+        let mut by_id: HashMap<_, _> = keys.map(|key| (alert_id(key), key)).collect();
+        let ids: Vec<&String> = by_id.keys().collect();
+        for document in alerts::find(self.store, doc! { "_id": { "$in": ids } }).await? {
+            by_id.remove(document.get_str("_id").unwrap_or_default());
+        }
+        Ok(by_id.into_values().cloned().collect())
+    }
+
+    fn settle(&mut self, fold: Fold, planned: Vec<Planned>, lost: &HashSet<AlertKey>) {
+        let places = std::mem::take(&mut self.pending);
+        for ((place, outcome), key) in places.into_iter().zip(fold.outcomes).zip(fold.instances) {
+            match lost.contains(&key) {
+                true => self.pending.push(place),
+                false => self.outcomes[place] = outcome,
+            }
+        }
+        for write in planned {
+            let is_lost = lost.contains(&write.key);
+            if is_lost || write.opens() {
+                self.opened.insert(write.key.fingerprint.clone());
+            }
+            self.changes.extend(write.change.filter(|_| !is_lost));
+        }
+    }
+
+    /// Of several open instances of a fingerprint the latest stays open.
+    async fn close_earlier(&mut self, patterns: &mut Patterns<'_>) -> Result<(), MongoError> {
+        let at = self.group.alerts.iter().map(|assigned| assigned.alert.received_at).max();
+        for _ in 0..ROUNDS {
+            let fingerprints: Vec<_> = self.opened.iter().cloned().collect();
+            let changes = close_all(self.store, fingerprints, at.unwrap_or_default()).await?;
+            let Some((changes, all)) = changes else { return Ok(()) };
+            patterns.concern(changes.iter().flat_map(|change| [&change.before, &change.after]));
+            self.changes.extend(changes);
+            if all {
+                return Ok(());
+            }
+        }
+        Err(MongoError::Overtaken)
+    }
+}
+
+/// Closes all open instances of these fingerprints but the latest of each. Returns what changed
+/// and whether that was all of them; `None` if there was nothing to close.
+pub(super) async fn close_all(
+    store: &MongoStore,
+    fingerprints: Vec<String>,
+    at: Time,
+) -> Result<Option<(Vec<InstanceChange>, bool)>, MongoError> {
+    if fingerprints.is_empty() {
+        return Ok(None);
+    }
+    let open = doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" };
+    let open: Vec<_> = alerts::find(store, open).await?.iter().filter_map(alert).collect();
+    let by_key: HashMap<_, _> = open.iter().map(|stored| (stored.alert.key(), stored)).collect();
+    let closed = supersede(open.iter().map(|stored| stored.alert.clone()).collect(), at);
+    let closed: Vec<_> =
+        closed.into_iter().filter_map(|alert| Some((*by_key.get(&alert.key())?, alert))).collect();
+    if closed.is_empty() {
+        return Ok(None);
+    }
+    let statements: Vec<_> =
+        closed.iter().map(|(stored, alert)| replace(store, stored, alert)).collect();
+    let written = command::update(&store.db, Collection::Alerts.name(), &statements).await?;
+    let changes = closed.iter().enumerate().filter_map(|(place, (stored, alert))| {
+        let (before, after) = (stored.alert.instance(), alert.instance());
+        (!written.duplicate_keys.contains(&place))
+            .then_some(InstanceChange { before: Some(before), after: Some(after) })
+    });
+    Ok(Some((changes.collect(), written.duplicate_keys.is_empty())))
 }

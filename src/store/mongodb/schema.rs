@@ -1,6 +1,6 @@
 //! The side of the store that migrations work on.
 //!
-//! A script is a list of database commands in extended JSON. Making what is there already is no
+//! A script is a list of database commands in extended JSON; what needs more is code (`upgrade`). Making what is there already is no
 //! error, because a database of the old orchestrator has collections and indexes of its own.
 
 use async_trait::async_trait;
@@ -10,7 +10,8 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     LONG, MongoStore, SHORT,
     connect::write_concern_document,
-    fault::{Fault, NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND},
+    error::{MongoError, NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND},
+    upgrade,
     wire::{date, integer},
     within,
 };
@@ -23,6 +24,9 @@ use crate::{
 };
 
 pub(super) static MIGRATIONS: &[Migration] = migrations!("mongodb", ".json");
+
+/// The migration that is code, too.
+const INSTANCES: u32 = 4;
 
 const VERSION_KEY: &str = "schema_version";
 const RECORD_PREFIX: &str = "migration:";
@@ -49,19 +53,22 @@ impl Schema for MongoStore {
         for command in commands {
             run(self, command).await?;
         }
+        if migration.number == INSTANCES {
+            upgrade::upgrade(self).await?;
+        }
         within(LONG, write_down(self, migration, checksum, at)).await
     }
 }
 
 /// The schema version, whoever wrote it; 0 if nobody did.
-pub(super) async fn version(store: &MongoStore) -> std::result::Result<u32, Fault> {
+pub(super) async fn version(store: &MongoStore) -> std::result::Result<u32, MongoError> {
     let state = store.documents(Collection::SystemState);
     let document = state.find_one(doc! { "key": VERSION_KEY }).await?;
     let value = document.as_ref().and_then(|document| document.get("value")).and_then(integer);
     Ok(value.and_then(|value| value.try_into().ok()).unwrap_or(0))
 }
 
-async fn applied(store: &MongoStore) -> std::result::Result<Vec<Applied>, Fault> {
+async fn applied(store: &MongoStore) -> std::result::Result<Vec<Applied>, MongoError> {
     let state = store.documents(Collection::SystemState);
     let records = doc! { "key": { "$regex": format!("^{RECORD_PREFIX}") } };
     let documents: Vec<Document> = state.find(records).await?.try_collect().await?;
@@ -82,7 +89,7 @@ async fn write_down(
     migration: &Migration,
     checksum: &str,
     at: Time,
-) -> std::result::Result<(), Fault> {
+) -> std::result::Result<(), MongoError> {
     let version = doc! { "value": migration.number };
     set(store, VERSION_KEY, version).await?;
     let record = doc! {
@@ -95,26 +102,30 @@ async fn write_down(
 }
 
 /// Found by `key`, because a document of the old orchestrator has an object id.
-async fn set(store: &MongoStore, key: &str, fields: Document) -> std::result::Result<(), Fault> {
+async fn set(
+    store: &MongoStore,
+    key: &str,
+    fields: Document,
+) -> std::result::Result<(), MongoError> {
     let update = doc! { "$set": fields, "$setOnInsert": { "_id": key } };
     let state = store.documents(Collection::SystemState);
     state.update_one(doc! { "key": key }, update).upsert(true).await?;
     Ok(())
 }
 
-async fn run(store: &MongoStore, mut command: Document) -> std::result::Result<(), Fault> {
+async fn run(store: &MongoStore, mut command: Document) -> std::result::Result<(), MongoError> {
     if let Some(collection) = command.get("createIndexes").and_then(Bson::as_str) {
         let existing = index_keys(store, collection).await?;
         let wanted = command.get_array_mut("indexes");
-        let wanted = wanted.map_err(|_| Fault::Answer("a migration without `indexes`"))?;
+        let wanted = wanted.map_err(|_| MongoError::Answer("a migration without `indexes`"))?;
         wanted.retain(|index| !existing.iter().any(|key| Some(key) == key_of(index)));
         if wanted.is_empty() {
             return Ok(());
         }
     }
     command.insert("writeConcern", write_concern_document());
-    match store.db.run_command(command).await.map_err(Fault::from) {
-        Err(fault) if fault.code() != Some(NAMESPACE_EXISTS) => Err(fault),
+    match store.db.run_command(command).await.map_err(MongoError::from) {
+        Err(error) if error.code() != Some(NAMESPACE_EXISTS) => Err(error),
         _ => Ok(()),
     }
 }
@@ -128,10 +139,10 @@ fn key_of(index: &Bson) -> Option<&Document> {
 async fn index_keys(
     store: &MongoStore,
     collection: &str,
-) -> std::result::Result<Vec<Document>, Fault> {
+) -> std::result::Result<Vec<Document>, MongoError> {
     let listed = store.db.collection::<Document>(collection).list_indexes().await;
-    let indexes = match listed.map_err(Fault::from) {
-        Err(fault) if fault.code() == Some(NAMESPACE_NOT_FOUND) => return Ok(Vec::new()),
+    let indexes = match listed.map_err(MongoError::from) {
+        Err(error) if error.code() == Some(NAMESPACE_NOT_FOUND) => return Ok(Vec::new()),
         listed => listed?,
     };
     let indexes: Vec<_> = indexes.try_collect().await?;

@@ -5,7 +5,7 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::{
     MongoStore,
-    fault::Fault,
+    error::MongoError,
     wire::{date, integer, number, sample},
 };
 use crate::{
@@ -20,7 +20,7 @@ pub(super) async fn samples(
     from: Time,
     until: Time,
     limit: usize,
-) -> Result<Vec<Sample>, Fault> {
+) -> Result<Vec<Sample>, MongoError> {
     let metrics = store.documents(Collection::Metrics);
     let latest = metrics
         .find(of_period(name, from, until))
@@ -35,7 +35,7 @@ pub(super) async fn buckets(
     store: &MongoStore,
     name: &str,
     wanted: Buckets,
-) -> Result<Vec<Bucket>, Fault> {
+) -> Result<Vec<Bucket>, MongoError> {
     let since_1970 = doc! { "$subtract": ["$timestamp", DateTime::from_millis(0)] };
     let shifted = doc! { "$add": [since_1970, wanted.offset_ms] };
     let bucket = doc! { "$floor": { "$divide": [shifted, wanted.width_ms.max(1)] } };

@@ -1,13 +1,24 @@
-//! Alerts and entries as BSON documents, and any document as plain JSON.
+//! Documents as BSON, and any BSON document as plain JSON.
 //!
 //! Times are BSON dates. Names with a NUL, which BSON cannot hold, get U+FFFD in its place.
+
+mod alerts;
+mod entries;
 
 use std::collections::BTreeMap;
 
 use mongodb::bson::{Bson, DateTime, Document, doc};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::{Alert, AlertKey, Entry, Sample, Status, Time, entry_from_json};
+pub(super) use self::{
+    alerts::{
+        ALERT_OPTIONAL, StoredAlert, alert, alert_fields, alert_id, carried, carried_fields,
+        is_old, is_ours,
+    },
+    entries::{ENTRY_OPTIONAL, entry, entry_document, entry_fields, summed_up_fields},
+};
+use crate::model::{Sample, Time};
 
 pub(super) fn date(time: Time) -> DateTime {
     DateTime::from_millis(time.millis())
@@ -17,33 +28,10 @@ fn time(date: DateTime) -> Time {
     Time::from_millis(date.timestamp_millis())
 }
 
-/// The `_id` of an alert: its key, so that no second one can be made.
-pub(super) fn alert_id(key: &AlertKey) -> String {
-    format!("{}:{}", key.fingerprint, key.starts_at.millis())
+/// The time in a field of a document.
+pub(super) fn time_in(document: &Document, name: &str) -> Option<Time> {
+    document.get_datetime(name).ok().copied().map(time)
 }
-
-/// What every write of an alert sets. `timestamp` and `firstReceived` are not among it, because
-/// the one only moves on and the other only back.
-pub(super) fn alert_fields(alert: &Alert) -> Document {
-    let mut fields = doc! {
-        "fingerprint": &alert.fingerprint,
-        "startsAt": date(alert.starts_at),
-        "name": &alert.name,
-        "severity": &alert.severity,
-        "status": alert.status.as_str(),
-        "message": &alert.message,
-        "labels": texts(&alert.labels),
-        "annotations": texts(&alert.annotations),
-    };
-    set(&mut fields, "resolvedAt", alert.resolved_at.map(date));
-    set(&mut fields, "duration", alert.duration);
-    set(&mut fields, "generatorURL", alert.generator_url.as_deref());
-    set(&mut fields, "receiver", alert.receiver.as_deref());
-    fields
-}
-
-/// The fields of an alert that it may lack.
-pub(super) const ALERT_OPTIONAL: [&str; 4] = ["resolvedAt", "duration", "generatorURL", "receiver"];
 
 fn set(fields: &mut Document, name: &str, value: Option<impl Into<Bson>>) {
     if let Some(value) = value {
@@ -51,36 +39,44 @@ fn set(fields: &mut Document, name: &str, value: Option<impl Into<Bson>>) {
     }
 }
 
-fn texts(map: &BTreeMap<String, String>) -> Document {
-    map.iter().map(|(name, value)| (name.replace('\0', "\u{FFFD}"), Bson::from(value))).collect()
+/// A name that BSON can hold.
+fn safe(name: &str) -> String {
+    name.replace('\0', "\u{FFFD}")
 }
 
-/// The alert in a document that this service wrote; `None` for any other.
-pub(super) fn alert(document: &Document) -> Option<Alert> {
-    let text = |name: &str| document.get_str(name).ok().map(str::to_owned);
-    let at = |name: &str| document.get_datetime(name).ok().copied().map(time);
-    let alert = Alert {
-        fingerprint: text("fingerprint")?,
-        starts_at: at("startsAt")?,
-        name: text("name")?,
-        severity: text("severity")?,
-        status: match document.get_str("status").ok()? {
-            "firing" => Status::Firing,
-            "resolved" => Status::Resolved,
-            _ => return None,
+fn texts(map: &BTreeMap<String, String>) -> Document {
+    map.iter().map(|(name, value)| (safe(name), Bson::from(value))).collect()
+}
+
+/// Anything that has a JSON form, as BSON: with names that BSON can hold, and whole numbers beyond
+/// its 64 bits as floating ones.
+pub(super) fn bson(value: &impl Serialize) -> Bson {
+    serde_json::to_value(value).map_or(Bson::Null, bson_of)
+}
+
+fn bson_of(value: Value) -> Bson {
+    match value {
+        Value::Null => Bson::Null,
+        Value::Bool(truth) => truth.into(),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => whole.into(),
+            (None, Some(number)) => number.into(),
+            (None, None) => Bson::Null,
         },
-        message: text("message")?,
-        timestamp: at("timestamp")?,
-        // Alerts from before migration 3 have none.
-        first_received: at("firstReceived").or_else(|| at("timestamp"))?,
-        resolved_at: at("resolvedAt"),
-        duration: document.get("duration").and_then(integer),
-        labels: text_map(document.get_document("labels").ok()?),
-        annotations: text_map(document.get_document("annotations").ok()?),
-        generator_url: text("generatorURL"),
-        receiver: text("receiver"),
-    };
-    (document.get_str("_id").ok()? == alert_id(&alert.key())).then_some(alert)
+        Value::String(text) => text.into(),
+        Value::Array(items) => Bson::Array(items.into_iter().map(bson_of).collect()),
+        Value::Object(fields) => Bson::Document(
+            fields.into_iter().map(|(name, value)| (safe(&name), bson_of(value))).collect(),
+        ),
+    }
+}
+
+/// As [`bson`], for what is an object.
+pub(super) fn bson_document(value: &impl Serialize) -> Document {
+    match bson(value) {
+        Bson::Document(document) => document,
+        _ => Document::new(),
+    }
 }
 
 /// What to unset of the optional fields when a document is written whole.
@@ -142,50 +138,6 @@ pub(super) fn number(value: &Bson) -> Option<f64> {
     }
 }
 
-/// All fields of an entry.
-pub(super) fn entry_fields(entry: &Entry) -> Document {
-    let mut fields = doc! {
-        "id": &entry.id,
-        "title": &entry.title,
-        "category": entry.category.as_str(),
-        "severity": entry.severity.as_str(),
-        "description": &entry.description,
-        "solution": &entry.solution,
-        "prerequisites": &entry.prerequisites,
-        "steps": &entry.steps,
-        "expectedOutcome": &entry.expected_outcome,
-        "tags": &entry.tags,
-        "relatedEntries": &entry.related_entries,
-        "firstSeen": date(entry.first_seen),
-        "lastUpdated": date(entry.last_updated),
-        "occurrences": entry.occurrences,
-        "resolutions": entry.resolutions,
-        "resolveMs": entry.resolve_ms,
-    };
-    let mut provenance = doc! {
-        "sourceType": entry.provenance.source_type.as_str(),
-        "sourceModel": &entry.provenance.source_model,
-        "derivedFrom": &entry.provenance.derived_from,
-    };
-    set(&mut provenance, "evidenceDate", entry.provenance.evidence_date.as_deref());
-    fields.insert("provenance", provenance);
-    set(&mut fields, "rootCause", entry.root_cause.as_deref());
-    set(&mut fields, "successRate", entry.success_rate);
-    set(&mut fields, "runbookUrl", entry.runbook_url.as_deref());
-    set(&mut fields, "meanTimeToResolveMs", entry.mean_time_to_resolve_ms);
-    set(&mut fields, "firing", entry.firing);
-    fields
-}
-
-/// The fields of an entry that it may lack.
-pub(super) const ENTRY_OPTIONAL: [&str; 5] =
-    ["rootCause", "successRate", "runbookUrl", "meanTimeToResolveMs", "firing"];
-
-/// The entry in a document, whoever wrote it.
-pub(super) fn entry(document: Document) -> Option<Entry> {
-    entry_from_json(&json(Bson::Document(document)))
-}
-
 /// A value as plain JSON: dates as RFC 3339, object ids in hex, numbers as numbers.
 pub(super) fn json(value: Bson) -> Value {
     match value {
@@ -221,37 +173,11 @@ mod tests {
 
     use super::*;
 
-    fn stored() -> Alert {
-        serde_json::from_value(json!({
-            "fingerprint": "f", "startsAt": "2026-11-24T10:00:00.123Z", "name": "Disk",
-            "severity": "page", "status": "resolved", "message": "voll ü", "labels": {"a.b": "$c"},
-            "timestamp": "2026-11-24T11:00:00Z", "firstReceived": "2026-11-24T10:01:00Z", "resolvedAt": "2026-11-24T10:30:00Z",
-            "duration": 1_799_877, "annotations": {}, "generatorURL": "http://p", "receiver": "r",
-        }))
-        .unwrap()
-    }
-
-    fn document(alert: &Alert) -> Document {
-        let mut document = alert_fields(alert);
-        document.insert("_id", alert_id(&alert.key()));
-        document.insert("timestamp", date(alert.timestamp));
-        document.insert("firstReceived", date(alert.first_received));
-        document
-    }
-
     #[test]
-    fn an_alert_comes_back_as_it_went() {
-        assert_eq!(alert(&document(&stored())), Some(stored()));
-        let firing =
-            Alert { status: Status::Firing, resolved_at: None, duration: None, ..stored() };
-        assert_eq!(alert(&document(&firing)), Some(firing));
-    }
-
-    #[test]
-    fn an_alert_of_another_program_is_not_taken_for_ours() {
-        let mut foreign = document(&stored());
-        foreign.insert("_id", ObjectId::new());
-        assert_eq!(alert(&foreign), None);
+    fn names_with_a_nul_and_numbers_beyond_64_bits_can_be_written() {
+        let written = bson_document(&json!({"a\0b": {"c\0": 1}, "n": u64::MAX}));
+        assert!(written.get_document("a\u{FFFD}b").unwrap().contains_key("c\u{FFFD}"));
+        assert_eq!(written.get_f64("n").unwrap(), u64::MAX as f64);
     }
 
     #[test]

@@ -1,54 +1,72 @@
 //! Alerts in SQLite: a group is looked up, decided by [`recording`], and written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params};
 
-use super::{
-    json::{from_json, json},
-    knowledge,
-};
+use super::json::{from_json, json};
 use crate::{
-    model::{Alert, ReceivedAlert, Status, Time},
-    store::{
-        Learn, Recording,
-        recording::{self, Write},
-    },
+    model::{Alert, AlertKey, Remembered, Status, Time},
+    store::recording::{self, AssignedAlert, Fold, Write},
 };
 
-/// Records a group and what is learned from it; the caller commits.
-pub fn record(
-    tx: &Transaction<'_>,
-    group: &[ReceivedAlert],
-    learn: &Learn,
-) -> rusqlite::Result<Recording> {
-    let fold = recording::fold(stored(tx, group)?, group);
-    for write in &fold.writes {
-        apply(tx, write)?;
+/// Decides what a group changes.
+pub fn decide(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Fold> {
+    if group.is_empty() {
+        return Ok(Fold::default());
     }
-    let learnings = learn(group, &fold.outcomes);
-    for learning in &learnings {
-        knowledge::learn(tx, learning)?;
-    }
-    Ok(Recording { outcomes: fold.outcomes, learnings, learned: true })
+    let (stored, remembered) = stored(tx, group)?;
+    Ok(recording::fold(stored, &remembered, group))
 }
 
-fn stored(tx: &Transaction<'_>, group: &[ReceivedAlert]) -> rusqlite::Result<Vec<Alert>> {
-    let mut stored = Vec::new();
+/// Writes what was decided; the caller commits.
+pub fn write(tx: &Transaction<'_>, writes: &[Write]) -> rusqlite::Result<()> {
+    writes.iter().try_for_each(|write| apply(tx, write))
+}
+
+type Known = (Vec<Alert>, HashMap<AlertKey, Remembered>);
+
+fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Known> {
+    let (mut stored, mut remembered) = (Vec::new(), HashMap::new());
     let mut by_key =
         tx.prepare_cached("SELECT * FROM alerts WHERE fingerprint = ?1 AND startsAt = ?2")?;
+    let mut identity = tx.prepare_cached(
+        "SELECT carried, firstReceived FROM alert_identities
+         WHERE fingerprint = ?1 AND startsAt = ?2",
+    )?;
     for key in recording::keys(group) {
         let params = (&key.fingerprint, key.starts_at.millis());
-        stored.extend(by_key.query_row(params, alert).optional()?);
+        match by_key.query_row(params, alert).optional()? {
+            Some(alert) => stored.push(alert),
+            None => {
+                let known = identity.query_row(params, remembered_row).optional()?;
+                remembered.extend(known.map(|known| (key, known)));
+            }
+        }
     }
     let mut open = tx.prepare_cached(
-        "SELECT * FROM alerts INDEXED BY alerts_instance
-         WHERE fingerprint = ?1 AND status = 'firing' ORDER BY startsAt DESC LIMIT 1",
+        "SELECT * FROM alerts INDEXED BY alerts_open
+         WHERE fingerprint = ?1 AND status = 'firing'",
     )?;
-    for fingerprint in recording::open_wanted(group) {
-        stored.extend(open.query_row([fingerprint], alert).optional()?);
+    for fingerprint in recording::fingerprints(group) {
+        for alert in open.query_map([fingerprint], alert)? {
+            stored.push(alert?);
+        }
     }
-    Ok(stored)
+    let mut latest = tx.prepare_cached(
+        "SELECT * FROM alerts WHERE fingerprint = ?1 ORDER BY startsAt DESC LIMIT 1",
+    )?;
+    for fingerprint in recording::without_start(group) {
+        stored.extend(latest.query_row([fingerprint], alert).optional()?);
+    }
+    Ok((stored, remembered))
+}
+
+fn remembered_row(row: &Row<'_>) -> rusqlite::Result<Remembered> {
+    Ok(Remembered {
+        carried: from_json(row.get_ref(0)?.as_str()?)?,
+        first_received: Time::from_millis(row.get(1)?),
+    })
 }
 
 fn apply(tx: &Transaction<'_>, write: &Write) -> rusqlite::Result<()> {
@@ -68,55 +86,73 @@ fn apply(tx: &Transaction<'_>, write: &Write) -> rusqlite::Result<()> {
 /// Writes an alert whole, over the instance of the same key if there is one.
 pub fn put(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
-        "INSERT INTO alerts (fingerprint, startsAt, name, severity, status, message, timestamp,
-             resolvedAt, duration, labels, annotations, generatorURL, receiver, firstReceived)
-         VALUES (:fingerprint, :startsAt, :name, :severity, :status, :message, :timestamp,
-             :resolvedAt, :duration, :labels, :annotations, :generatorURL, :receiver, :firstReceived)
+        "INSERT INTO alerts (fingerprint, startsAt, name, cause, entryId, severity, status,
+             message, timestamp, firstReceived, changedAt, resolvedAt, duration, labels,
+             annotations, generatorURL, receiver, carried)
+         VALUES (:fingerprint, :startsAt, :name, :cause, :entryId, :severity, :status,
+             :message, :timestamp, :firstReceived, :changedAt, :resolvedAt, :duration, :labels,
+             :annotations, :generatorURL, :receiver, :carried)
          ON CONFLICT (fingerprint, startsAt) DO UPDATE SET
-             name = excluded.name, severity = excluded.severity, status = excluded.status,
+             name = excluded.name, cause = excluded.cause, entryId = excluded.entryId,
+             severity = excluded.severity, status = excluded.status,
              message = excluded.message, timestamp = excluded.timestamp,
+             firstReceived = excluded.firstReceived, changedAt = excluded.changedAt,
              resolvedAt = excluded.resolvedAt, duration = excluded.duration,
              labels = excluded.labels, annotations = excluded.annotations,
              generatorURL = excluded.generatorURL, receiver = excluded.receiver,
-             firstReceived = excluded.firstReceived",
+             carried = excluded.carried",
     )?;
     put.execute(named_params! {
         ":fingerprint": alert.fingerprint,
         ":startsAt": alert.starts_at.millis(),
         ":name": alert.name,
+        ":cause": alert.cause,
+        ":entryId": alert.entry_id,
         ":severity": alert.severity,
         ":status": alert.status.as_str(),
         ":message": alert.message,
         ":timestamp": alert.timestamp.millis(),
+        ":firstReceived": alert.first_received.millis(),
+        ":changedAt": alert.changed_at.millis(),
         ":resolvedAt": alert.resolved_at.map(Time::millis),
         ":duration": alert.duration,
         ":labels": json(&alert.labels)?,
         ":annotations": json(&alert.annotations)?,
         ":generatorURL": alert.generator_url,
         ":receiver": alert.receiver,
-        ":firstReceived": alert.first_received.millis(),
+        ":carried": alert.carried.as_ref().map(json).transpose()?,
     })?;
     Ok(())
 }
 
-fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
-    let status: String = row.get("status")?;
+/// An alert from a row with all columns.
+pub fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
+    let carried: Option<String> = row.get("carried")?;
     Ok(Alert {
         fingerprint: row.get("fingerprint")?,
         starts_at: Time::from_millis(row.get("startsAt")?),
         name: row.get("name")?,
+        cause: row.get("cause")?,
+        entry_id: row.get("entryId")?,
         severity: row.get("severity")?,
-        status: if status == Status::Resolved.as_str() { Status::Resolved } else { Status::Firing },
+        status: status(row.get_ref("status")?.as_str()?),
         message: row.get("message")?,
         timestamp: Time::from_millis(row.get("timestamp")?),
         first_received: Time::from_millis(row.get("firstReceived")?),
+        changed_at: Time::from_millis(row.get("changedAt")?),
         resolved_at: row.get::<_, Option<i64>>("resolvedAt")?.map(Time::from_millis),
         duration: row.get("duration")?,
         labels: map(row, "labels")?,
         annotations: map(row, "annotations")?,
         generator_url: row.get("generatorURL")?,
         receiver: row.get("receiver")?,
+        carried: carried.as_deref().map(from_json).transpose()?,
     })
+}
+
+/// Only this program writes the column; what it cannot read is over rather than fires for ever.
+pub fn status(name: &str) -> Status {
+    Status::parse(name).unwrap_or(Status::Superseded)
 }
 
 fn map(row: &Row<'_>, column: &str) -> rusqlite::Result<BTreeMap<String, String>> {

@@ -11,6 +11,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::functions;
 use crate::store::{Result, StoreError};
 
 /// How long a statement waits for another process' lock on the file.
@@ -46,6 +47,7 @@ impl DatabaseFile {
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
             connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
+            functions::register(&connection)?;
             Ok((connection, journal))
         });
         match connection.map_err(store_error)? {

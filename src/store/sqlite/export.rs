@@ -1,6 +1,6 @@
 //! A snapshot of tables as JSON texts: one read transaction, streamed in pieces of bounded size.
 
-use std::{fmt::Write, sync::Arc};
+use std::{collections::HashMap, fmt::Write, sync::Arc};
 
 use futures::StreamExt;
 use rusqlite::{Connection, Row, types::ValueRef};
@@ -9,10 +9,10 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     connection::{DatabaseFile, store_error},
-    history, knowledge,
+    figures, history, knowledge,
 };
 use crate::{
-    model::{Collection, Time},
+    model::{Collection, Entry, ExportedEntry, Figures, Time},
     store::{Export, Result, StoreError},
 };
 
@@ -89,11 +89,18 @@ fn stream_one(
         other => format!("SELECT * FROM {other} ORDER BY rowid"),
     };
     let mut select = connection.prepare(&sql)?;
+    let figures = match collection {
+        Collection::KnowledgeBase => figures::all(connection)?,
+        _ => HashMap::new(),
+    };
     let names: Vec<String> = select.column_names().map(str::to_owned).collect();
     let mut rows = select.query([])?;
     let mut piece = Vec::with_capacity(PIECE);
     while let Some(row) = rows.next()? {
-        piece.push(document(collection, &names, row)?);
+        piece.push(match collection {
+            Collection::KnowledgeBase => entry(row, &figures)?,
+            _ => document(&names, row)?,
+        });
         if piece.len() == PIECE {
             let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE));
             if pieces.blocking_send(Ok((collection, full))).is_err() {
@@ -104,12 +111,14 @@ fn stream_one(
     Ok(piece.is_empty() || pieces.blocking_send(Ok((collection, piece))).is_ok())
 }
 
-fn document(collection: Collection, names: &[String], row: &Row<'_>) -> rusqlite::Result<String> {
-    if collection == Collection::KnowledgeBase
-        && let Some(entry) = knowledge::entry(row)?
-    {
-        return super::json::json(&entry.with_counters());
-    }
+/// An entry as it is shown, with what it takes to restore it.
+fn entry(row: &Row<'_>, figures: &HashMap<String, Figures>) -> rusqlite::Result<String> {
+    let entry = knowledge::entry(row)?;
+    let figures = figures.get(&entry.id).copied().unwrap_or_default();
+    super::json::json(&ExportedEntry::from(&Entry { figures, ..entry }))
+}
+
+fn document(names: &[String], row: &Row<'_>) -> rusqlite::Result<String> {
     let mut text = String::with_capacity(768);
     for (index, name) in names.iter().enumerate() {
         let value = row.get_ref(index)?;
@@ -143,13 +152,20 @@ fn append(text: &mut String, column: &str, value: ValueRef<'_>) -> rusqlite::Res
 }
 
 fn is_time(column: &str) -> bool {
-    matches!(column, "startsAt" | "timestamp" | "resolvedAt" | "firstReceived")
+    matches!(column, "startsAt" | "timestamp" | "resolvedAt" | "firstReceived" | "changedAt")
 }
 
 /// Columns that hold JSON texts of this program's own making.
 fn is_json(column: &str) -> bool {
     matches!(
         column,
-        "labels" | "annotations" | "alerts" | "metrics" | "insights" | "recommendations" | "value"
+        "labels"
+            | "annotations"
+            | "carried"
+            | "alerts"
+            | "metrics"
+            | "insights"
+            | "recommendations"
+            | "value"
     )
 }

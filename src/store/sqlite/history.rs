@@ -27,14 +27,10 @@ pub fn count(connection: &Connection, collection: Collection) -> rusqlite::Resul
     connection.query_row(&sql, [], |row| row.get(0))
 }
 
-/// Alerts last received at or after `since`.
-pub fn alert_counts(connection: &Connection, since: Time) -> rusqlite::Result<AlertCounts> {
-    let by_severity = grouped(
-        connection,
-        "SELECT severity, count(*) FROM alerts WHERE timestamp >= ?1 GROUP BY severity",
-        since,
-    )?;
-    Ok(AlertCounts { total: by_severity.values().sum(), by_severity })
+/// How many alerts were first received at or after `since`.
+pub fn received_since(connection: &Connection, since: Time) -> rusqlite::Result<u64> {
+    let sql = "SELECT count(*) FROM alerts WHERE firstReceived >= ?1";
+    connection.prepare_cached(sql)?.query_row([since.millis()], |row| row.get(0))
 }
 
 /// How many alerts fire now.
@@ -66,18 +62,20 @@ pub fn received_counts(
         "SELECT severity, count(*) FROM alerts
          WHERE firstReceived >= ?1 AND firstReceived < ?2 GROUP BY severity",
     )?;
-    let rows = select
-        .query_map((from.millis(), until.millis()), |row| Ok((row.get(0)?, row.get::<_, u64>(1)?)));
-    let by_severity: BTreeMap<String, u64> = rows?.collect::<Result<_, _>>()?;
-    Ok(AlertCounts { total: by_severity.values().sum(), by_severity })
+    let mut rows = select.query((from.millis(), until.millis()))?;
+    let mut counts = AlertCounts::default();
+    while let Some(row) = rows.next()? {
+        counts.add(row.get_ref(0)?.as_str()?, row.get(1)?);
+    }
+    Ok(counts)
 }
 
 /// The same by name, cause and severity.
 pub fn issues(connection: &Connection, from: Time, until: Time) -> rusqlite::Result<Vec<Issue>> {
     let mut select = connection.prepare_cached(
-        "SELECT name, coalesce(labels ->> '$.cause', '') AS cause, severity, count(*),
+        "SELECT name, coalesce(cause, ''), severity, count(*),
              count(*) FILTER (WHERE status = 'resolved'),
-             coalesce(sum(duration) FILTER (WHERE status = 'resolved'), 0)
+             total(duration) FILTER (WHERE status = 'resolved')
          FROM alerts WHERE firstReceived >= ?1 AND firstReceived < ?2
          GROUP BY name, cause, severity",
     )?;
@@ -88,7 +86,7 @@ pub fn issues(connection: &Connection, from: Time, until: Time) -> rusqlite::Res
             severity: row.get(2)?,
             count: row.get(3)?,
             resolved: row.get(4)?,
-            resolve_ms: row.get(5)?,
+            resolve_ms: row.get::<_, f64>(5)? as i64,
         })
     })?;
     issues.collect()

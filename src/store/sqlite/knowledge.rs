@@ -1,180 +1,182 @@
-//! The knowledge base in SQLite: counters change by addition, entries are written whole.
+//! The knowledge base in SQLite: entries are read and written whole, compare-and-set on their
+//! version.
 
-use rusqlite::{Connection, Row, ToSql, Transaction, named_params};
-use serde_json::Value;
+use std::sync::Arc;
 
-use super::json::json;
-use crate::model::{Entry, EntryChange, Learning, Time, entry_from_json};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
-/// Lowest first, so that the place of a name tells its rank.
-const SEVERITY_RANKS: &str = "low medium high critical";
+use super::json::{from_json, json};
+use crate::{
+    model::{Category, Entry, EntryText, Figures, Provenance, Severity, Time},
+    store::{Edit, Edited},
+};
 
-/// Entries that changed at or after `since`; one that cannot be understood is logged and left
-/// where it is.
-pub fn entries(connection: &Connection, since: Option<Time>) -> rusqlite::Result<Vec<Entry>> {
-    let sql = match since {
-        Some(_) => "SELECT * FROM knowledge_base WHERE lastUpdated >= ?1",
-        None => "SELECT * FROM knowledge_base WHERE ?1 IS NULL",
-    };
-    let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query([since.map(Time::millis)])?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
-        match entry(row)? {
-            Some(entry) => entries.push(entry),
-            None => tracing::warn!("an entry of the knowledge base has neither id nor title"),
+/// All entries, without figures.
+pub fn entries(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
+    connection.prepare_cached("SELECT * FROM knowledge_base")?.query_map([], entry)?.collect()
+}
+
+/// The entry of this id, without figures.
+pub fn get(connection: &Connection, id: &str) -> rusqlite::Result<Option<Entry>> {
+    let mut select = connection.prepare_cached("SELECT * FROM knowledge_base WHERE id = ?1")?;
+    select.query_row([id], entry).optional()
+}
+
+/// What came of making patterns.
+#[derive(Default)]
+pub struct Made {
+    /// Entries that were there already.
+    pub known: Vec<Entry>,
+    /// Those made whose stored instances carried something.
+    pub stale: Vec<String>,
+    /// Whether anything was forgotten of instances, so that they are to be decided anew.
+    pub forgot: bool,
+}
+
+/// Makes the patterns that do not exist. What is summed up of their instances went with the entry
+/// that was deleted, so the instances count by themselves again.
+pub fn make(tx: &Transaction<'_>, patterns: &[Arc<Entry>]) -> rusqlite::Result<Made> {
+    let mut made = Made::default();
+    let mut forget = tx.prepare_cached(
+        "UPDATE alerts SET carried = NULL
+         WHERE carried IS NOT NULL AND carried ->> '$.entryId' = ?1",
+    )?;
+    let mut forget_deleted =
+        tx.prepare_cached("DELETE FROM alert_identities WHERE carried ->> '$.entryId' = ?1")?;
+    for pattern in patterns {
+        if let Some(existing) = get(tx, &pattern.id)? {
+            made.known.push(existing);
+            continue;
+        }
+        put(tx, pattern)?;
+        made.forgot |= forget_deleted.execute([&pattern.id])? > 0;
+        if forget.execute([&pattern.id])? > 0 {
+            made.forgot = true;
+            made.stale.push(pattern.id.to_string());
         }
     }
-    Ok(entries)
+    Ok(made)
 }
 
 /// Makes one change; the caller commits.
-pub fn apply(tx: &Transaction<'_>, change: &EntryChange) -> rusqlite::Result<()> {
-    match change {
-        EntryChange::Learn(learning) => learn(tx, learning),
-        EntryChange::Put(entry) => put(tx, entry),
-        EntryChange::Rewrite(entry) => rewrite(tx, entry),
-        EntryChange::Delete(id) => {
-            tx.prepare_cached("DELETE FROM knowledge_base WHERE id = ?1")?.execute([id])?;
-            Ok(())
+pub fn edit(tx: &Transaction<'_>, edit: &Edit) -> rusqlite::Result<Edited> {
+    let stored = get(tx, edit.entry_id())?;
+    match (edit, stored) {
+        (Edit::Write { entry, expected: None }, None) => {
+            put(tx, entry)?;
+            Ok(Edited::Done)
         }
-    }
-}
-
-/// Adds to the counters of an entry, or makes it from the seed.
-pub fn learn(tx: &Transaction<'_>, learning: &Learning) -> rusqlite::Result<()> {
-    let mut update = tx.prepare_cached(
-        "UPDATE knowledge_base SET
-             severity = CASE WHEN instr(:ranks, :severity) > instr(:ranks, severity)
-                 THEN :severity ELSE severity END,
-             firstSeen = min(firstSeen, :firstSeen),
-             lastUpdated = max(lastUpdated, :lastUpdated),
-             occurrences = occurrences + :occurrences,
-             resolutions = resolutions + :resolutions,
-             resolveMs = resolveMs + :resolveMs,
-             firing = CASE category WHEN 'alert_pattern'
-                 THEN max(0, coalesce(firing, 0) + :firing) ELSE firing END
-         WHERE id = :id",
-    )?;
-    let updated = update.execute(named_params! {
-        ":id": learning.seed.id,
-        ":ranks": SEVERITY_RANKS,
-        ":severity": learning.severity.as_str(),
-        ":firstSeen": learning.seed.first_seen.millis(),
-        ":lastUpdated": learning.seen.millis(),
-        ":occurrences": learning.occurrences,
-        ":resolutions": learning.resolutions,
-        ":resolveMs": learning.resolve_ms,
-        ":firing": learning.firing,
-    })?;
-    if updated > 0 {
-        return Ok(());
-    }
-    let mut made = Entry::clone(&learning.seed);
-    learning.apply_to(&mut made);
-    put(tx, &made)
-}
-
-/// Writes an entry whole, over the one of its id if there is one.
-fn put(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
-    let mut insert = tx.prepare_cached(
-        "INSERT OR REPLACE INTO knowledge_base (id, title, category, severity, description,
-             rootCause, solution, prerequisites, steps, expectedOutcome, tags, relatedEntries,
-             firstSeen, lastUpdated, occurrences, successRate, provenance, runbookUrl,
-             meanTimeToResolveMs, firing, resolutions, resolveMs)
-         VALUES (:id, :title, :category, :severity, :description, :rootCause, :solution,
-             :prerequisites, :steps, :expectedOutcome, :tags, :relatedEntries, :firstSeen,
-             :lastUpdated, :occurrences, :successRate, :provenance, :runbookUrl,
-             :meanTimeToResolveMs, :firing, :resolutions, :resolveMs)",
-    )?;
-    let text = text_params(entry)?;
-    let counters: &[(&str, &dyn ToSql)] = named_params! {
-        ":firstSeen": entry.first_seen.millis(),
-        ":occurrences": entry.occurrences,
-        ":successRate": entry.success_rate,
-        ":meanTimeToResolveMs": entry.mean_time_to_resolve_ms,
-        ":firing": entry.firing,
-        ":resolutions": entry.resolutions,
-        ":resolveMs": entry.resolve_ms,
-    };
-    let text = text.iter().map(|(name, value)| (*name, value.as_ref()));
-    let params: Vec<_> = text.chain(counters.iter().copied()).collect();
-    insert.execute(params.as_slice())?;
-    Ok(())
-}
-
-/// Writes the text of an entry anew and leaves its counters alone.
-fn rewrite(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
-    let mut update = tx.prepare_cached(
-        "UPDATE knowledge_base SET title = :title, category = :category, severity = :severity,
-             description = :description, rootCause = :rootCause, solution = :solution,
-             prerequisites = :prerequisites, steps = :steps, expectedOutcome = :expectedOutcome,
-             tags = :tags, relatedEntries = :relatedEntries, provenance = :provenance,
-             runbookUrl = :runbookUrl, lastUpdated = max(lastUpdated, :lastUpdated)
-         WHERE id = :id",
-    )?;
-    let text = text_params(entry)?;
-    let params: Vec<_> = text.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-    update.execute(params.as_slice())?;
-    Ok(())
-}
-
-/// What people write, and when.
-fn text_params(entry: &Entry) -> rusqlite::Result<Vec<(&'static str, Box<dyn ToSql>)>> {
-    Ok(vec![
-        (":id", Box::new(entry.id.clone())),
-        (":title", Box::new(entry.title.clone())),
-        (":category", Box::new(entry.category.as_str())),
-        (":severity", Box::new(entry.severity.as_str())),
-        (":description", Box::new(entry.description.clone())),
-        (":rootCause", Box::new(entry.root_cause.clone())),
-        (":solution", Box::new(entry.solution.clone())),
-        (":prerequisites", Box::new(json(&entry.prerequisites)?)),
-        (":steps", Box::new(json(&entry.steps)?)),
-        (":expectedOutcome", Box::new(entry.expected_outcome.clone())),
-        (":tags", Box::new(json(&entry.tags)?)),
-        (":relatedEntries", Box::new(json(&entry.related_entries)?)),
-        (":provenance", Box::new(json(&entry.provenance)?)),
-        (":runbookUrl", Box::new(entry.runbook_url.clone())),
-        (":lastUpdated", Box::new(entry.last_updated.millis())),
-    ])
-}
-
-/// One entry, by way of the same lenient reader that MongoDB's documents take.
-pub fn entry(row: &Row<'_>) -> rusqlite::Result<Option<Entry>> {
-    let mut document = serde_json::Map::new();
-    for (index, name) in row.as_ref().column_names().enumerate() {
-        document.insert(name.to_owned(), value(name, row.get_ref(index)?));
-    }
-    Ok(entry_from_json(&Value::Object(document)))
-}
-
-fn value(column: &str, value: rusqlite::types::ValueRef<'_>) -> Value {
-    use rusqlite::types::ValueRef;
-    match value {
-        ValueRef::Integer(number) => number.into(),
-        ValueRef::Real(number) => number.into(),
-        ValueRef::Text(text) => {
-            let text = String::from_utf8_lossy(text).into_owned();
-            match column {
-                "prerequisites" | "steps" | "tags" | "relatedEntries" | "provenance" => {
-                    serde_json::from_str(&text).unwrap_or(Value::String(text))
-                }
-                _ => text.into(),
+        (_, None) => Ok(Edited::Missing),
+        (Edit::Write { entry, expected }, Some(stored)) => {
+            if *expected != Some(stored.version) {
+                return Ok(Edited::Conflict(Box::new(stored)));
             }
+            put(tx, &in_place_of(entry, stored))?;
+            Ok(Edited::Done)
         }
-        ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+        (Edit::AddSources { sources, .. }, Some(stored)) => {
+            let provenance = with_sources(&stored.provenance, sources);
+            put(tx, &Entry { provenance: provenance.into(), ..stored })?;
+            Ok(Edited::Done)
+        }
+        (Edit::Delete { id, expected }, Some(stored)) => {
+            if expected.is_some_and(|expected| expected != stored.version) {
+                return Ok(Edited::Conflict(Box::new(stored)));
+            }
+            tx.prepare_cached("DELETE FROM knowledge_base WHERE id = ?1")?.execute([id])?;
+            Ok(Edited::Done)
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Severity;
+/// What an edit writes: sums are the store's own, but those of questions, and sources only gain.
+fn in_place_of(entry: &Entry, stored: Entry) -> Entry {
+    let mut provenance = Provenance::clone(&entry.provenance);
+    provenance.keep_sources_of(&stored.provenance);
+    let question = entry.category == Category::Question;
+    let summed_up = if question { entry.summed_up } else { stored.summed_up };
+    Entry { provenance: provenance.into(), summed_up, ..entry.clone() }
+}
 
-    #[test]
-    fn the_place_of_a_severity_in_the_ranks_is_its_rank() {
-        let place = |severity: Severity| SEVERITY_RANKS.find(severity.as_str()).unwrap();
-        assert!(Severity::ALL.is_sorted_by_key(|severity| place(*severity)));
+fn with_sources(provenance: &Provenance, sources: &[String]) -> Provenance {
+    let mut provenance = provenance.clone();
+    for source in sources {
+        if !provenance.derived_from.contains(source) {
+            provenance.derived_from.push(source.clone());
+        }
     }
+    provenance
+}
+
+/// Writes an entry whole, over the one of its id if there is one; figures are not stored.
+pub fn put(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
+    let mut put = tx.prepare_cached(
+        "INSERT OR REPLACE INTO knowledge_base (id, version, title, category, severity,
+             description, rootCause, solution, prerequisites, steps, expectedOutcome, tags,
+             relatedEntries, runbookUrl, provenance, pattern, firstSeen, lastUpdated, notes,
+             helped, notHelped, summedUp)
+         VALUES (:id, :version, :title, :category, :severity, :description, :rootCause, :solution,
+             :prerequisites, :steps, :expectedOutcome, :tags, :relatedEntries, :runbookUrl,
+             :provenance, :pattern, :firstSeen, :lastUpdated, :notes, :helped, :notHelped,
+             :summedUp)",
+    )?;
+    put.execute(named_params! {
+        ":id": entry.id,
+        ":version": entry.version,
+        ":title": entry.title,
+        ":category": entry.category.as_str(),
+        ":severity": entry.severity.as_str(),
+        ":description": entry.description,
+        ":rootCause": entry.root_cause,
+        ":solution": entry.solution,
+        ":prerequisites": json(&entry.prerequisites)?,
+        ":steps": json(&entry.steps)?,
+        ":expectedOutcome": entry.expected_outcome,
+        ":tags": json(&entry.tags)?,
+        ":relatedEntries": json(&entry.related_entries)?,
+        ":runbookUrl": entry.runbook_url,
+        ":provenance": json(&*entry.provenance)?,
+        ":pattern": entry.pattern.as_deref().map(json).transpose()?,
+        ":firstSeen": entry.first_seen.millis(),
+        ":lastUpdated": entry.written.millis(),
+        ":notes": json(&*entry.notes)?,
+        ":helped": entry.helped,
+        ":notHelped": entry.not_helped,
+        ":summedUp": json(&entry.summed_up)?,
+    })?;
+    Ok(())
+}
+
+/// One entry, without figures.
+pub fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let pattern: Option<String> = row.get("pattern")?;
+    let word = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+    let text = EntryText {
+        title: row.get("title")?,
+        category: Category::parse(word("category")?).unwrap_or(Category::Troubleshooting),
+        severity: Severity::parse(word("severity")?).unwrap_or(Severity::Low),
+        description: row.get("description")?,
+        root_cause: row.get("rootCause")?,
+        solution: row.get("solution")?,
+        prerequisites: from_json(word("prerequisites")?)?,
+        steps: from_json(word("steps")?)?,
+        expected_outcome: row.get("expectedOutcome")?,
+        tags: from_json(word("tags")?)?,
+        related_entries: from_json(word("relatedEntries")?)?,
+        runbook_url: row.get("runbookUrl")?,
+    };
+    Ok(Entry {
+        id: row.get("id")?,
+        text: Arc::new(text),
+        provenance: Arc::new(from_json(word("provenance")?)?),
+        pattern: pattern.as_deref().map(from_json).transpose()?.map(Arc::new),
+        version: row.get("version")?,
+        first_seen: Time::from_millis(row.get("firstSeen")?),
+        written: Time::from_millis(row.get("lastUpdated")?),
+        notes: Arc::new(from_json(word("notes")?)?),
+        helped: row.get("helped")?,
+        not_helped: row.get("notHelped")?,
+        summed_up: from_json(word("summedUp")?)?,
+        figures: Figures::default(),
+    })
 }

@@ -5,8 +5,11 @@
 //! see the last commit.
 
 mod alerts;
+mod backup;
 mod connection;
 mod export;
+mod figures;
+mod functions;
 mod history;
 mod json;
 mod knowledge;
@@ -20,18 +23,23 @@ mod series;
 mod state;
 mod writer;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
-use self::{connection::DatabaseFile, readers::Readers, writer::Writer};
+pub use self::backup::backup;
+use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::Writer};
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Expired, Export, Issue, Learn, PatternOf, Recording,
-    Result, Store, Stored, migrate,
+    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
+    Group, Issue, Loaded, Position, Result, Store, Stored, migrate,
 };
 use crate::model::{
-    Clock, Collection, Consolidation, Entry, EntryChange, MetricDay, ReceivedAlert, Sample,
-    SystemClock, Time,
+    Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
 };
 
 /// A store in one file.
@@ -84,20 +92,45 @@ impl Store for SqliteStore {
         self.readers.read(history::collection_counts).await
     }
 
-    async fn record(&self, group: Arc<[ReceivedAlert]>, learn: Learn) -> Result<Recording> {
-        self.writer.write(move |tx| alerts::record(tx, &group, &learn)).await
+    /// The version of the data is asked for first: what is committed in between is then read
+    /// twice rather than never.
+    async fn load(&self) -> Result<Loaded> {
+        let position = Position(self.writer.data_version().await?);
+        self.readers
+            .read(move |connection| {
+                let snapshot = connection.unchecked_transaction()?;
+                let entries = knowledge::entries(&snapshot)?;
+                Ok(Loaded { entries, figures: figures::all(&snapshot)?, position })
+            })
+            .await
     }
 
-    async fn entries(&self, since: Option<Time>) -> Result<Vec<Entry>> {
-        self.readers.read(move |connection| knowledge::entries(connection, since)).await
+    async fn follow(&self, position: Position) -> Result<Followed> {
+        if self.writer.data_version().await? == position.0 {
+            return Ok(Followed::Nothing);
+        }
+        self.load().await.map(Followed::Everything)
     }
 
-    async fn apply(&self, changes: Vec<EntryChange>) -> Result<()> {
-        self.writer.write(move |tx| changes.iter().try_for_each(|c| knowledge::apply(tx, c))).await
+    async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
+        self.writer.write(move |tx| commit(tx, &group)).await
     }
 
-    async fn alert_counts(&self, since: Time) -> Result<AlertCounts> {
-        self.readers.read(move |connection| history::alert_counts(connection, since)).await
+    async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {
+        self.readers.read(move |connection| figures::of(connection, &entry_ids)).await
+    }
+
+    async fn entry(&self, id: &str) -> Result<Option<Entry>> {
+        let id = id.to_owned();
+        self.readers.read(move |connection| knowledge::get(connection, &id)).await
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>> {
+        self.readers.read(knowledge::entries).await
+    }
+
+    async fn received_since(&self, since: Time) -> Result<u64> {
+        self.readers.read(move |connection| history::received_since(connection, since)).await
     }
 
     async fn firing_alerts(&self) -> Result<u64> {
@@ -156,13 +189,12 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn expire_alerts(
-        &self,
-        before: Time,
-        limit: u32,
-        pattern_of: PatternOf,
-    ) -> Result<Expired> {
-        self.writer.write(move |tx| retention::expire_alerts(tx, before, limit, pattern_of)).await
+    async fn expire_alerts(&self, batch: ExpiryBatch) -> Result<Expired> {
+        self.writer.write(move |tx| retention::expire_alerts(tx, batch)).await
+    }
+
+    async fn forget_alerts(&self, before: Time, limit: u32) -> Result<u64> {
+        self.writer.write(move |tx| retention::forget_alerts(tx, before, limit)).await
     }
 
     async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64> {
@@ -199,4 +231,17 @@ impl Store for SqliteStore {
         self.readers.close();
         self.writer.close().await;
     }
+}
+
+/// Writes a group; the caller commits.
+fn commit(tx: &rusqlite::Transaction<'_>, group: &Group) -> rusqlite::Result<Committed> {
+    let mut fold = alerts::decide(tx, &group.alerts)?;
+    let Made { known, stale, forgot } = knowledge::make(tx, &group.patterns_of(&fold.changes))?;
+    if forgot {
+        fold = alerts::decide(tx, &group.alerts)?;
+    }
+    alerts::write(tx, &fold.writes)?;
+    let edits = group.edits.iter().map(|edit| knowledge::edit(tx, edit));
+    let edits = edits.collect::<rusqlite::Result<_>>()?;
+    Ok(Committed { outcomes: fold.outcomes, changes: fold.changes, known, stale, edits })
 }

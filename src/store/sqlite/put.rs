@@ -3,9 +3,9 @@
 use rusqlite::{Transaction, params};
 use serde_json::Value;
 
-use super::{alerts, json::json, knowledge, state};
+use super::{alerts, figures, json::json, knowledge, state};
 use crate::{
-    model::{Consolidation, EntryChange, Sample},
+    model::{Consolidation, Sample},
     store::Stored,
 };
 
@@ -27,7 +27,12 @@ fn put(tx: &Transaction<'_>, document: Stored) -> rusqlite::Result<()> {
     match document {
         Stored::Alert(alert) => alerts::put(tx, &alert),
         Stored::Sample(sample) => put_sample(tx, &sample),
-        Stored::Entry(entry) => knowledge::apply(tx, &EntryChange::Put((*entry).into())),
+        Stored::Entry(entry) => knowledge::put(tx, &entry),
+        Stored::OldEntry(entry) => {
+            let stored = figures::of(tx, &[entry.id().to_owned()])?;
+            let stored = stored.get(entry.id()).copied().unwrap_or_default();
+            knowledge::put(tx, &entry.into_entry(&stored))
+        }
         Stored::Consolidation(day) => put_consolidation(tx, &day),
         // A row has a key and a value; a document that has more is a value as a whole.
         Stored::State(key, mut fields) => {

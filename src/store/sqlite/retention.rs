@@ -3,13 +3,14 @@
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
-use super::state;
+use super::{alerts, json::json, knowledge, state};
 use crate::{
-    model::Time,
-    store::{Expired, PatternOf},
+    model::{Alert, Carried, InstanceChange, Time},
+    store::{Expired, ExpiryBatch},
 };
 
 const LAST_RETENTION: &str = "last_retention";
+const LAST_BATCH: &str = "retention_batch";
 
 #[derive(Serialize, Deserialize)]
 struct LastRetention {
@@ -30,35 +31,74 @@ pub fn expired_counts(
 }
 
 /// Deletes a batch of alerts; the caller commits.
-pub fn expire_alerts(
-    tx: &Transaction<'_>,
-    before: Time,
-    limit: u32,
-    pattern_of: PatternOf,
-) -> rusqlite::Result<Expired> {
+pub fn expire_alerts(tx: &Transaction<'_>, batch: ExpiryBatch) -> rusqlite::Result<Expired> {
     let mut expired = Expired::default();
     let mut delete = tx.prepare_cached(
         "DELETE FROM alerts WHERE rowid IN
              (SELECT rowid FROM alerts WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)
-         RETURNING CASE status WHEN 'firing' THEN name END,
-             CASE status WHEN 'firing' THEN labels ->> '$.cause' END",
+         RETURNING *",
     )?;
-    let mut rows = delete.query((before.millis(), limit))?;
+    let mut rows = delete.query((batch.before.millis(), batch.limit))?;
+    let mut deleted = Vec::new();
     while let Some(row) = rows.next()? {
-        expired.deleted += 1;
-        let (name, cause): (Option<String>, Option<String>) = (row.get(0)?, row.get(1)?);
-        if let Some(name) = name {
-            let id = pattern_of(&name, cause.as_deref().unwrap_or_default());
-            *expired.fired.entry(id).or_default() += 1;
+        match alerts::alert(row) {
+            Ok(alert) => deleted.push(alert),
+            Err(error) => {
+                tracing::error!(%error, "an old alert cannot be read; it is deleted uncounted");
+                expired.set_aside += 1;
+            }
         }
     }
-    let mut take_off = tx.prepare_cached(
-        "UPDATE knowledge_base SET firing = max(0, firing - ?2) WHERE id = ?1 AND firing > 0",
-    )?;
-    for (id, count) in &expired.fired {
-        take_off.execute((id, count))?;
+    drop(rows);
+    expired.deleted = deleted.len() as u64 + expired.set_aside;
+    if deleted.is_empty() {
+        return Ok(expired);
     }
+    let number = state::get::<i64>(tx, LAST_BATCH)?.unwrap_or(0) + 1;
+    state::put(tx, LAST_BATCH, &number)?;
+    for alert in &deleted {
+        remember(tx, alert, batch.now)?;
+    }
+    for (entry_id, sums) in crate::store::changes::sums_of(deleted.iter()) {
+        if let Some(mut entry) = knowledge::get(tx, &entry_id)? {
+            entry.summed_up.add_batch(number, &sums);
+            tx.prepare_cached("UPDATE knowledge_base SET summedUp = ?2 WHERE id = ?1")?
+                .execute((&entry_id, json(&entry.summed_up)?))?;
+        }
+        expired.sums.insert(entry_id, (number, sums));
+    }
+    expired.changes = deleted.iter().map(gone).collect();
     Ok(expired)
+}
+
+fn gone(alert: &Alert) -> InstanceChange {
+    InstanceChange { before: Some(alert.instance()), after: None }
+}
+
+fn remember(tx: &Transaction<'_>, alert: &Alert, now: Time) -> rusqlite::Result<()> {
+    let carried = Carried {
+        entry_id: alert.entry_id.clone(),
+        status: alert.status,
+        duration: alert.duration,
+    };
+    let mut put = tx.prepare_cached(
+        "INSERT OR REPLACE INTO alert_identities
+             (fingerprint, startsAt, carried, firstReceived, expiredAt) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let starts_at = alert.starts_at.millis();
+    let first_received = alert.first_received.millis();
+    put.execute((&alert.fingerprint, starts_at, json(&carried)?, first_received, now.millis()))?;
+    Ok(())
+}
+
+/// Deletes a batch of what is remembered of deleted alerts; the caller commits.
+pub fn forget_alerts(tx: &Transaction<'_>, before: Time, limit: u32) -> rusqlite::Result<u64> {
+    let mut delete = tx.prepare_cached(
+        "DELETE FROM alert_identities WHERE (fingerprint, startsAt) IN
+             (SELECT fingerprint, startsAt FROM alert_identities
+              WHERE expiredAt < ?1 ORDER BY expiredAt LIMIT ?2)",
+    )?;
+    Ok(delete.execute((before.millis(), limit))? as u64)
 }
 
 /// Deletes a batch of samples; the caller commits.

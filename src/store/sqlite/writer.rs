@@ -71,6 +71,15 @@ impl Writer {
         .await
     }
 
+    /// A number that changes when another process changes the file, and only then.
+    pub async fn data_version(&self) -> Result<i64> {
+        self.run(|connection| {
+            let version = connection.query_row("PRAGMA data_version", [], |row| row.get(0));
+            version.map_err(store_error)
+        })
+        .await
+    }
+
     async fn run<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,

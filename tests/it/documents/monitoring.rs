@@ -5,13 +5,18 @@ use std::{
     process::Command,
 };
 
-use orchestrator::{model::Status, security::Event, telemetry::Metrics};
+use orchestrator::{
+    alerts::AlertBatch,
+    model::{SeverityWords, Status, Time},
+    security::Event,
+    telemetry::Metrics,
+};
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     is_there,
-    markdown::{code_spans, rows, section},
+    markdown::{blocks, code_spans, rows, section},
     path, read,
 };
 
@@ -157,4 +162,35 @@ fn alert_rules_pass_their_own_tests() {
 fn prometheus_and_alertmanager_take_their_configurations() {
     passes("promtool", &["check", "config", "--syntax-only", "prometheus.yml"]);
     passes("amtool", &["check-config", "alertmanager.yml"]);
+}
+
+fn receivers(yaml: &str) -> Value {
+    let file: Value = serde_saphyr::from_str(yaml).unwrap();
+    file["receivers"].clone()
+}
+
+/// The composition's is compared with the shipped one, too.
+#[test]
+fn the_readme_shows_the_receiver_that_is_shipped() {
+    let readme = read("README.md");
+    let shown = blocks(section(&readme, "## Alertmanager"));
+    let shown = shown.into_iter().find(|block| block.info == "yaml").unwrap().text;
+    let shown = shown
+        .replace("http://orchestrator.example.org:3000", "http://127.0.0.1:3000")
+        .replace("/etc/alertmanager/webhook-token", "webhook-token");
+    assert_eq!(receivers(&shown), receivers(&read("monitoring/alertmanager.yml")));
+}
+
+#[test]
+fn the_receiver_sends_as_many_alerts_as_are_taken_and_the_advice_says_so() {
+    let receivers = receivers(&read("monitoring/alertmanager.yml"));
+    let most = receivers[0]["webhook_configs"][0]["max_alerts"].as_u64().unwrap();
+    let taken = |count: u64| {
+        let alerts = vec![json!({"status": "firing", "labels": {}}); count.try_into().unwrap()];
+        let body = json!({ "alerts": alerts }).to_string();
+        AlertBatch::parse(body.as_bytes(), Time::EPOCH, &SeverityWords::default()).is_ok()
+    };
+    assert!(taken(most) && !taken(most + 1));
+    let advice = &rules()["OrchestratorAlertsTruncated"].solution;
+    assert!(advice.contains(&format!("{most} at most")), "{advice}");
 }

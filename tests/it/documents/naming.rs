@@ -50,7 +50,8 @@ fn files_that_are_named_are_there() {
 /// Other files that set settings.
 const FILES: [&str; 3] = ["Dockerfile", "docker-compose.yml", "ops/orchestrator.service"];
 /// Written like settings, but not the service's own.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
+    "NO_COLOR",
     "X_FILE",
     "AF_INET",
     "AF_INET6",

@@ -3,16 +3,24 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
 };
+
+use tokio::sync::watch;
 
 use super::{
     is_there,
     markdown::{blocks, section},
     read,
 };
-use crate::harness::{Alert, Place, Process, free_port, payload};
+use crate::harness::{
+    Alert, Answer, Place, Process, eventually, free_port, hmac_hex,
+    keys::{SECRET, TOKEN, VIEWER},
+    payload,
+};
 
 /// A recipe, and what it shows.
 struct Recipe {
@@ -136,6 +144,102 @@ async fn what_is_restored_by_the_runbooks_recipes_is_what_was_backed_up() {
 
     run(&restore, place.directory(), &variables);
     assert_eq!(stored(&place.spawn(&[]).await).await, before);
+}
+
+/// Someone whose every request must be answered with 200, until it is told to stop.
+async fn steadily(stop: watch::Receiver<bool>, ask: impl AsyncFn() -> Answer) -> u32 {
+    let mut answered = 0;
+    while !*stop.borrow() {
+        ask().await.expect(200);
+        answered += 1;
+    }
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_rotated_by_the_recipes_under_load_without_a_gap() {
+    if !is_there("bash") || !is_there("curl") {
+        return;
+    }
+    let mut place = Place::sqlite();
+    let root = place.directory().to_owned();
+    let etc = |path: &str| root.join("etc").join(path);
+    for folder in ["orchestrator", "alertmanager", "sender", "grafana", "bin"] {
+        fs::create_dir_all(etc(folder)).unwrap();
+    }
+    let rotation = format!(r#"[{{"key":"{VIEWER}","label":"grafana","roles":["viewer"]}}]"#);
+    for (path, content) in [
+        ("orchestrator/webhook_token", TOKEN),
+        ("orchestrator/webhook_token_previous", ""),
+        ("orchestrator/webhook_secret", SECRET),
+        ("orchestrator/webhook_secret_previous", ""),
+        ("orchestrator/api_key_rotation", &rotation),
+        ("alertmanager/webhook-token", TOKEN),
+        ("sender/webhook-secret", SECRET),
+        ("grafana/orchestrator-key", VIEWER),
+    ] {
+        fs::write(etc(path), format!("{content}\n")).unwrap();
+    }
+    // The settings are the unit's, below another root.
+    let unit = read("ops/orchestrator.service");
+    for line in unit.lines().filter_map(|line| line.strip_prefix("Environment=")) {
+        if let Some((name, path)) = line.split_once("=/etc/orchestrator/") {
+            place.set(name.trim_end_matches("_FILE"), "");
+            place.set(name, etc("orchestrator").join(path).to_str().unwrap());
+        }
+    }
+    let service = place.spawn(&[]).await;
+    let reload = format!("#!/bin/sh\nkill -HUP {}\n", service.id());
+    fs::write(etc("bin/systemctl"), reload).unwrap();
+    fs::set_permissions(etc("bin/systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
+
+    let document = read("ops/DEPLOYMENT.md");
+    let mut recipes = recipes(section(&document, "## Rotating secrets"));
+    assert!(recipes.len() > 5);
+    for recipe in &mut recipes {
+        let commands = recipe.commands.replace("localhost:3000", &service.address().to_string());
+        recipe.commands = commands.replace("/etc/", &format!("{}/", root.join("etc").display()));
+    }
+    let path = format!("export PATH={}:$PATH; ", etc("bin").display());
+    recipes[0].commands.insert_str(0, &path);
+
+    let actors = service.actors();
+    let secret = |path: &str| fs::read_to_string(etc(path)).unwrap().trim().to_owned();
+    let body = payload([]).to_string();
+    let alertmanager =
+        async || actors.bearer(&secret("alertmanager/webhook-token")).notify(&payload([])).await;
+    let sender = async || {
+        let signature = hmac_hex(&secret("sender/webhook-secret"), body.as_bytes());
+        let actor = actors.anonymous().with("x-webhook-signature", &signature);
+        actor.post_bytes("/webhook/alerts", body.as_bytes()).await
+    };
+    let grafana =
+        async || actors.bearer(&secret("grafana/orchestrator-key")).get("/api/auth/me").await;
+    let (stop, stopped) = watch::channel(false);
+    let rotating = async {
+        let directory = root.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            run(&recipes, &directory, &BTreeMap::new());
+        });
+        done.await.unwrap();
+        // The last reload is not waited for by a recipe.
+        eventually("the old key opens nothing", async || {
+            (actors.viewer().get("/api/auth/me").await.status == 401).then_some(())
+        })
+        .await;
+        let told = place.audited("secrets_reloaded");
+        assert!(told.iter().all(|line| line["details"]["outcome"] == "reloaded"), "{told:?}");
+        stop.send_replace(true);
+    };
+    let ((), first, second, third) = tokio::join!(
+        rotating,
+        steadily(stopped.clone(), alertmanager),
+        steadily(stopped.clone(), sender),
+        steadily(stopped.clone(), grafana),
+    );
+    assert!(first > 10 && second > 10 && third > 10, "{first} {second} {third}");
+    // What was rotated away opens nothing.
+    actors.bearer(TOKEN).notify(&payload([])).await.expect(401);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, process::Command};
 use orchestrator::{
     config::{VARIABLES, Variable},
     http::{guard::Access, routes},
+    model::Severity,
 };
 
 use super::{
@@ -85,4 +86,16 @@ fn the_readme_lists_every_command() {
         .filter_map(|span| span.strip_prefix("orchestrator ")?.split(' ').next())
         .collect();
     assert_eq!(written, known);
+}
+
+#[test]
+fn the_readme_lists_every_word_for_a_severity() {
+    let readme = read("README.md");
+    let rows = rows(section(&readme, "## Alertmanager"));
+    let words = rows.iter().flat_map(|row| code_spans(&row[1]).map(|word| (word, row[0].as_str())));
+    let words: Vec<_> = words.collect();
+    assert!(words.len() > 20);
+    for (word, meant) in words {
+        assert_eq!(Severity::of_alert(word).as_str(), meant, "{word}");
+    }
 }

@@ -10,7 +10,7 @@ use orchestrator::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Process, Running, Server, actor::keys};
+use super::{Process, Running, Server, actor::keys, eventually};
 
 /// A directory and a database that no other test uses.
 pub struct Place {
@@ -139,6 +139,13 @@ impl Place {
         let text = fs::read_to_string(self.directory().join("logs/security.jsonl")).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).expect("one object"));
         lines.filter(|line: &Value| line["event"] == event).collect()
+    }
+
+    /// The same, as soon as there is one: a thread writes them.
+    pub async fn audited_soon(&self, event: &str) -> Vec<Value> {
+        let what = format!("{event} is audited");
+        eventually(&what, async || Some(self.audited(event)).filter(|lines| !lines.is_empty()))
+            .await
     }
 
     /// Starts the service in this process.

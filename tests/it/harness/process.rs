@@ -56,6 +56,15 @@ impl Process {
         Self { child, lines, seen: Vec::new(), actors: None, address: None }
     }
 
+    /// Starts a service whose output goes where the command says; it is known to listen on `port`.
+    pub fn silent(mut command: Command, port: u16) -> Self {
+        let child = command.stdin(Stdio::null()).spawn().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let (_, lines) = mpsc::unbounded_channel();
+        let actors = Some(Actors::of(address));
+        Self { child, lines, seen: Vec::new(), actors, address: Some(address) }
+    }
+
     /// Waits for a log line that holds `text`.
     pub async fn line_with(&mut self, text: &str) -> String {
         let found = tokio::time::timeout(PATIENCE, async {
@@ -88,6 +97,11 @@ impl Process {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address.expect("it serves")
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop.

@@ -22,6 +22,29 @@ impl Raw {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// Sends; false once the other side is gone.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).await.is_ok()
+    }
+
+    /// Sends again and again and reads nothing; whether the other side is gone in time.
+    pub async fn flood(&mut self, bytes: &str, patience: Duration) -> bool {
+        let many = bytes.repeat(100);
+        let gone = timeout(patience, async { while self.try_send(&many).await {} });
+        gone.await.is_ok()
+    }
+
+    /// Sends a little at a time until there is an answer.
+    pub async fn read_while_sending(&mut self, bytes: &str, pause: Duration) -> String {
+        let mut read = vec![0; 4096];
+        loop {
+            if let Ok(answer) = timeout(pause, self.0.read(&mut read)).await {
+                return String::from_utf8_lossy(&read[..answer.unwrap_or(0)]).into_owned();
+            }
+            self.try_send(bytes).await;
+        }
+    }
+
     /// Reads until what came holds `text`.
     pub async fn read_until(&mut self, text: &str) -> String {
         let mut read = Vec::new();

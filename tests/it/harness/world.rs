@@ -12,13 +12,15 @@ use std::{
 use jiff::{civil, tz::TimeZone};
 use orchestrator::{
     config::RetentionSettings,
-    history::{Calendar, Keeper, Report, Totals, Watcher},
-    knowledge::Base,
-    model::{Clock, ManualClock, ReceivedAlert, Sample, Status, Time},
+    history::{AlertExpiry, Calendar, ProgressListener, Report, RetentionJob, Totals},
+    knowledge::{Base, BaseLimits, Receipt},
+    model::{Clock, ManualClock, ReceivedAlert, Sample, Severity, Status, Time},
     shutdown::Phase,
-    store::{Expired, Store, Stored, migrate, mongodb::MongoStore, sqlite::SqliteStore},
+    store::{Store, Stored, migrate, mongodb::MongoStore, sqlite::SqliteStore},
     telemetry::Metrics,
 };
+
+use tokio::task::JoinSet;
 
 use super::{Place, Server};
 
@@ -33,11 +35,30 @@ pub fn utc(text: &str) -> Time {
 /// The store, the base in memory, and the time.
 pub struct World {
     pub store: Arc<dyn Store>,
-    pub base: Arc<Base>,
+    pub base: Base,
     pub clock: Arc<ManualClock>,
     pub calendar: Calendar,
     pub settings: RetentionSettings,
     pub phase: Phase,
+    /// The writer and the index; dropped, they end as in a crash.
+    _tasks: JoinSet<&'static str>,
+}
+
+/// More than any test makes.
+pub const LIMITS: BaseLimits = BaseLimits { patterns: 20_000, questions: 1_000 };
+
+/// The base over what `store` holds, as a process of its own would have it.
+async fn load(
+    store: &Arc<dyn Store>,
+    clock: &Arc<ManualClock>,
+    limits: BaseLimits,
+) -> (Base, JoinSet<&'static str>) {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
+    let (base, background) = Base::load(Arc::clone(store), time, metrics, limits).await.unwrap();
+    let mut tasks = JoinSet::new();
+    background.spawn(&mut tasks, &Phase::default());
+    (base, tasks)
 }
 
 impl World {
@@ -50,12 +71,14 @@ impl World {
             None => sqlite(&place.directory().join(format!("{number}.db")), &clock).await,
             Some(server) => mongodb(server, &format!("_{number}"), &clock).await,
         };
-        let metrics = Arc::new(Metrics::new().unwrap());
-        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let base = Base::load(Arc::clone(&store), time, metrics, 1000).await.unwrap();
+        let (base, tasks) = load(&store, &clock, LIMITS).await;
         let calendar = Calendar::new(TimeZone::get("Europe/Berlin").unwrap());
         let phase = Phase::default();
-        Self { store, base, clock, calendar, settings: SETTINGS, phase }
+        Self { store, base, clock, calendar, settings: SETTINGS, phase, _tasks: tasks }
+    }
+
+    pub fn now(&self) -> Time {
+        self.clock.now()
     }
 
     pub fn set(&self, now: &str) {
@@ -63,8 +86,8 @@ impl World {
     }
 
     /// Receives alerts now.
-    pub async fn receive(&self, alerts: Vec<ReceivedAlert>) {
-        self.base.record(alerts.into()).await.unwrap();
+    pub async fn receive(&self, alerts: Vec<ReceivedAlert>) -> Receipt {
+        self.base.receive(alerts).await.unwrap()
     }
 
     /// An alert that fires now.
@@ -76,7 +99,9 @@ impl World {
             ends_at: None,
             status: Status::Firing,
             name: "DiskFull".to_owned(),
+            cause: None,
             severity: "page".to_owned(),
+            entry_severity: Severity::High,
             message: "full".to_owned(),
             labels: BTreeMap::from([("alertname".to_owned(), "DiskFull".to_owned())]),
             annotations: BTreeMap::new(),
@@ -97,25 +122,25 @@ impl World {
         self.store.put(vec![Stored::Sample(sample)]).await.unwrap();
     }
 
-    pub fn keeper(&self) -> Keeper {
-        let told: Arc<dyn Watcher> = Arc::new(Told(Arc::clone(&self.base)));
-        self.keeper_with(told)
+    pub fn retention(&self) -> RetentionJob {
+        self.retention_with(Arc::new(Nobody))
     }
 
-    pub fn keeper_with(&self, watcher: Arc<dyn Watcher>) -> Keeper {
+    pub fn retention_with(&self, listener: Arc<dyn ProgressListener>) -> RetentionJob {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
         let (store, calendar) = (Arc::clone(&self.store), self.calendar.clone());
-        Keeper::new(store, clock, calendar, self.settings, watcher)
+        let expiry: Arc<dyn AlertExpiry> = Arc::new(self.base.clone());
+        RetentionJob::new(store, clock, calendar, self.settings, (expiry, listener))
     }
 
     /// Runs retention as the service would, and says what it did.
-    pub async fn keep(&self) -> Option<Report> {
-        self.keeper().run_if_due(&self.phase).await.unwrap()
+    pub async fn retain(&self) -> Option<Report> {
+        self.retention().run_if_due(&self.phase).await.unwrap()
     }
 
     pub fn totals(&self) -> Totals {
         let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
-        let (store, base) = (Arc::clone(&self.store), Arc::clone(&self.base));
+        let (store, base) = (Arc::clone(&self.store), self.base.clone());
         Totals::new(store, base, clock, self.calendar.clone(), self.settings)
     }
 
@@ -144,10 +169,7 @@ pub async fn mongodb(server: &Server, suffix: &str, clock: &ManualClock) -> Arc<
     Arc::new(store)
 }
 
-struct Told(Arc<Base>);
+/// Listens to no run.
+struct Nobody;
 
-impl Watcher for Told {
-    fn alerts_expired(&self, expired: &Expired) {
-        self.0.expired(expired);
-    }
-}
+impl ProgressListener for Nobody {}

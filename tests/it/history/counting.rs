@@ -38,7 +38,7 @@ async fn alerts_are_counted_beyond_their_life_and_each_one_once(place: &Place) {
     let mut received = 0;
     for day in 1..=20 {
         world.set(&format!("2026-11-{day:02}T12:00:00Z"));
-        world.keep().await;
+        world.retain().await;
         // One alert fires all the time and is received every day, the others once.
         let long =
             ReceivedAlert { starts_at: Some(utc("2026-11-01T12:00:00Z")), ..world.firing("long") };
@@ -60,7 +60,7 @@ async fn a_period_longer_than_what_is_kept_begins_with_a_whole_day(place: &Place
     world.set("2026-11-10T18:00:00Z");
     world.receive(vec![world.firing("in the period")]).await;
     world.set("2026-11-15T12:00:00Z");
-    world.keep().await.unwrap();
+    world.retain().await.unwrap();
     assert_eq!(counted(&world, 5).await, (2, 0, 1));
     assert_eq!(counted(&world, 4).await, (0, 0, 0));
 }
@@ -70,7 +70,7 @@ async fn samples_are_counted_beyond_their_life_too(place: &Place) {
     world.settings.metrics_days = 3;
     for day in 1..=10 {
         world.set(&format!("2026-11-{day:02}T12:00:00Z"));
-        world.keep().await;
+        world.retain().await;
         world.sample("alerts_firing", f64::from(day)).await;
         world.sample("other", 1.0).await;
     }
@@ -84,7 +84,7 @@ async fn days_that_were_never_summed_up_count_while_they_are_kept(place: &Place)
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-20T12:00:00Z");
     assert_eq!(counted(&world, 30).await, (1, 0, 0));
-    world.keep().await.unwrap();
+    world.retain().await.unwrap();
     assert_eq!(counted(&world, 30).await, (1, 0, 1));
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use orchestrator::{
-    history::{RetentionTask, Watcher},
+    history::{ProgressListener, RetentionTask},
     model::{Clock, Consolidation, ManualClock, ReceivedAlert, Time},
     security::AuditLog,
     shutdown::Phase,
-    store::Expired,
     telemetry::Metrics,
 };
 
@@ -34,15 +33,15 @@ on_each_store![
 /// Midnight in Berlin is 23:00 UTC in winter; a run waits half a minute for what is on its way.
 async fn a_day_is_summed_up_when_it_has_ended_and_not_before(place: &Place) {
     let world = World::at("2026-11-23T12:00:00Z", place).await;
-    assert_eq!(world.keep().await.unwrap().consolidated, Vec::<String>::new(), "the first start");
+    assert_eq!(world.retain().await.unwrap().consolidated, Vec::<String>::new(), "the first start");
     world.receive(vec![world.firing("a"), world.firing("b")]).await;
     world.sample("alerts_firing", 2.0).await;
     world.set("2026-11-23T23:00:29Z");
-    assert_eq!(world.keep().await, None);
-    assert_eq!(world.keeper().next_due(), utc("2026-11-23T23:00:30Z"));
+    assert_eq!(world.retain().await, None);
+    assert_eq!(world.retention().next_due(), utc("2026-11-23T23:00:30Z"));
     world.set("2026-11-23T23:00:30Z");
-    assert_eq!(world.keep().await.unwrap().consolidated, ["2026-11-23"]);
-    assert_eq!(world.keep().await, None, "once a day");
+    assert_eq!(world.retain().await.unwrap().consolidated, ["2026-11-23"]);
+    assert_eq!(world.retain().await, None, "once a day");
     let day = only_day(&world).await;
     assert_eq!((day.alerts.total, day.metrics.total), (2, 1));
     assert_eq!((day.timestamp, day.kb_entries_generated), (utc("2026-11-23T23:00:00Z"), 1));
@@ -60,7 +59,7 @@ async fn a_day_that_is_summed_up_again_gives_the_same_document(place: &Place) {
     let world = World::at("2026-11-23T12:00:00Z", place).await;
     world.receive(vec![world.firing("a"), world.firing("b")]).await;
     world.set("2026-11-24T00:00:00Z");
-    world.keep().await.unwrap();
+    world.retain().await.unwrap();
     let first = only_day(&world).await;
     // Repeats move the last receipts on; a run by hand looks at the day again.
     world
@@ -69,13 +68,13 @@ async fn a_day_that_is_summed_up_again_gives_the_same_document(place: &Place) {
             ..world.firing("a")
         }])
         .await;
-    world.keeper().run(&world.phase).await.unwrap();
+    world.retention().run(&world.phase).await.unwrap();
     assert_eq!(only_day(&world).await, first);
     // Even if the document was lost.
     let other = World::at("2026-11-23T12:00:00Z", place).await;
     other.receive(vec![other.firing("a"), other.firing("b")]).await;
     other.set("2026-11-24T05:00:00Z");
-    other.keeper().run(&other.phase).await.unwrap();
+    other.retention().run(&other.phase).await.unwrap();
     assert_eq!(only_day(&other).await, first);
 }
 
@@ -85,12 +84,12 @@ async fn days_missed_while_the_service_was_off_are_summed_up_at_the_start(place:
     world.set("2026-11-22T12:00:00Z");
     world.receive(vec![world.firing("b")]).await;
     world.set("2026-11-24T12:00:00Z");
-    let report = world.keep().await.unwrap();
+    let report = world.retain().await.unwrap();
     // Nothing is known of the 21st and the 23rd.
     assert_eq!(report.consolidated, ["2026-11-20", "2026-11-22"]);
     // What was received more than 48 hours ago was summed up before it was deleted.
     assert_eq!((report.alerts, world.alerts().await), (1, 1));
-    assert_eq!(world.keep().await, None);
+    assert_eq!(world.retain().await, None);
     assert_eq!(world.days().await, ["2026-11-20", "2026-11-22"]);
 }
 
@@ -118,7 +117,7 @@ async fn days_of_23_and_of_25_hours_are_whole_days(place: &Place) {
             world.receive(vec![world.firing(&n.to_string())]).await;
         }
         world.clock.advance_millis(30_000);
-        let report = world.keep().await.unwrap();
+        let report = world.retain().await.unwrap();
         assert_eq!(report.consolidated.last().unwrap(), day);
         let summed_up = world.store.consolidations_after(utc(begins)).await.unwrap();
         assert_eq!((summed_up[0].alerts.total, summed_up[0].timestamp), (2, utc(ends)), "{day}");
@@ -134,14 +133,14 @@ async fn alerts_live_48_hours_after_their_last_receipt_and_samples_90_days(place
     let now = utc("2026-11-22T10:00:00Z");
     world.receive(vec![ReceivedAlert { received_at: now, ..long }]).await;
     world.set("2026-11-22T12:00:00Z");
-    assert_eq!(world.keeper().run(&world.phase).await.unwrap().alerts, 0, "48 hours to the ms");
+    assert_eq!(world.retention().run(&world.phase).await.unwrap().alerts, 0, "48 hours to the ms");
     world.clock.advance_millis(1);
-    assert_eq!(world.keeper().run(&world.phase).await.unwrap().alerts, 1);
+    assert_eq!(world.retention().run(&world.phase).await.unwrap().alerts, 1);
     assert_eq!(world.alerts().await, 1, "what fires for long is not old");
     world.set("2027-02-18T12:00:00Z");
-    assert_eq!(world.keeper().run(&world.phase).await.unwrap().samples, 0);
+    assert_eq!(world.retention().run(&world.phase).await.unwrap().samples, 0);
     world.clock.advance_millis(1);
-    assert_eq!(world.keeper().run(&world.phase).await.unwrap().samples, 1);
+    assert_eq!(world.retention().run(&world.phase).await.unwrap().samples, 1);
 }
 
 async fn nothing_is_deleted_before_its_day_has_ended(place: &Place) {
@@ -149,24 +148,24 @@ async fn nothing_is_deleted_before_its_day_has_ended(place: &Place) {
     world.settings.alerts_hours = 1;
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-23T20:00:00Z");
-    let report = world.keeper().run(&world.phase).await.unwrap();
+    let report = world.retention().run(&world.phase).await.unwrap();
     assert_eq!((report.alerts, report.alerts_before), (0, utc("2026-11-22T23:00:00Z")));
     world.set("2026-11-24T08:00:00Z");
-    let report = world.keep().await.unwrap();
+    let report = world.retain().await.unwrap();
     assert_eq!((report.alerts, &report.consolidated[..]), (1, &["2026-11-23".to_owned()][..]));
 }
 
 async fn alerts_deleted_while_firing_fire_no_longer_in_store_and_memory(place: &Place) {
     let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("a"), world.firing("b")]).await;
-    let id = orchestrator::knowledge::pattern_id("DiskFull", "");
+    let id = orchestrator::model::pattern_id("DiskFull", "");
     world.set("2026-11-24T12:00:00Z");
     world.receive(vec![world.firing("c")]).await;
-    assert_eq!(world.keep().await.unwrap().alerts, 2);
-    let stored = world.store.entries(None).await.unwrap();
-    assert_eq!((stored[0].id.as_str(), stored[0].firing), (id.as_str(), Some(1)));
-    assert_eq!(world.base.entry(&id).unwrap().firing, Some(1));
-    assert_eq!(world.base.entry(&id).unwrap().occurrences, 3, "they did occur");
+    assert_eq!(world.retain().await.unwrap().alerts, 2);
+    let stored = world.store.load().await.unwrap();
+    assert_eq!((stored.entries.len(), stored.figures[&id].firing), (1, 1));
+    let known = world.base.entry(&id).await.unwrap();
+    assert_eq!((known.firing(), known.occurrences()), (Some(1), 3), "they did occur");
     let summary = world.base.summary().unwrap();
     let summary: serde_json::Value = serde_json::from_slice(&summary.body).unwrap();
     assert_eq!(summary["alerts"]["firing"], 1);
@@ -176,38 +175,38 @@ async fn a_preview_tells_what_a_run_would_do_and_changes_nothing(place: &Place) 
     let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-24T12:00:00Z");
-    let preview = world.keeper().preview().await.unwrap();
+    let preview = world.retention().preview().await.unwrap();
     assert_eq!((preview.alerts, preview.consolidated.len()), (1, 4), "days that may be summed up");
     assert_eq!((world.alerts().await, world.days().await.len()), (1, 0));
-    assert!(world.keeper().is_due().await.unwrap());
+    assert!(world.retention().is_due().await.unwrap());
 }
 
 async fn of_several_replicas_one_runs(place: &Place) {
     let world = World::at("2026-11-20T12:00:00Z", place).await;
     world.receive(vec![world.firing("a")]).await;
     world.set("2026-11-24T12:00:00Z");
-    let keepers: Vec<_> = (0..4).map(|_| world.keeper()).collect();
-    let runs = keepers.iter().map(|keeper| keeper.run_if_due(&world.phase));
+    let jobs: Vec<_> = (0..4).map(|_| world.retention()).collect();
+    let runs = jobs.iter().map(|job| job.run_if_due(&world.phase));
     let reports = futures::future::try_join_all(runs).await.unwrap();
     assert_eq!(reports.iter().flatten().count(), 1, "{reports:?}");
     // A replica that comes later finds it done.
-    assert_eq!(world.keep().await, None);
+    assert_eq!(world.retain().await, None);
 }
 
 async fn a_run_by_hand_is_refused_while_another_runs(place: &Place) {
     let world = World::at("2026-11-20T12:00:00Z", place).await;
     let minute = std::time::Duration::from_secs(60);
     assert!(world.store.acquire_lease("retention", "other", minute).await.unwrap());
-    let refused = world.keeper().run(&world.phase).await.unwrap_err();
+    let refused = world.retention().run(&world.phase).await.unwrap_err();
     assert_eq!(refused.to_string(), "another process runs retention now");
-    assert_eq!(world.keep().await, None);
+    assert_eq!(world.retain().await, None);
 }
 
 /// Drains the phase after the first batch.
 struct Impatient(Phase);
 
-impl Watcher for Impatient {
-    fn alerts_expired(&self, _: &Expired) {
+impl ProgressListener for Impatient {
+    fn alerts_expired(&self, _: u64) {
         self.0.drain();
     }
 }
@@ -218,10 +217,10 @@ async fn a_run_can_be_stopped_between_batches_and_the_next_one_goes_on(place: &P
     world.set("2026-11-24T12:00:00Z");
     let impatient = Arc::new(Impatient(Phase::default()));
     let stop = impatient.0.clone();
-    let report = world.keeper_with(impatient).run_if_due(&stop).await.unwrap().unwrap();
+    let report = world.retention_with(impatient).run_if_due(&stop).await.unwrap().unwrap();
     assert!(report.stopped && report.alerts < 1000, "{report:?}");
     assert_eq!(world.alerts().await, 1000 - report.alerts);
-    let rest = world.keep().await.unwrap();
+    let rest = world.retain().await.unwrap();
     assert_eq!((rest.alerts, rest.stopped), (1000 - report.alerts, false));
 }
 
@@ -236,7 +235,7 @@ async fn the_running_service_tells_metrics_and_audit_log_of_a_run(place: &Place)
     let audit = AuditLog::open(&log, Arc::clone(&clock), metrics.audit_counters()).unwrap();
     let task = RetentionTask::new(
         Arc::clone(&world.store),
-        Arc::clone(&world.base),
+        world.base.clone(),
         clock,
         Arc::clone(&metrics),
         Arc::new(audit),

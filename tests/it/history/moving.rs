@@ -1,11 +1,11 @@
-//! Everything taken out and put back, from one kind of store to the other.
+//! Everything export out and put back, from one kind of store to the other.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use futures::TryStreamExt;
 use orchestrator::{
     history::{
-        export::{Format, take},
+        export::{Format, open_export},
         import::{ImportError, Imported, import},
     },
     model::{Collection, ManualClock, ReceivedAlert, Status},
@@ -43,15 +43,16 @@ async fn past(place: &Place) -> World {
         world.sample("alerts_firing", value).await;
     }
     world.set("2026-11-21T12:00:00Z");
-    world.keep().await.unwrap();
+    world.retain().await.unwrap();
     world.receive(vec![world.firing("today")]).await;
     world
 }
 
 async fn export_to(store: &dyn Store, path: &Path) -> Vec<u8> {
     let clock = ManualClock::new(utc("2026-11-21T12:00:00Z"));
-    let taken = take(store, &clock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
-    let pieces: Vec<_> = taken.bytes.try_collect().await.unwrap();
+    let export =
+        open_export(store, &clock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
+    let pieces: Vec<_> = export.bytes.try_collect().await.unwrap();
     std::fs::write(path, pieces.concat()).unwrap();
     pieces.concat()
 }
@@ -147,7 +148,7 @@ async fn a_file_that_is_not_whole_changes_nothing() {
     let without_end = lines[..lines.len() - 1].concat();
     let without_one = [&lines[..5], &lines[6..]].concat().concat();
     let newer = String::from_utf8(whole.clone()).unwrap();
-    let newer = newer.replacen("\"schemaVersion\":3", "\"schemaVersion\":99", 1).into_bytes();
+    let newer = newer.replacen("\"schemaVersion\":4", "\"schemaVersion\":99", 1).into_bytes();
     let broken = [&whole[..whole.len() / 2], b"?", &whole[whole.len() / 2..]].concat();
     let mut telling = whole.clone();
     telling.extend_from_slice(lines[2]);

@@ -1,16 +1,15 @@
 //! Exports: everything, once, and as it went in.
 
-use std::sync::Arc;
-
 use futures::TryStreamExt;
 use orchestrator::{
-    model::{Category, Collection, Entry, EntryChange, Severity, entry_from_json},
-    store::Store,
+    model::{Collection, Entry, EntryDocument, Figures},
+    store::{Store, Stored},
 };
 use serde_json::Value;
 
 use super::{
     each_backend,
+    knowledge::full,
     samples::{at, firing, record},
 };
 
@@ -77,16 +76,17 @@ async fn an_export_is_limited_to_the_collections_asked_for(store: &dyn Store) {
 }
 
 async fn an_entry_can_be_restored_from_its_export(store: &dyn Store) {
-    let mut entry =
-        Entry::new("kb".into(), "Ü 💾".into(), Category::AlertPattern, Severity::High, at(0));
-    (entry.occurrences, entry.resolutions, entry.resolve_ms) = (4, 2, 1000);
-    entry.firing = Some(2);
-    entry.derive_rates();
-    store.apply(vec![EntryChange::Put(Arc::new(entry.clone()))]).await.unwrap();
+    // As earlier processes summed it up, with an alert of it in the store.
+    record(store, vec![firing("a")]).await;
+    let stored = store.entries().await.unwrap().remove(0);
+    let known = Entry { id: stored.id.clone(), version: 7, ..full("kb") };
+    store.put(vec![Stored::Entry(Box::new(known.clone()))]).await.unwrap();
     let documents = documents(store, Collection::KnowledgeBase).await;
     assert_eq!(documents[0]["firstSeen"], at(0).millis());
+    assert_eq!((&documents[0]["occurrences"], &documents[0]["firing"]), (&5.into(), &1.into()));
     assert!(documents[0].get("_id").is_none());
-    assert_eq!(entry_from_json(&documents[0]), Some(entry));
+    let read = EntryDocument::parse(&documents[0]).unwrap().into_entry(&Figures::default());
+    assert_eq!(read, known);
 }
 
 async fn leases_are_not_exported_and_the_schema_version_is(store: &dyn Store) {

@@ -1,20 +1,22 @@
 //! History: samples, series, days, and deleting what is old.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use orchestrator::{
     model::{
-        Alert, Category, Collection, Consolidation, DayAlerts, DayMetrics, Entry, EntryChange,
-        MetricDay, ReceivedAlert, Sample, Severity, Time, TopIssue,
+        Alert, Category, Collection, Consolidation, DayAlerts, DayMetrics, Entry, EntryText,
+        MetricDay, Outcome, ReceivedAlert, Sample, Severity, Time, TopIssue, pattern_id,
     },
-    store::{Bucket, Buckets, Store, Stored},
+    store::{Bucket, Buckets, Expired, ExpiryBatch, Store, Stored},
 };
 use serde_json::json;
 
 use super::{
     each_backend,
     export::documents,
-    samples::{LEARNED, at, entry, firing, outcomes, record, resolved},
+    samples::{
+        at, caused, delete, entry, firing, learned, learned_figures, outcomes, record, resolved,
+    },
 };
 
 each_backend![Migrated:
@@ -27,7 +29,13 @@ each_backend![Migrated:
     history_starts_with_what_is_kept,
     putting_documents_twice_is_putting_them_once,
     old_alerts_are_deleted_in_batches_the_oldest_first,
-    deleted_alerts_that_fired_fire_no_longer,
+    what_is_deleted_stays_in_the_sums_and_fires_no_longer,
+    what_is_deleted_of_no_entry_makes_none,
+    an_alert_that_comes_back_after_it_was_deleted_counts_once,
+    an_alert_that_comes_back_again_and_again_counts_once,
+    what_comes_back_with_another_cause_counts_for_that_entry,
+    who_was_deleted_is_forgotten_in_time,
+    extreme_durations_are_summed_up,
     old_samples_are_deleted_in_batches,
     what_is_old_is_counted_before_it_is_deleted,
     the_last_retention_is_remembered,
@@ -57,15 +65,15 @@ async fn an_alert_is_of_its_first_receipt_whatever_moves_the_last_one_on(store: 
     assert_eq!(received(1, 2).await, 1);
     assert_eq!(received(0, 1).await, 0, "the end is not of the period");
     assert_eq!(received(2, 100).await, 0);
-    assert_eq!(store.alert_counts(at(60)).await.unwrap().total, 1);
+    assert_eq!(store.received_since(at(1)).await.unwrap(), 1);
+    assert_eq!(store.received_since(at(2)).await.unwrap(), 0);
     let stored = &documents(store, Collection::Alerts).await[0];
     assert_eq!(stored["firstReceived"], at(1).to_string());
 }
 
 async fn alerts_of_a_period_are_summed_up_by_name_cause_and_severity(store: &dyn Store) {
-    let mut caused = firing("c");
-    caused.labels.insert("cause".into(), "logs \"x\"".into());
-    record(store, vec![firing("a"), resolved("b"), caused]).await;
+    let other = caused(firing("c"), "logs \"x\"");
+    record(store, vec![firing("a"), resolved("b"), other]).await;
     record(store, vec![ReceivedAlert { received_at: at(99), ..firing("late") }]).await;
     let mut issues = store.issues(at(0), at(99)).await.unwrap();
     issues.sort();
@@ -185,6 +193,7 @@ async fn history_starts_with_what_is_kept(store: &dyn Store) {
 fn alert(fingerprint: &str) -> Alert {
     serde_json::from_value(json!({
         "fingerprint": fingerprint, "startsAt": at(0), "name": "DiskFull", "severity": "page",
+        "entryId": learned(), "changedAt": at(3),
         "status": "resolved", "message": "voll ü", "labels": {"alertname": "DiskFull"},
         "timestamp": at(5), "firstReceived": at(2), "resolvedAt": at(4), "duration": 240_000,
         "annotations": {}, "receiver": "r",
@@ -193,8 +202,11 @@ fn alert(fingerprint: &str) -> Alert {
 }
 
 async fn putting_documents_twice_is_putting_them_once(store: &dyn Store) {
-    let mut known = Entry::new("kb".into(), "t".into(), Category::Runbook, Severity::High, at(0));
-    known.steps = vec!["df".into()];
+    let text = EntryText {
+        steps: vec!["df".into()],
+        ..EntryText::new("t", Category::Runbook, Severity::High)
+    };
+    let known = Entry::new("kb".into(), text, at(0));
     let state = json!({"key": "lastRun", "value": {"n": 1}}).as_object().unwrap().clone();
     let all = vec![
         Stored::Alert(alert("a")),
@@ -237,42 +249,125 @@ async fn putting_documents_twice_is_putting_them_once(store: &dyn Store) {
     );
 }
 
-fn pattern_of(name: &str, _cause: &str) -> String {
-    format!("kb-alert-{name}")
+/// Deletes up to `limit` alerts last received before that minute.
+async fn expire(store: &dyn Store, before: i64, limit: u32) -> Expired {
+    let batch = ExpiryBatch { before: at(before), limit, now: at(before) };
+    store.expire_alerts(batch).await.unwrap()
 }
 
 async fn old_alerts_are_deleted_in_batches_the_oldest_first(store: &dyn Store) {
     let received = |n: i64| ReceivedAlert { received_at: at(n), ..resolved(&format!("f{n}")) };
     record(store, (1..=7).map(received).collect()).await;
-    let expire = async |before, limit| {
-        store.expire_alerts(at(before), limit, pattern_of).await.unwrap().deleted
-    };
-    assert_eq!(expire(1, 10).await, 0, "what is exactly as old as allowed is kept");
-    assert_eq!(expire(7, 4).await, 4);
+    let before = learned_figures(store).await;
+    assert_eq!(expire(store, 1, 10).await.deleted, 0, "what is exactly as old as allowed is kept");
+    let expired = expire(store, 7, 4).await;
+    assert_eq!((expired.deleted, expired.changes.len(), expired.set_aside), (4, 4, 0));
     let left = documents(store, Collection::Alerts).await;
     let mut left: Vec<_> =
         left.iter().map(|alert| alert["fingerprint"].as_str().unwrap()).collect();
     left.sort_unstable();
     assert_eq!(left, ["f5", "f6", "f7"]);
-    assert_eq!(expire(7, 4).await, 2);
-    assert_eq!(expire(7, 4).await, 0);
+    assert_eq!(expire(store, 7, 4).await.deleted, 2);
+    assert_eq!(expire(store, 7, 4).await.deleted, 0);
+    assert_eq!(learned_figures(store).await, before, "each batch is summed up once");
+    assert!(entry(store, &learned()).await.unwrap().summed_up.batch > 0);
 }
 
-async fn deleted_alerts_that_fired_fire_no_longer(store: &dyn Store) {
+async fn what_is_deleted_stays_in_the_sums_and_fires_no_longer(store: &dyn Store) {
     record(store, vec![firing("a"), firing("b"), firing("c"), resolved("d")]).await;
     record(store, vec![ReceivedAlert { received_at: at(60), ..firing("c") }]).await;
-    assert_eq!(entry(store, LEARNED).await.unwrap().firing, Some(3));
-    let expired = store.expire_alerts(at(30), 100, pattern_of).await.unwrap();
+    assert_eq!(learned_figures(store).await, (4, 3, Some(0.25), Some(600_000)));
+    let expired = expire(store, 30, 100).await;
     assert_eq!(expired.deleted, 3);
-    assert_eq!(expired.fired, BTreeMap::from([(LEARNED.to_owned(), 2)]));
-    let learned = entry(store, LEARNED).await.unwrap();
-    assert_eq!((learned.firing, learned.occurrences, learned.resolutions), (Some(1), 4, 1));
-    // An entry that somebody deleted is not made again.
-    store.apply(vec![EntryChange::Delete(LEARNED.to_owned())]).await.unwrap();
-    assert_eq!(store.expire_alerts(at(99), 100, pattern_of).await.unwrap().deleted, 1);
-    assert_eq!(store.entries(None).await.unwrap(), []);
-    let known = Arc::new(learned);
-    store.apply(vec![EntryChange::Put(known)]).await.unwrap();
+    let (_, sums) = expired.sums[&learned()];
+    assert_eq!((sums.tally.occurrences, sums.tally.resolved), (3, 1));
+    assert_eq!(learned_figures(store).await, (4, 1, Some(0.25), Some(600_000)));
+    let known = entry(store, &learned()).await.unwrap();
+    assert_eq!((known.last_fired(), known.last_updated()), (Some(at(0)), at(10)));
+    assert_eq!(store.firing_alerts().await.unwrap(), 1);
+}
+
+async fn what_is_deleted_of_no_entry_makes_none(store: &dyn Store) {
+    record(store, vec![firing("a")]).await;
+    delete(store, &learned()).await;
+    assert_eq!(expire(store, 99, 100).await.deleted, 1);
+    assert_eq!(store.entries().await.unwrap(), []);
+    assert!(store.figures(vec![learned()]).await.unwrap().is_empty());
+}
+
+async fn an_alert_that_comes_back_after_it_was_deleted_counts_once(store: &dyn Store) {
+    record(store, vec![firing("a"), firing("b")]).await;
+    assert_eq!(expire(store, 30, 100).await.deleted, 2);
+    assert_eq!(learned_figures(store).await, (2, 0, Some(0.0), None));
+    let back = ReceivedAlert { received_at: at(40), ..firing("a") };
+    assert_eq!(outcomes(store, vec![back]).await, [Outcome::Updated]);
+    assert_eq!(learned_figures(store).await, (2, 1, Some(0.0), None));
+    // It is of the day of its first receipt still.
+    let stored = &documents(store, Collection::Alerts).await[0];
+    assert_eq!(stored["firstReceived"], at(1).to_string());
+    let over = ReceivedAlert { received_at: at(50), ..resolved("a") };
+    record(store, vec![over]).await;
+    assert_eq!(learned_figures(store).await, (2, 0, Some(0.5), Some(600_000)));
+    // Summed up again, with what changed since.
+    assert_eq!(expire(store, 90, 100).await.deleted, 1);
+    assert_eq!(learned_figures(store).await, (2, 0, Some(0.5), Some(600_000)));
+    assert!(store.figures(vec![learned()]).await.unwrap().is_empty());
+}
+
+async fn an_alert_that_comes_back_again_and_again_counts_once(store: &dyn Store) {
+    for n in 0..6 {
+        let (sent, end) = (n * 100 + 10, Some(at(n + 1)));
+        let over = ReceivedAlert { received_at: at(sent), ends_at: end, ..resolved("a") };
+        record(store, vec![ReceivedAlert { received_at: at(sent), ..firing("a") }]).await;
+        assert_eq!(learned_figures(store).await, (1, 1, Some(0.0), None), "time {n}");
+        record(store, vec![over]).await;
+        let expected = (1, 0, Some(1.0), Some((n + 1) * 60_000));
+        assert_eq!(learned_figures(store).await, expected, "time {n}");
+        assert_eq!(expire(store, sent + 1, 100).await.deleted, 1);
+        assert_eq!(learned_figures(store).await, expected, "time {n}");
+    }
+}
+
+async fn what_comes_back_with_another_cause_counts_for_that_entry(store: &dyn Store) {
+    record(store, vec![caused(resolved("a"), "logs")]).await;
+    expire(store, 30, 100).await;
+    let back = ReceivedAlert { received_at: at(40), ..caused(resolved("a"), "dumps") };
+    record(store, vec![back]).await;
+    let occurred = async |cause: &str| {
+        entry(store, &pattern_id("DiskFull", cause)).await.unwrap().occurrences()
+    };
+    assert_eq!((occurred("logs").await, occurred("dumps").await), (0, 1));
+    expire(store, 90, 100).await;
+    assert_eq!((occurred("logs").await, occurred("dumps").await), (0, 1));
+}
+
+async fn who_was_deleted_is_forgotten_in_time(store: &dyn Store) {
+    record(store, vec![resolved("a"), resolved("b"), resolved("c")]).await;
+    expire(store, 30, 100).await;
+    assert_eq!(store.forget_alerts(at(30), 100).await.unwrap(), 0);
+    assert_eq!(store.forget_alerts(at(31), 2).await.unwrap(), 2);
+    assert_eq!(store.forget_alerts(at(31), 2).await.unwrap(), 1);
+    // Who comes back after that is another.
+    let back = ReceivedAlert { received_at: at(40), ..resolved("a") };
+    assert_eq!(outcomes(store, vec![back]).await, [Outcome::New]);
+    assert_eq!(learned_figures(store).await, (4, 0, Some(1.0), Some(600_000)));
+}
+
+/// Their sum is more than 64 bits hold: it stays at the most that they do.
+async fn extreme_durations_are_summed_up(store: &dyn Store) {
+    let longest = |fingerprint: &str| {
+        let alert = Alert { duration: Some(i64::MAX), ..alert(fingerprint) };
+        Stored::Alert(alert)
+    };
+    record(store, vec![resolved("a")]).await;
+    store.put(vec![longest("b"), longest("c"), longest("d")]).await.unwrap();
+    let mean = Some(i64::MAX / 4);
+    assert_eq!(learned_figures(store).await, (4, 0, Some(1.0), mean));
+    let issues = store.issues(at(0), at(99)).await.unwrap();
+    assert!(issues.iter().any(|issue| issue.count == 3 && issue.resolve_ms == i64::MAX));
+    assert_eq!(expire(store, 99, 2).await.deleted, 2);
+    assert_eq!(expire(store, 99, 9).await.deleted, 2);
+    assert_eq!(learned_figures(store).await, (4, 0, Some(1.0), mean));
 }
 
 async fn old_samples_are_deleted_in_batches(store: &dyn Store) {

@@ -41,7 +41,10 @@ async fn a_dry_run_tells_what_it_would_do_and_does_not(store: &dyn Store) {
         let report = up(store, "test", &SystemClock, true).await.unwrap();
         assert!(report.dry_run);
         assert_eq!(report.from, 0);
-        assert_eq!(report.applied, ["0001_collections", "0002_indexes", "0003_history"]);
+        assert_eq!(
+            report.applied,
+            ["0001_collections", "0002_indexes", "0003_history", "0004_instances"]
+        );
         assert_eq!(store.schema_version().await.unwrap(), 0);
         assert!(store.schema().applied().await.unwrap().is_empty());
     }
@@ -91,8 +94,8 @@ async fn of_several_processes_each_migration_is_applied_by_one(store: &dyn Store
     let holders: Vec<_> = (0..3).map(|n| n.to_string()).collect();
     let all = holders.iter().map(|holder| up(store, holder, &SystemClock, false));
     let reports = futures::future::try_join_all(all).await.unwrap();
-    assert_eq!(reports.iter().map(|report| report.applied.len()).sum::<usize>(), 3);
-    assert!(reports.iter().all(|report| report.to == 3));
+    assert_eq!(reports.iter().map(|report| report.applied.len()).sum::<usize>(), 4);
+    assert!(reports.iter().all(|report| report.to == 4));
 }
 
 async fn a_migration_waits_for_another_process(store: &dyn Store) {
@@ -105,6 +108,6 @@ async fn a_migration_waits_for_another_process(store: &dyn Store) {
     assert!(early.is_err(), "it did not wait: {early:?}");
     assert!(store.schema().applied().await.unwrap().is_empty());
     store.release_lease("migrations", "other").await.unwrap();
-    assert_eq!(waiting.await.unwrap().applied.len(), 3);
+    assert_eq!(waiting.await.unwrap().applied.len(), 4);
     assert!(store.acquire_lease("migrations", "next", held).await.unwrap(), "given back");
 }

@@ -4,15 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use orchestrator::{
-    model::{Category, Collection, EntryChange, Outcome, Severity, SystemClock, Time},
-    store::{Store, StoreError, migrate, mongodb::MongoStore},
+    model::{Category, Collection, EntryText, Outcome, Severity, SystemClock, Time},
+    store::{Edit, Edited, Group, Store, StoreError, migrate, mongodb::MongoStore},
 };
 use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{
     export::{an_export_shows_one_moment, documents},
-    samples::{LEARNED, at, entry, firing, learn, outcomes, record},
+    samples::{at, delete, edit, entry, firing, group, learned, outcomes, record},
 };
 use crate::harness::{Proxy, Server};
 
@@ -41,8 +41,8 @@ async fn a_database_of_the_old_orchestrator_opens_and_keeps_its_own_state() {
     alerts.insert_many([doc! { "name": "Old" }, doc! { "name": "Old" }]).await.unwrap();
 
     let store = migrated(&server).await;
-    assert_eq!(store.schema_version().await.unwrap(), 3);
-    assert_eq!(store.schema().applied().await.unwrap().len(), 3);
+    assert_eq!(store.schema_version().await.unwrap(), 4);
+    assert_eq!(store.schema().applied().await.unwrap().len(), 4);
     assert_eq!(state.count_documents(doc! { "key": "schema_version" }).await.unwrap(), 1);
     let kept = state.find_one(doc! { "key": "last_consolidation" }).await.unwrap().unwrap();
     assert_eq!(kept.get("value"), own.get("value"));
@@ -70,22 +70,27 @@ async fn entries_of_the_old_orchestrator_are_read_changed_and_deleted() {
     base.insert_many(old).await.unwrap();
     let store = migrated(&server).await;
 
-    assert_eq!(store.entries(None).await.unwrap().len(), 3);
+    assert_eq!(store.entries().await.unwrap().len(), 3);
     let old = entry(&store, "kb-old").await.unwrap();
     assert_eq!((old.category, old.severity), (Category::AlertPattern, Severity::High));
-    assert_eq!((old.occurrences, old.success_rate), (7, Some(0.5)));
+    assert_eq!((old.occurrences(), old.success_rate()), (7, Some(0.5)));
     assert_eq!(old.first_seen, Time::parse("2026-02-01T10:00:00Z").unwrap());
-    assert_eq!(old.last_updated, Time::parse("2026-02-03T10:00:00Z").unwrap());
+    assert_eq!(old.last_updated(), Time::parse("2026-02-03T10:00:00Z").unwrap());
     assert_eq!(entry(&store, "kb-twice").await.unwrap().title, "second");
 
     let mut changed = entry(&store, &nameless.to_hex()).await.unwrap();
-    changed.title = "named".to_owned();
-    store.apply(vec![EntryChange::Put(Arc::new(changed.clone()))]).await.unwrap();
+    changed.text =
+        Arc::new(EntryText { title: "named".to_owned(), ..EntryText::clone(&changed.text) });
+    changed.version += 1;
+    let expected = Some(changed.version - 1);
+    let edits = vec![Edit::Write { entry: Arc::new(changed.clone()), expected }];
+    assert_eq!(edit(&store, edits).await, [Edited::Done]);
     assert_eq!(entry(&store, &changed.id).await, Some(changed.clone()));
     assert_eq!(base.count_documents(doc! {}).await.unwrap(), 4, "changed where it was");
 
-    let ids = [changed.id, "kb-twice".to_owned(), "kb-old".to_owned()];
-    store.apply(ids.map(EntryChange::Delete).to_vec()).await.unwrap();
+    for id in [changed.id.as_str(), "kb-twice", "kb-old"] {
+        delete(&store, id).await;
+    }
     assert_eq!(base.count_documents(doc! {}).await.unwrap(), 0);
 }
 
@@ -99,7 +104,7 @@ async fn times_are_bson_dates_to_the_millisecond() {
     assert_eq!(alert.get_datetime("startsAt").unwrap().timestamp_millis(), at(0).millis());
     assert_eq!(alert.get_datetime("timestamp").unwrap().timestamp_millis(), at(1).millis());
     let base = server.raw().collection::<Document>("knowledge_base");
-    let learned = base.find_one(doc! { "id": LEARNED }).await.unwrap().unwrap();
+    let learned = base.find_one(doc! { "id": learned() }).await.unwrap().unwrap();
     assert_eq!(learned.get_datetime("lastUpdated").unwrap().timestamp_millis(), at(1).millis());
 }
 
@@ -143,12 +148,15 @@ async fn all_operations_fail_soon(store: &dyn Store) {
         assert!(error.is_unavailable(), "{error}");
         assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
     }
+    let delete_kb = Edit::Delete { id: "kb".to_owned(), expected: None };
+    let delete_kb = Group { edits: vec![delete_kb], ..Group::default() };
     tokio::join!(
         soon(store.ping()),
-        soon(store.record(vec![firing("b")].into(), learn())),
-        soon(store.entries(None)),
-        soon(store.apply(vec![EntryChange::Delete("kb".to_owned())])),
-        soon(store.alert_counts(at(0))),
+        soon(store.commit(Arc::new(group(vec![firing("b")])))),
+        soon(store.entries()),
+        soon(store.load()),
+        soon(store.commit(Arc::new(delete_kb))),
+        soon(store.received_since(at(0))),
         soon(store.acquire_lease("retention", "a", SOON)),
         soon(async { store.export(vec![Collection::Alerts]).await.map(drop) }),
     );

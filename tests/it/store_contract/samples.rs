@@ -1,13 +1,16 @@
-//! Alerts and what a test learns from them.
+//! Alerts and entries as a test records them, and what is read of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use orchestrator::{
     model::{
-        AlertState, Category, Entry, Learning, Outcome, ReceivedAlert, Recorded, Severity, Status,
-        Time,
+        AlertPattern, Category, Entry, EntryText, Outcome, ReceivedAlert, Severity, Status, Time,
+        pattern_id, pattern_title,
     },
-    store::{Learn, Recording, Store},
+    store::{AssignedAlert, Committed, Edit, Edited, Group, Store},
 };
 
 /// Some moment of a test; `minutes` later than all other tests' beginning.
@@ -23,7 +26,9 @@ pub fn firing(fingerprint: &str) -> ReceivedAlert {
         ends_at: None,
         status: Status::Firing,
         name: "DiskFull".to_owned(),
+        cause: None,
         severity: "warning".to_owned(),
+        entry_severity: Severity::Medium,
         message: "the disk of db-1 is full".to_owned(),
         labels: BTreeMap::from([
             ("alertname".to_owned(), "DiskFull".to_owned()),
@@ -46,67 +51,91 @@ pub fn resolved(fingerprint: &str) -> ReceivedAlert {
     }
 }
 
-/// The id of the entry that [`learn`] learns about.
-pub const LEARNED: &str = "kb-alert-DiskFull";
-
-/// Counts as the service does, one learning an entry.
-pub fn learn() -> Learn {
-    Arc::new(|group, outcomes| {
-        let mut learned: BTreeMap<String, Learning> = BTreeMap::new();
-        for one in group.iter().zip(outcomes).map(learning) {
-            let id = one.seed.id.clone();
-            match learned.get_mut(&id) {
-                None => drop(learned.insert(id, one)),
-                Some(all) => {
-                    all.severity = all.severity.max(one.severity);
-                    all.seen = all.seen.max(one.seen);
-                    all.occurrences += one.occurrences;
-                    all.resolutions += one.resolutions;
-                    all.resolve_ms += one.resolve_ms;
-                    all.firing += one.firing;
-                }
-            }
-        }
-        learned.into_values().collect()
-    })
+/// An alert with this cause.
+pub fn caused(alert: ReceivedAlert, cause: &str) -> ReceivedAlert {
+    let mut alert = ReceivedAlert { cause: Some(cause.to_owned()), ..alert };
+    alert.labels.insert("cause".to_owned(), cause.to_owned());
+    alert
 }
 
-fn learning((alert, recorded): (&ReceivedAlert, &Recorded)) -> Learning {
-    let severity = Severity::of_alert(&alert.severity);
-    let mut seed = Entry::new(
-        format!("kb-alert-{}", alert.name),
-        alert.name.clone(),
-        Category::AlertPattern,
-        severity,
-        alert.received_at,
-    );
-    seed.tags = vec!["learned".to_owned()];
-    let count = |status: Status| {
-        let is = |state: &AlertState| i64::from(state.status == status);
-        is(&recorded.after) - recorded.before.as_ref().map_or(0, is)
+/// The id of the entry that these alerts belong to.
+pub fn learned() -> String {
+    pattern_id("DiskFull", "")
+}
+
+/// The pattern that an alert belongs to, as it is made of it.
+pub fn pattern(alert: &ReceivedAlert) -> Entry {
+    let cause = alert.cause.clone().unwrap_or_default();
+    let of = AlertPattern { alertname: alert.name.clone(), cause };
+    let text = EntryText {
+        tags: vec!["learned".to_owned()],
+        ..EntryText::new(
+            pattern_title(&of.alertname, &of.cause),
+            Category::AlertPattern,
+            alert.entry_severity,
+        )
     };
-    let duration = |state: &AlertState| state.duration.unwrap_or(0);
-    Learning {
-        occurrences: i64::from(recorded.before.is_none()),
-        resolutions: count(Status::Resolved),
-        resolve_ms: duration(&recorded.after) - recorded.before.as_ref().map_or(0, duration),
-        firing: count(Status::Firing),
-        seen: alert.received_at,
-        severity,
-        ..Learning::none(Arc::new(seed))
-    }
+    let id = pattern_id(&of.alertname, &of.cause);
+    Entry { pattern: Some(Arc::new(of)), ..Entry::new(id, text, alert.received_at) }
 }
 
-pub async fn record(store: &dyn Store, group: Vec<ReceivedAlert>) -> Recording {
-    let recording = store.record(group.into(), learn()).await.unwrap();
-    assert!(recording.learned || store.backend().as_str() == "mongodb");
-    recording
+/// A group that records these alerts, each with its pattern.
+pub fn group(alerts: Vec<ReceivedAlert>) -> Group {
+    let mut made = BTreeSet::new();
+    let patterns = alerts.iter().map(pattern).filter(|pattern| made.insert(pattern.id.clone()));
+    let patterns = patterns.map(Arc::new).collect();
+    let assign = |alert: ReceivedAlert| {
+        let entry_id = pattern_id(&alert.name, alert.cause.as_deref().unwrap_or_default());
+        AssignedAlert { alert, entry_id }
+    };
+    Group { patterns, alerts: alerts.into_iter().map(assign).collect(), edits: Vec::new() }
 }
 
-pub async fn outcomes(store: &dyn Store, group: Vec<ReceivedAlert>) -> Vec<Outcome> {
-    record(store, group).await.outcomes.into_iter().map(|recorded| recorded.outcome).collect()
+/// Records these alerts.
+pub async fn record(store: &dyn Store, alerts: Vec<ReceivedAlert>) -> Committed {
+    store.commit(Arc::new(group(alerts))).await.unwrap()
 }
 
+/// What recording these alerts changed.
+pub async fn outcomes(store: &dyn Store, alerts: Vec<ReceivedAlert>) -> Vec<Outcome> {
+    record(store, alerts).await.outcomes
+}
+
+/// Makes these changes of entries.
+pub async fn edit(store: &dyn Store, edits: Vec<Edit>) -> Vec<Edited> {
+    let group = Group { edits, ..Group::default() };
+    store.commit(Arc::new(group)).await.unwrap().edits
+}
+
+/// Makes an entry that is not there.
+pub async fn make(store: &dyn Store, entry: Entry) {
+    let edits = vec![Edit::Write { entry: Arc::new(entry), expected: None }];
+    assert_eq!(edit(store, edits).await, [Edited::Done]);
+}
+
+/// Deletes an entry that is there, whatever its version.
+pub async fn delete(store: &dyn Store, id: &str) {
+    let edits = vec![Edit::Delete { id: id.to_owned(), expected: None }];
+    assert_eq!(edit(store, edits).await, [Edited::Done]);
+}
+
+/// The entry of this id with the figures of its stored instances. All ways to read it agree.
 pub async fn entry(store: &dyn Store, id: &str) -> Option<Entry> {
-    store.entries(None).await.unwrap().into_iter().find(|entry| entry.id == id)
+    let figures = store.figures(vec![id.to_owned()]).await.unwrap();
+    let loaded = store.load().await.unwrap();
+    assert_eq!(figures.get(id), loaded.figures.get(id), "the figures of {id}");
+    let entry = store.entry(id).await.unwrap();
+    assert_eq!(entry.as_ref(), loaded.entries.iter().find(|entry| entry.id == id));
+    Some(Entry { figures: figures.get(id).copied().unwrap_or_default(), ..entry? })
+}
+
+/// What an entry shows: occurrences, firing, success rate and mean time to resolve.
+pub fn shown(entry: &Entry) -> (i64, i64, Option<f64>, Option<i64>) {
+    let firing = entry.firing().unwrap_or(0);
+    (entry.occurrences(), firing, entry.success_rate(), entry.mean_time_to_resolve_ms())
+}
+
+/// What the entry of [`learned`] shows.
+pub async fn learned_figures(store: &dyn Store) -> (i64, i64, Option<f64>, Option<i64>) {
+    shown(&entry(store, &learned()).await.expect("the pattern"))
 }

@@ -1,0 +1,237 @@
+//! How changes of text get into the index: a task that takes what has gathered and commits it as
+//! one, away from the writer, and then asks open questions of what is new.
+//!
+//! A reader waits until what was changed before it asked is committed, which is a moment, and not
+//! for texts that alerts keep changing: of each pattern one such change a minute is committed.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+use super::{
+    base::Shared,
+    search::{Hit, Index, IndexChange, Prefilter, Query, SearchError},
+};
+use crate::{model::Category, shutdown::Phase};
+
+/// The least time between two commits of a text that alerts change.
+const SELDOM: Duration = Duration::from_secs(60);
+/// How long open questions are asked of new entries before it is somebody else's turn.
+const ASK_BUDGET: Duration = Duration::from_millis(50);
+/// How long a reader waits for changes to be committed before it does without them.
+const READER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How soon a change is to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// By the next search.
+    Now,
+    /// Within a minute, if the same entry changed so lately.
+    Seldom,
+}
+
+/// Changes on their way into the index.
+pub struct Indexer {
+    index: Index,
+    queue: Mutex<Queue>,
+    wake: Notify,
+    committed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Queue {
+    now: Vec<IndexChange>,
+    /// The latest text of each entry that waits for its minute.
+    seldom: HashMap<String, IndexChange>,
+    /// When a text that alerts changed was last committed.
+    committed_at: HashMap<String, Instant>,
+    /// Counts the changes to be committed now.
+    enqueued: u64,
+}
+
+impl Indexer {
+    pub(super) fn new(index: Index) -> Self {
+        let committed = watch::Sender::new(0);
+        Self { index, queue: Mutex::default(), wake: Notify::new(), committed }
+    }
+
+    /// The index, as it was last committed.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Leaves a change to be committed.
+    pub(super) fn enqueue(&self, change: IndexChange, urgency: Urgency) {
+        let mut queue = self.queue.lock();
+        let id = match &change {
+            IndexChange::Upsert(entry) if entry.category == Category::Question => return,
+            IndexChange::Upsert(entry) => entry.id.as_str(),
+            IndexChange::Remove(id) => id.as_str(),
+        };
+        let lately = queue.committed_at.get(id).is_some_and(|at| at.elapsed() < SELDOM);
+        if urgency == Urgency::Seldom {
+            if lately {
+                queue.seldom.insert(id.to_owned(), change);
+                return;
+            }
+            let id = id.to_owned();
+            queue.committed_at.insert(id, Instant::now());
+        } else {
+            let id = id.to_owned();
+            queue.seldom.remove(&id);
+        }
+        queue.enqueued += 1;
+        queue.now.push(change);
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    /// Returns when what was enqueued before is committed.
+    pub(super) async fn settled(&self) {
+        let enqueued = self.queue.lock().enqueued;
+        if *self.committed.borrow() >= enqueued {
+            return;
+        }
+        let mut committed = self.committed.subscribe();
+        let settled = committed.wait_for(|committed| *committed >= enqueued);
+        if tokio::time::timeout(READER_PATIENCE, settled).await.is_err() {
+            tracing::warn!("the index is behind; a question is answered without the latest texts");
+        }
+    }
+
+    /// Commits what waits; the ids of entries that are new or changed.
+    pub(super) fn commit(&self) -> Result<HashSet<String>, SearchError> {
+        let (changes, enqueued) = {
+            let mut queue = self.queue.lock();
+            queue.take_due();
+            (std::mem::take(&mut queue.now), queue.enqueued)
+        };
+        self.index.apply(&changes)?;
+        self.committed.send_replace(enqueued);
+        let upserted = changes.into_iter().filter_map(|change| match change {
+            IndexChange::Upsert(entry) => Some(entry.id.clone()),
+            IndexChange::Remove(_) => None,
+        });
+        Ok(upserted.collect())
+    }
+}
+
+impl Queue {
+    /// Moves texts whose minute is over to those that are committed.
+    fn take_due(&mut self) {
+        self.committed_at.retain(|_, at| at.elapsed() < SELDOM);
+        let (due, later) = std::mem::take(&mut self.seldom)
+            .into_iter()
+            .partition(|(id, _)| !self.committed_at.contains_key(id));
+        self.seldom = later;
+        let due: HashMap<String, IndexChange> = due;
+        for (id, change) in due {
+            self.committed_at.insert(id, Instant::now());
+            self.now.push(change);
+        }
+    }
+}
+
+/// Open questions that are being asked of new entries.
+#[derive(Default)]
+struct Asking {
+    of: Arc<HashSet<String>>,
+    /// What is new in them: most questions share no word with it and need no search.
+    filter: Prefilter,
+    left: VecDeque<String>,
+    next: HashSet<String>,
+}
+
+/// Commits changes and asks questions until the phase turns to draining.
+pub(super) async fn run(shared: Arc<Shared>, phase: Phase) {
+    let mut asking = Asking::default();
+    loop {
+        if asking.left.is_empty() {
+            tokio::select! {
+                () = shared.indexer.wake.notified() => {}
+                () = tokio::time::sleep(SELDOM / 4) => {}
+                () = phase.draining() => return,
+            }
+        }
+        let step = Arc::clone(&shared);
+        let stepped = tokio::task::spawn_blocking(move || {
+            let committed = step.indexer.commit();
+            let committed = committed.map(|new| asking.go_on(&step, new));
+            (asking, committed)
+        });
+        match stepped.await {
+            Ok((left, Ok(answered))) => {
+                asking = left;
+                if !answered.is_empty() {
+                    shared.close_questions(answered);
+                }
+            }
+            Ok((left, Err(error))) => {
+                asking = left;
+                tracing::error!(%error, "changes could not be committed to the index");
+            }
+            Err(error) => {
+                asking = Asking::default();
+                tracing::error!(%error, "committing to the index broke down");
+            }
+        }
+        if phase.is_draining() {
+            return;
+        }
+    }
+}
+
+impl Asking {
+    /// Asks for a while; the questions that are answered, by the entries that answer them.
+    fn go_on(&mut self, shared: &Shared, new: HashSet<String>) -> Vec<(String, String)> {
+        let state = shared.state();
+        self.next.extend(new);
+        if self.left.is_empty() && !self.next.is_empty() {
+            self.of = Arc::new(std::mem::take(&mut self.next));
+            if state.stats.open_questions() > 0 {
+                let entries = self.of.iter().filter_map(|id| state.get(id));
+                self.filter = Prefilter::new(entries.map(AsRef::as_ref));
+                let questions = state.iter().filter(|entry| entry.category == Category::Question);
+                self.left = questions.map(|question| question.id.clone()).collect();
+            }
+        }
+        let (of, begun) = (Arc::clone(&self.of), Instant::now());
+        let admits = |id: &str| of.contains(id);
+        let mut answered = Vec::new();
+        while begun.elapsed() < ASK_BUDGET {
+            let Some(id) = self.left.pop_front() else { break };
+            let Some(question) = state.get(&id) else { continue };
+            if !self.filter.may_answer(&question.description) {
+                continue;
+            }
+            let query = Query { text: &question.description, limit: 1, admits: &admits };
+            let hit = shared.indexer.index().search(&query).into_iter().next();
+            // A weak hit closes no question.
+            answered.extend(hit.filter(Hit::is_sure).map(|hit| (id, hit.id)));
+        }
+        answered
+    }
+}
+
+/// Commits what waits, and asks all open questions of it.
+pub(super) fn ask_all(shared: &Shared) -> Result<(), SearchError> {
+    let mut asking = Asking::default();
+    let mut new = shared.indexer.commit()?;
+    loop {
+        let answered = asking.go_on(shared, std::mem::take(&mut new));
+        if !answered.is_empty() {
+            shared.close_questions(answered);
+        }
+        if asking.left.is_empty() {
+            return Ok(());
+        }
+    }
+}

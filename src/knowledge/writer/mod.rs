@@ -1,0 +1,333 @@
+//! The one door for changes: a task that takes every change from one queue, writes groups of them
+//! to the store, applies them to memory, publishes the new state and answers.
+//!
+//! There is no timer between a request and the store: while one group is written the next one
+//! gathers. What people and alerts change is answered once it is durable; what queries taught is
+//! in memory at once and waits in [`pending`] for the next group. As the state has one owner,
+//! nothing here is locked.
+
+mod apply;
+mod group;
+pub(super) mod patterns;
+mod pending;
+mod questions;
+pub(super) mod request;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use self::{
+    apply::tell,
+    group::{Batch, Part, WantedEdit, build, gather, refuse},
+    patterns::PatternLimits,
+    pending::Pending,
+    request::{Answer, ChangeError, Request},
+};
+use super::{
+    base::{RECENT_MS, Shared},
+    state::State,
+};
+use crate::{
+    model::{Entry, Figures},
+    store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Position, Result, Store},
+};
+
+/// Requests that may wait for the write under way; more are turned away as overload.
+const MAX_WAITING: usize = 4_096;
+/// How often what waits is offered to a store that was away, and changes of others are taken over.
+const TICK: Duration = Duration::from_secs(1);
+/// How often recent alerts are counted again.
+const COUNT_EVERY: Duration = Duration::from_secs(30);
+/// Records of questions that are written with one group.
+const FLUSH_AT_ONCE: usize = 1_000;
+
+/// The task.
+pub struct Writer {
+    shared: Arc<Shared>,
+    requests: mpsc::UnboundedReceiver<Request>,
+    /// The state as it will be published next.
+    state: State,
+    /// Requests that wait for the store.
+    waiting: VecDeque<Part>,
+    /// Operations of the store that are not part of a group.
+    alone: VecDeque<Alone>,
+    /// How many parts are written one by one, because a group with them was refused.
+    singly: usize,
+    pending: Pending,
+    position: Position,
+    limits: PatternLimits,
+    max_questions: usize,
+    /// An operation failed, so that memory and store may differ until all is read again.
+    stale: bool,
+    /// How many records of `pending` are written at once; one, while one of them is refused.
+    flush_limit: usize,
+    /// What waits could not be written while finishing.
+    gave_up: bool,
+    counted: Option<Instant>,
+    finishing: Option<oneshot::Sender<usize>>,
+}
+
+/// An operation of the store that has the store for itself.
+enum Alone {
+    Expire { batch: ExpiryBatch, answer: Answer<Expired> },
+    Follow { answer: Option<Answer<()>> },
+    Reload { answer: Option<Answer<()>> },
+    Figures(Vec<String>),
+    Find { id: String, answer: oneshot::Sender<Option<Entry>> },
+    Count,
+}
+
+/// An operation of the store that has ended.
+enum Done {
+    Group(Box<Batch>, Result<Committed>),
+    Figures(Result<HashMap<String, Figures>>, Vec<String>),
+    Expired(Result<Expired>, Answer<Expired>),
+    Followed(Result<Followed>, Option<Answer<()>>),
+    Reloaded(Result<Loaded>, Option<Answer<()>>),
+    Found(Result<Option<Entry>>, oneshot::Sender<Option<Entry>>),
+    Counted(Result<u64>),
+}
+
+type Running = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+impl Writer {
+    /// The task over what was loaded.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        requests: mpsc::UnboundedReceiver<Request>,
+        state: State,
+        position: Position,
+        (limits, max_questions): (PatternLimits, usize),
+    ) -> Self {
+        Self {
+            shared,
+            requests,
+            state,
+            waiting: VecDeque::new(),
+            alone: VecDeque::new(),
+            singly: 0,
+            pending: Pending::default(),
+            position,
+            limits,
+            max_questions,
+            stale: false,
+            flush_limit: FLUSH_AT_ONCE,
+            gave_up: false,
+            counted: None,
+            finishing: None,
+        }
+    }
+
+    /// Takes and makes changes until it is told to finish.
+    pub async fn run(mut self) {
+        let mut running: Option<Running> = None;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            if running.is_none() {
+                running = self.next();
+            }
+            if running.is_none()
+                && let Some(answer) = self.finishing.take()
+            {
+                self.shared.metrics.knowledge_unpersisted_entries.set(self.pending.len() as i64);
+                let _ = answer.send(self.pending.len());
+                return;
+            }
+            tokio::select! {
+                biased;
+                done = async { match &mut running { Some(r) => r.await, None => std::future::pending().await } } => {
+                    running = None;
+                    self.end(done);
+                }
+                request = self.requests.recv() => match request {
+                    Some(request) => self.take(request),
+                    // Whoever could ask is gone, and nobody waits for what is left.
+                    None => return,
+                },
+                _ = tick.tick() => self.tick(),
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let due = self.counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY);
+        if self.alone.is_empty() && self.finishing.is_none() {
+            self.alone.push_back(match self.stale {
+                true => Alone::Reload { answer: None },
+                false => Alone::Follow { answer: None },
+            });
+            if due {
+                self.alone.push_back(Alone::Count);
+            }
+        }
+    }
+
+    fn take(&mut self, request: Request) {
+        match request {
+            Request::Alerts { alerts, answer } => self.wait(Part::Alerts { alerts, answer }),
+            Request::Create { entry, answer } => self.wait(Part::Create { entry, answer }),
+            Request::Edit { id, seen, change, editor, answer } => {
+                let edit = WantedEdit { id, seen, change, editor, tries: 0 };
+                self.wait(Part::Edit { edit, answer });
+            }
+            Request::Import { entries, answer } => {
+                let done = vec![None; entries.len()];
+                self.wait(Part::Import { entries, done, tries: 0, answer });
+            }
+            Request::Ask { text, answer } => {
+                let gap = self.ask(&text);
+                self.publish();
+                let _ = answer.send(gap);
+            }
+            Request::Close(answered) => {
+                self.close(answered);
+                self.publish();
+            }
+            Request::Find { id, answer } => self.alone.push_back(Alone::Find { id, answer }),
+            Request::Expire { batch, answer } => {
+                self.alone.push_back(Alone::Expire { batch, answer });
+            }
+            Request::Reload { answer } => {
+                self.alone.push_back(Alone::Reload { answer: Some(answer) });
+            }
+            Request::Follow { answer } => self.alone.push_back(Alone::Follow { answer }),
+            Request::Finish { answer } => self.finishing = Some(answer),
+        }
+    }
+
+    fn wait(&mut self, part: Part) {
+        if self.finishing.is_some() {
+            refuse(part, || ChangeError::Closed);
+        } else if self.waiting.len() >= MAX_WAITING {
+            refuse(part, || ChangeError::Overloaded);
+        } else {
+            self.waiting.push_back(part);
+        }
+    }
+
+    /// Begins the next operation of the store. What is read anew comes first, as what follows
+    /// is decided by it.
+    fn next(&mut self) -> Option<Running> {
+        let store = Arc::clone(&self.shared.store);
+        if let Some(alone) = self.alone.pop_front() {
+            return Some(match alone {
+                Alone::Expire { batch, answer } => {
+                    Box::pin(async move { Done::Expired(store.expire_alerts(batch).await, answer) })
+                }
+                Alone::Follow { answer } => {
+                    let position = self.position;
+                    Box::pin(async move { Done::Followed(store.follow(position).await, answer) })
+                }
+                Alone::Reload { answer } => {
+                    Box::pin(async move { Done::Reloaded(store.load().await, answer) })
+                }
+                Alone::Figures(ids) => {
+                    Box::pin(async move { Done::Figures(store.figures(ids.clone()).await, ids) })
+                }
+                Alone::Find { id, answer } => {
+                    Box::pin(async move { Done::Found(find(store.as_ref(), id).await, answer) })
+                }
+                Alone::Count => {
+                    let since = self.shared.clock.now().plus_millis(-RECENT_MS);
+                    Box::pin(async move { Done::Counted(store.received_since(since).await) })
+                }
+            });
+        }
+        let flushes = self.pending.len() > 0 && (!self.stale || self.finishing.is_some());
+        if self.gave_up || self.waiting.is_empty() && !flushes {
+            return None;
+        }
+        if self.stale && self.finishing.is_none() {
+            self.alone.push_back(Alone::Reload { answer: None });
+            return self.next();
+        }
+        // A part that is written by itself has no company of questions either.
+        let alone = self.singly > 0;
+        let parts = gather(&mut self.waiting, alone);
+        self.singly = self.singly.saturating_sub(parts.len());
+        let flush = if alone { 0 } else { self.flush_limit };
+        let now = self.shared.clock.now();
+        let batch = build(parts, &self.state, self.limits, (&mut self.pending, flush), now);
+        if batch.is_empty() {
+            self.answer_without_store(batch);
+            return self.next();
+        }
+        let group = Arc::clone(&batch.group);
+        Some(Box::pin(async move { Done::Group(Box::new(batch), store.commit(group).await) }))
+    }
+
+    fn end(&mut self, done: Done) {
+        match done {
+            Done::Group(batch, Ok(committed)) => self.committed(*batch, committed),
+            Done::Group(batch, Err(error)) => self.failed(*batch, error),
+            Done::Figures(Ok(figures), ids) => {
+                for id in ids {
+                    let figures = figures.get(&id).copied().unwrap_or_default();
+                    self.state.set_figures(&id, figures);
+                }
+                self.publish();
+            }
+            Done::Figures(Err(_), _) => self.stale = true,
+            Done::Expired(expired, answer) => {
+                if let Ok(expired) = &expired {
+                    self.expired(expired);
+                    self.publish();
+                } else {
+                    self.stale = true;
+                }
+                let _ = answer.send(expired.map_err(|error| Arc::new(error).into()));
+            }
+            Done::Followed(followed, answer) => {
+                let followed = followed.map(|followed| self.followed(followed));
+                if let Err(error) = &followed {
+                    tracing::debug!(%error, "changes of other processes could not be read");
+                    self.stale |= error.is_unavailable();
+                }
+                tell(answer, followed.map_err(Arc::new));
+            }
+            Done::Reloaded(loaded, answer) => {
+                let reloaded = loaded.map(|loaded| self.reloaded(loaded));
+                if let Err(error) = &reloaded {
+                    tracing::debug!(%error, "the store could not be read again yet");
+                }
+                match reloaded {
+                    Ok(()) => tell(answer, Ok(())),
+                    Err(error) => {
+                        let error = Arc::new(error);
+                        self.give_up_waiting(&error);
+                        tell(answer, Err(error));
+                    }
+                }
+            }
+            Done::Counted(Ok(recent)) => {
+                self.counted = Some(Instant::now());
+                if self.state.alerts.last24_hours != recent {
+                    self.state.alerts.last24_hours = recent;
+                    self.state.revision += 1;
+                    self.publish();
+                }
+            }
+            Done::Counted(Err(_)) => {}
+            Done::Found(found, answer) => {
+                let _ = answer.send(found.ok().flatten().and_then(|found| self.found(found)));
+            }
+        }
+    }
+}
+
+/// An entry and its figures.
+async fn find(store: &dyn Store, id: String) -> Result<Option<Entry>> {
+    let Some(entry) = store.entry(&id).await? else { return Ok(None) };
+    let figures = store.figures(vec![id.clone()]).await?;
+    Ok(Some(Entry { figures: figures.get(&id).copied().unwrap_or_default(), ..entry }))
+}

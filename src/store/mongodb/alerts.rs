@@ -1,0 +1,188 @@
+//! Stored alerts: what is known of those that a group names, and the statements that change them.
+//!
+//! A document is changed by compare-and-set on its `revision`. The statements upsert, so that a
+//! lost race fails as a statement of its own (a duplicate key) while all others go on.
+
+use std::collections::HashMap;
+
+use futures::TryStreamExt;
+use mongodb::bson::{Bson, Document, doc};
+
+use super::{
+    IDENTITIES, MongoStore,
+    command::upsert,
+    error::MongoError,
+    wire::{
+        ALERT_OPTIONAL, StoredAlert, alert, alert_fields, alert_id, carried, carried_fields, date,
+        integer, is_ours, missing, time_in,
+    },
+};
+use crate::{
+    model::{Alert, AlertKey, Collection, Remembered, Time},
+    store::recording::{self, AssignedAlert},
+};
+
+/// So many of the entries that an alert belonged to are kept, for others to follow.
+const MOVES_KEPT: usize = 8;
+
+/// What is stored of the instances that a group names, and what is remembered of others.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    stored: HashMap<AlertKey, StoredAlert>,
+    /// Revisions of documents that stand in the place of an alert and cannot be read.
+    unreadable: HashMap<String, Option<i64>>,
+    pub(super) remembered: HashMap<AlertKey, Remembered>,
+    batches: HashMap<AlertKey, i64>,
+}
+
+impl Known {
+    /// Reads it.
+    pub(super) async fn read(
+        store: &MongoStore,
+        received: &[AssignedAlert],
+    ) -> Result<Self, MongoError> {
+        let mut known = Self::default();
+        let keys = recording::keys(received);
+        let ids: Vec<String> = keys.iter().map(alert_id).collect();
+        let fingerprints: Vec<_> = recording::fingerprints(received).into_iter().collect();
+        let open = doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" };
+        let query = doc! { "$or": [{ "_id": { "$in": ids } }, open] };
+        known.take(find(store, query).await?);
+        let without_start: Vec<_> = recording::without_start(received).into_iter().collect();
+        if !without_start.is_empty() {
+            known.take(latest(store, &without_start).await?);
+        }
+        let absent: Vec<_> = keys.iter().filter(|key| !known.stored.contains_key(key)).collect();
+        if !absent.is_empty() {
+            known.remember(store, &absent).await?;
+        }
+        Ok(known)
+    }
+
+    fn take(&mut self, documents: Vec<Document>) {
+        for document in documents {
+            match (alert(&document), document.get_str("_id")) {
+                (Some(stored), _) => {
+                    self.stored.insert(stored.alert.key(), stored);
+                }
+                (None, Ok(id)) => {
+                    let revision = document.get("revision").and_then(integer);
+                    self.unreadable.insert(id.to_owned(), revision);
+                }
+                (None, Err(_)) => {}
+            }
+        }
+    }
+
+    async fn remember(&mut self, store: &MongoStore, keys: &[&AlertKey]) -> Result<(), MongoError> {
+        let by_id: HashMap<String, &AlertKey> =
+            keys.iter().map(|&key| (alert_id(key), key)).collect();
+        let ids: Vec<&String> = by_id.keys().collect();
+        let identities = store.db.collection::<Document>(IDENTITIES);
+        let mut found = identities.find(doc! { "_id": { "$in": ids } }).await?;
+        while let Some(identity) = found.try_next().await? {
+            let key = identity.get_str("_id").ok().and_then(|id| by_id.get(id));
+            let first_received = time_in(&identity, "firstReceived");
+            let Some(((&key, (carried, batch)), first_received)) =
+                key.zip(carried(&identity)).zip(first_received)
+            else {
+                tracing::error!(
+                    id = %identity.get("_id").unwrap_or(&Bson::Null),
+                    "a deleted alert's identity cannot be read and is left out"
+                );
+                continue;
+            };
+            self.remembered.insert(key.clone(), Remembered { carried, first_received });
+            self.batches.insert(key.clone(), batch);
+        }
+        Ok(())
+    }
+
+    /// The stored alerts.
+    pub(super) fn alerts(&self) -> Vec<Alert> {
+        self.stored.values().map(|stored| stored.alert.clone()).collect()
+    }
+
+    /// The alert that is stored under this key.
+    pub(super) fn get(&self, key: &AlertKey) -> Option<&StoredAlert> {
+        self.stored.get(key)
+    }
+
+    /// The statement that stores an alert where none is.
+    pub(super) fn insert(&self, store: &MongoStore, alert: &Alert) -> Document {
+        let key = alert.key();
+        let id = alert_id(&key);
+        let unreadable = self.unreadable.get(&id);
+        let mut fields = alert_fields(alert);
+        fields.insert("timestamp", date(alert.timestamp));
+        fields.insert("firstReceived", date(alert.first_received));
+        fields.insert("revision", unreadable.copied().flatten().unwrap_or(0) + 1);
+        fields.insert("changedBy", &*store.id);
+        if let Some(carried) = &alert.carried {
+            let batch = self.batches.get(&key).copied().unwrap_or(0);
+            fields.insert("carried", carried_fields(carried, batch));
+        }
+        let update = doc! { "$set": fields, "$currentDate": { "syncedAt": true } };
+        match unreadable {
+            Some(revision) => upsert(doc! { "_id": id, "revision": *revision }, update),
+            // No document has such a revision, so one that is there is a duplicate key.
+            None => upsert(doc! { "_id": id, "revision": { "$lt": 0 } }, update),
+        }
+    }
+}
+
+/// The statement that changes a stored alert.
+///
+/// It upserts, but never makes a document: then, too, it fails by itself, because it would have to
+/// change the `_id` that it asks for.
+pub(super) fn replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -> Document {
+    let fields = alert_fields(alert);
+    let mut unset = missing(&fields, &ALERT_OPTIONAL);
+    let mut set = fields;
+    set.insert("firstReceived", date(alert.first_received));
+    set.insert("revision", stored.revision.unwrap_or(0) + 1);
+    set.insert("changedBy", &*store.id);
+    if stored.alert.entry_id != alert.entry_id {
+        let mut moved = stored.moved_from.clone();
+        moved.push(stored.alert.entry_id.clone());
+        set.insert("movedFrom", &moved[moved.len().saturating_sub(MOVES_KEPT)..]);
+    }
+    let mut update = doc! {
+        "$set": set,
+        "$max": { "timestamp": date(alert.timestamp) },
+        "$currentDate": { "syncedAt": true },
+        "$setOnInsert": { "_id": "" },
+    };
+    if !unset.is_empty() {
+        update.insert("$unset", std::mem::take(&mut unset));
+    }
+    upsert(doc! { "_id": alert_id(&alert.key()), "revision": stored.revision }, update)
+}
+
+/// The statement that moves the last receipt on.
+pub(super) fn touch(key: &AlertKey, at: Time) -> Document {
+    doc! { "q": { "_id": alert_id(key) }, "u": { "$max": { "timestamp": date(at) } } }
+}
+
+/// Documents of this service that match.
+pub(super) async fn find(store: &MongoStore, query: Document) -> Result<Vec<Document>, MongoError> {
+    let found = store.documents(Collection::Alerts).find(query).batch_size(2_000).await?;
+    let documents: Vec<Document> = found.try_collect().await?;
+    Ok(documents.into_iter().filter(is_ours).collect())
+}
+
+/// The latest instance of each fingerprint.
+async fn latest(store: &MongoStore, fingerprints: &[&str]) -> Result<Vec<Document>, MongoError> {
+    let pipeline = [
+        doc! { "$match": { "fingerprint": { "$in": fingerprints } } },
+        doc! { "$sort": { "fingerprint": 1, "startsAt": -1 } },
+        doc! { "$group": { "_id": "$fingerprint", "latest": { "$first": "$$ROOT" } } },
+    ];
+    let groups = store.documents(Collection::Alerts).aggregate(pipeline).await?;
+    let groups: Vec<Document> = groups.try_collect().await?;
+    let latest = groups.into_iter().filter_map(|mut group| match group.remove("latest") {
+        Some(Bson::Document(alert)) => Some(alert),
+        _ => None,
+    });
+    Ok(latest.collect())
+}

@@ -1,0 +1,156 @@
+//! What other processes changed, found by asking.
+//!
+//! Every change of an entry or an alert says who made it (`changedBy`) and when (`syncedAt`, by
+//! the server's clock). Deleted entries leave nothing behind: that some are missing shows in the
+//! number of documents, and then all ids are read.
+
+use std::collections::HashSet;
+
+use futures::TryStreamExt;
+use mongodb::bson::{DateTime, Document, doc};
+
+use super::{
+    MongoStore,
+    error::MongoError,
+    figures, knowledge,
+    wire::{carried, date, entry},
+};
+use crate::{
+    model::{Collection, EntryDocument, Time},
+    store::{Followed, Position},
+};
+
+/// How far each look reaches back before the one before it, because writes end a little after
+/// the time that they bear, and clocks are set.
+const OVERLAP_MS: i64 = 2_000;
+/// How far the position may stay behind while nobody else changes anything.
+const IDLE_MS: i64 = 30_000;
+
+/// The entries that this process knows of, to find out which were deleted.
+#[derive(Debug, Default)]
+pub(super) struct KnownEntries {
+    ids: HashSet<String>,
+    /// Documents beyond one for each entry: of two with one id, or that cannot be read.
+    beyond: i64,
+}
+
+impl KnownEntries {
+    /// All entries, read when the collection had so many documents.
+    pub(super) fn reset(&mut self, ids: impl Iterator<Item = String>, documents: i64) {
+        self.ids = ids.collect();
+        self.beyond = documents - self.ids.len() as i64;
+    }
+
+    pub(super) fn add(&mut self, ids: impl IntoIterator<Item = String>) {
+        self.ids.extend(ids);
+    }
+
+    pub(super) fn remove(&mut self, id: &str) {
+        self.ids.remove(id);
+    }
+
+    fn accounts_for(&self, documents: i64) -> bool {
+        self.ids.len() as i64 + self.beyond == documents
+    }
+}
+
+/// The time by the server's clock.
+pub(super) async fn now(store: &MongoStore) -> Result<Position, MongoError> {
+    let hello = store.db.run_command(doc! { "hello": 1 }).await?;
+    let now = hello.get_datetime("localTime");
+    let now = now.map_err(|_| MongoError::Answer("`hello` without `localTime`"))?;
+    Ok(Position(now.timestamp_millis()))
+}
+
+/// How many documents the knowledge base has, by the server's own book-keeping.
+pub(super) async fn document_count(store: &MongoStore) -> Result<i64, MongoError> {
+    let count = store.documents(Collection::KnowledgeBase).estimated_document_count().await?;
+    Ok(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followed, MongoError> {
+    let position = now(store).await?;
+    let unsettled: Vec<String> = store.unsettled().iter().cloned().collect();
+    let mut query = changed_by_others(store, from);
+    if !unsettled.is_empty() {
+        query = doc! { "$or": [query, { "id": { "$in": &unsettled } }] };
+    }
+    let mut entries = knowledge::find(store, query).await?;
+    store.followed().add(entries.keys().cloned());
+    let (deleted, unseen) = compare(store).await?;
+    for id in unseen {
+        entries.extend(knowledge::find(store, knowledge::written_as(&id)).await?);
+    }
+    let mut stale = instances_of(store, from).await?;
+    stale.extend(entries.keys().chain(&unsettled).cloned());
+    let ids: Vec<String> = stale.iter().cloned().collect();
+    let mut figures = figures::of(store, Some(&ids)).await?;
+    for id in stale {
+        // None are stored any more.
+        figures.entry(id).or_default();
+    }
+    let mut left = store.unsettled();
+    left.retain(|id| !unsettled.contains(id));
+    drop(left);
+    let nothing = entries.is_empty() && deleted.is_empty() && figures.is_empty();
+    if nothing && position.0 - from.0 < IDLE_MS {
+        return Ok(Followed::Nothing);
+    }
+    let entries = entries.into_values().collect();
+    Ok(Followed::Some { entries, deleted, figures, position })
+}
+
+fn changed_by_others(store: &MongoStore, from: Position) -> Document {
+    let since: DateTime = date(Time::from_millis(from.0.saturating_sub(OVERLAP_MS)));
+    doc! { "syncedAt": { "$gte": since }, "changedBy": { "$ne": &*store.id } }
+}
+
+/// Entries whose instances others changed.
+async fn instances_of(store: &MongoStore, from: Position) -> Result<HashSet<String>, MongoError> {
+    let parts = doc! { "entryId": 1, "movedFrom": 1, "carried": 1 };
+    let alerts = store.documents(Collection::Alerts);
+    let found = alerts.find(changed_by_others(store, from)).projection(parts);
+    let mut found = found.batch_size(5_000).await?;
+    let mut ids = HashSet::new();
+    while let Some(alert) = found.try_next().await? {
+        let moved = alert.get_array("movedFrom").into_iter().flatten();
+        let moved = moved.filter_map(|id| id.as_str().map(str::to_owned));
+        ids.extend(moved);
+        ids.extend(alert.get_str("entryId").ok().map(str::to_owned));
+        ids.extend(carried(&alert).map(|(carried, _)| carried.entry_id));
+    }
+    Ok(ids)
+}
+
+/// The ids of entries that this process knows of and that are gone, and of entries that it does
+/// not know of, because a program of before wrote them.
+async fn compare(store: &MongoStore) -> Result<(Vec<String>, Vec<String>), MongoError> {
+    let documents = document_count(store).await?;
+    if store.followed().accounts_for(documents) {
+        return Ok(<_>::default());
+    }
+    let known = store.followed().ids.clone();
+    let stored = stored_ids(store).await?;
+    let deleted: Vec<String> = known.difference(&stored).cloned().collect();
+    let unseen: Vec<String> = stored.difference(&known).cloned().collect();
+    let mut followed = store.followed();
+    deleted.iter().for_each(|id| followed.remove(id));
+    followed.add(unseen.iter().cloned());
+    // By the server's own count, which may differ from what is found.
+    followed.beyond = documents - stored.len() as i64;
+    Ok((deleted, unseen))
+}
+
+async fn stored_ids(store: &MongoStore) -> Result<HashSet<String>, MongoError> {
+    let documents = store.documents(Collection::KnowledgeBase);
+    let parts = doc! { "id": 1, "title": 1, "name": 1 };
+    let mut found = documents.find(doc! {}).projection(parts).batch_size(10_000).await?;
+    let mut ids = HashSet::new();
+    while let Some(document) = found.try_next().await? {
+        ids.extend(entry(document).map(|found| match found {
+            EntryDocument::Current(entry) => entry.id,
+            EntryDocument::Old(entry) => entry.id().to_owned(),
+        }));
+    }
+    Ok(ids)
+}

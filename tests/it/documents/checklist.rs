@@ -1,0 +1,83 @@
+//! HARDENING.md: each line of the checklist names the command that shows it, and those commands
+//! tell a hardened service from one that is not.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+
+use serde_json::json;
+
+use super::{
+    is_there,
+    markdown::{code_spans, section},
+    read,
+};
+use crate::harness::{hmac_hex, keys};
+
+fn lines() -> Vec<String> {
+    let document = read("HARDENING.md");
+    let checklist = section(&document, "## Checklist");
+    checklist.split("\n- [ ] ").skip(1).map(str::to_owned).collect()
+}
+
+/// The commands of all lines that ask the configuration.
+fn commands() -> Vec<String> {
+    let lines = lines();
+    let spans = lines.iter().flat_map(|line| code_spans(line));
+    spans.filter(|span| span.starts_with("orchestrator check-config")).map(str::to_owned).collect()
+}
+
+#[allow(clippy::disallowed_methods)]
+fn holds(command: &str, directory: &Path, variables: &[(&str, &str)]) -> bool {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_orchestrator")).parent().unwrap().to_owned();
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let paths = [binaries].into_iter().chain(std::env::split_paths(&paths));
+    let mut shell = Command::new("bash");
+    shell.current_dir(directory).env_clear().envs(variables.iter().copied());
+    shell.env("PATH", std::env::join_paths(paths).unwrap());
+    shell.args(["-o", "pipefail", "-c", command]).output().unwrap().status.success()
+}
+
+#[test]
+fn every_line_names_what_shows_it() {
+    assert!(lines().len() > 15);
+    for line in lines() {
+        let command = |span: &str| span.contains(' ') && span.starts_with(char::is_lowercase);
+        assert!(code_spans(&line).any(command), "{line}");
+    }
+}
+
+#[test]
+fn the_commands_hold_for_a_hardened_service_and_not_for_one_that_is_not() {
+    if !is_there("bash") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let secret = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    };
+    let key = hmac_hex("key", b"");
+    secret("keys", &json!([{"key": key, "label": "a", "roles": ["viewer"]}]).to_string());
+    secret("secret", &hmac_hex("secret", b""));
+    let hardened = [
+        ("ORCHESTRATOR_ENV", "production"),
+        ("API_KEY_ROTATION_FILE", "keys"),
+        ("WEBHOOK_SECRET_FILE", "secret"),
+        ("WEBHOOK_REQUIRE_TIMESTAMP", "true"),
+    ];
+    let soft = [
+        ("HOST", "0.0.0.0"),
+        ("METRICS_HOST", "0.0.0.0"),
+        ("API_KEY", keys::ADMIN),
+        ("WEBHOOK_SIGNATURE_COMPAT", "canonical-json"),
+        ("RATE_LIMIT_API", "0"),
+        ("ORCHESTRATOR_CORS_ALLOWED_ORIGINS", "*"),
+    ];
+    for command in commands() {
+        assert!(holds(&command, directory.path(), &hardened), "{command}");
+        let only_shows = ["'^TRUSTED_PROXIES", "'^WEBHOOK_(SECRET", "'^AUDIT_READS"];
+        if !only_shows.iter().any(|part| command.contains(part)) {
+            assert!(!holds(&command, directory.path(), &soft), "{command}");
+        }
+    }
+}
