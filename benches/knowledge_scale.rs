@@ -52,6 +52,32 @@ fn ask(index: &Index, when: &str) {
         }
         print_times(kind, &mut times);
     }
+    let pasted = paste();
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        let hits = index.search(&Query { text: &pasted, limit: 10, admits: &|_| true });
+        times.push(began.elapsed());
+        std::hint::black_box(hits);
+    }
+    print_times("paste", &mut times);
+}
+
+/// As long a paste as is taken, of a stack trace and log lines.
+fn paste() -> String {
+    let mut text = String::new();
+    for n in 0.. {
+        let line = format!(
+            "2026-03-02T03:11:42.{n:03}Z ERROR [pool-{n}] com.acme.shop.Part{n}Service: connection \
+             refused by upstream 10.4.2.17:8080 id=6f1c2f0e-0b0a-4f5e-9d5e-2b8f7f1f{n:04x}\n\tat \
+             com.acme.shop.Checkout{n}.run(Checkout{n}.java:{n})\n"
+        );
+        if text.len() + line.len() > 20_000 {
+            return text;
+        }
+        text.push_str(&line);
+    }
+    text
 }
 
 fn change(index: &Index, entries: &[Arc<Entry>]) -> Result<(), Box<dyn Error>> {

@@ -170,7 +170,8 @@ fn report(books: &Books, questions: &[Question], options: &Options) {
         questions.iter().map(|question| books.answer_bytes(&question.text)).collect();
     sizes.sort_unstable();
     for question in questions {
-        let hits = books.index.search(&Query { text: &question.text, limit: 10, admits: &|_| true });
+        let hits =
+            books.index.search(&Query { text: &question.text, limit: 10, admits: &|_| true });
         let rank = hits.iter().position(|hit| question.expected.contains(&hit.id)).map(|at| at + 1);
         let confident = hits.first().is_some_and(Hit::is_sure);
         if options.misses {
@@ -207,5 +208,9 @@ fn print_miss(question: &Question, hits: &[Hit], rank: Option<usize>, confident:
     let text: String = question.text.chars().take(90).collect();
     let rank = rank.map_or("-".to_owned(), |rank| rank.to_string());
     let sure = if confident { "high" } else { "low" };
-    println!("{rank:>2} {sure:<4} {text:?} -> {:?}; got {}", question.expected.first(), best.join(", "));
+    println!(
+        "{rank:>2} {sure:<4} {text:?} -> {:?}; got {}",
+        question.expected.first(),
+        best.join(", ")
+    );
 }

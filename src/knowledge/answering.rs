@@ -13,7 +13,7 @@ use crate::model::{Category, Entry, EntryText};
 /// So many answers are shown even if they are weak, beside the best.
 const SHOWN_ANYWAY: usize = 5;
 /// Of the best score, the least that a further answer must have.
-const TAIL: f32 = 0.45;
+const TAIL: f32 = 0.35;
 /// Of the best score, the least that any answer must have.
 const WEAKEST: f32 = 0.15;
 /// How much of a score what is learned may add or take.
@@ -231,12 +231,8 @@ mod tests {
 
     #[test]
     fn what_is_learned_moves_a_score_by_a_tenth_at_most() {
-        let evidence = |firing, helped, not_helped, notes| Evidence {
-            firing,
-            helped,
-            not_helped,
-            notes,
-        };
+        let evidence =
+            |firing, helped, not_helped, notes| Evidence { firing, helped, not_helped, notes };
         assert_eq!(evidence(0, 0, 0, 0).factor(), 1.0);
         let most = evidence(9, 1000, 0, 3).factor();
         let least = evidence(0, 0, 1000, 0).factor();

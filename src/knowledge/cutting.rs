@@ -15,20 +15,10 @@ struct Room {
     before_and_after: usize,
 }
 
-const FIRST: Room = Room {
-    description: 500,
-    root_cause: 300,
-    solution: 1000,
-    steps: 900,
-    before_and_after: 300,
-};
-const OTHERS: Room = Room {
-    description: 160,
-    root_cause: 100,
-    solution: 240,
-    steps: 160,
-    before_and_after: 0,
-};
+const FIRST: Room =
+    Room { description: 500, root_cause: 300, solution: 1000, steps: 900, before_and_after: 300 };
+const OTHERS: Room =
+    Room { description: 160, root_cause: 100, solution: 240, steps: 160, before_and_after: 0 };
 /// An answer that stands alone, or nearly: there is room for more of it.
 const FEW: usize = 2;
 /// How much more.

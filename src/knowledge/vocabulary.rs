@@ -164,10 +164,11 @@ mod tests {
         for line in text.lines().map(|l| l.split('#').next().unwrap().trim()) {
             match line {
                 "" => {}
-                "[stop]" | "[low]" | "[generic]" | "[log]" | "[same]"
-                | "[means]" => section = line,
+                "[stop]" | "[low]" | "[generic]" | "[log]" | "[same]" | "[means]" => section = line,
                 _ => match section {
-                    "[stop]" | "[low]" | "[generic]" | "[log]" => assert_eq!(line, line.to_lowercase()),
+                    "[stop]" | "[low]" | "[generic]" | "[log]" => {
+                        assert_eq!(line, line.to_lowercase())
+                    }
                     "[same]" => assert!(!line.contains("->") && line.contains(','), "{line}"),
                     "[means]" => assert_eq!(line.matches("->").count(), 1, "{line}"),
                     _ => panic!("outside any section: {line}"),

@@ -45,7 +45,7 @@ async fn first(service: &Running, query: &str) -> String {
 
 async fn filters_order_and_limit_hold(place: &Place) {
     let service = filled(place).await;
-    let everything = "crash loop filesystem error rate certificates диск";
+    let everything = "crash loop filesystem error rate certificates чёрный ящик диск";
     let all = titles(&service, everything).await;
     assert_eq!(all.len(), 6, "{all:?}");
     let within = async |filter: Value| {

@@ -80,7 +80,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<(), Failure> {
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value.clone()?))))
             .collect();
-    let question = json!({ "query": args.text.join(" "), "limit": args.limit, "filter": filter });
+    let question = json!({ "text": args.text.join(" "), "limit": args.limit, "filter": filter });
     let answer = Client::from_process()?.post("/api/knowledge/query", &question)?;
     let found = answer["results"]["entries"].as_array().map_or(0, Vec::len);
     show(&answer, args.json, page::answers)?;

@@ -15,7 +15,9 @@ pub(super) fn answers(answer: &Value, width: usize) -> String {
         let severity = plain(&entry["severity"]);
         let title = Style::new().bold().apply_to(plain(&entry["title"]));
         let category = plain(&entry["category"]).replace('_', " ");
-        let _ = writeln!(page, "{title}  {}  {category}", style(&severity).apply_to(&severity));
+        let unsure = if entry["confidence"] == "low" { "  (unsure)" } else { "" };
+        let severity = style(&severity).apply_to(&severity);
+        let _ = writeln!(page, "{title}  {severity}  {category}{unsure}");
         paragraph(&mut page, "", &entry["description"], width);
         paragraph(&mut page, "Cause: ", &entry["rootCause"], width);
         for (number, step) in entry["steps"].as_array().into_iter().flatten().enumerate() {

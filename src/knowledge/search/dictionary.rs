@@ -60,7 +60,8 @@ impl<'a> Dictionary<'a> {
 
     /// Words that one letter too many, too few, wrong or swapped with its neighbour makes `word`.
     pub fn similar_to(&self, word: &str, known: bool) -> Vec<String> {
-        let shortest = if known { limits::SHORTEST_MISSPELT } else { limits::SHORTEST_MISSPELT - 1 };
+        let shortest =
+            if known { limits::SHORTEST_MISSPELT } else { limits::SHORTEST_MISSPELT - 1 };
         if word.chars().count() < shortest {
             return Vec::new();
         }

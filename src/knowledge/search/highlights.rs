@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::limits::{FRAGMENTS, FRAGMENT_CHARS, HIGHLIGHTED_BYTES};
+use super::limits::{FRAGMENT_CHARS, FRAGMENTS, HIGHLIGHTED_BYTES};
 use super::terms::Terms;
 use super::words::words_at;
 use crate::model::Entry;

@@ -70,7 +70,9 @@ pub struct Query<'a> {
 }
 
 /// Whether to rely on an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// A hint at best: the question stays open.

@@ -151,7 +151,9 @@ impl<'a> Opened<'a> {
 
 fn norms(segments: &[Segment<'_>], field: usize, documents: u32) -> [f32; 256] {
     let words: u64 = segments.iter().map(|s| s.inverted[field].total_num_tokens()).sum();
-    let average = (words as f32 / documents.max(1) as f32).max(1.0);
+    let background = weights::BACKGROUND_DOCUMENTS;
+    let words = words as f32 + background * weights::BACKGROUND_LENGTHS[field];
+    let average = words / (documents as f32 + background);
     let mut norms = [0.0; 256];
     for (id, norm) in (0..=u8::MAX).zip(&mut norms) {
         let length = FieldNormReader::id_to_fieldnorm(id) as f32;

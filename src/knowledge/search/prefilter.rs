@@ -64,9 +64,8 @@ impl Prefilter {
         let vocabulary = vocabulary();
         // Words that say little find nothing beside others.
         let all_low = words.iter().all(|w| vocabulary.is_low(w) || vocabulary.is_stop_word(w));
-        let counts = |word: &str| {
-            !vocabulary.is_stop_word(word) && (all_low || !vocabulary.is_low(word))
-        };
+        let counts =
+            |word: &str| !vocabulary.is_stop_word(word) && (all_low || !vocabulary.is_low(word));
         (0..words.len()).any(|at| {
             let others = vocabulary.longest(&stems[at..]).map_or(&[][..], |(_, others)| others);
             let has = |other: &Phrase| other.iter().all(|stem| self.stems.contains(stem));

@@ -223,7 +223,7 @@ fn what_only_brushes_a_question_is_no_answer_to_rely_on() {
     for text in [
         "the office printer is slow and the server room is hot",
         "kafka consumers of the payments topic lag, is a pod to blame?",
-        "java.lang.NullPointerException\n\tat com.acme.Disk.read(Disk.java:7)\n\tat com.acme.Main",
+        "java.lang.NullPointerException\n\tat com.acme.Cart.total(Cart.java:7)\n\tat com.acme.Main",
     ] {
         assert!(hits(&index, text).iter().all(|hit| !hit.is_sure()), "{text}");
         assert!(!index.answers(text, "down"), "{text}");
@@ -272,7 +272,8 @@ fn the_rare_parts_of_a_long_paste_decide() {
 #[test]
 fn highlights_are_the_parts_that_answer_in_utf16() {
     let mut runbook = entry("a", "NodeFilesystemAlmostOutOfSpace", "🔥 Ärger: little space left");
-    runbook.solution = "Call the owner.\nFree some disk space with `journalctl`.".into();
+    Arc::make_mut(&mut runbook.text).solution =
+        "Call the owner.\nFree some disk space with `journalctl`.".into();
     let index = Index::new().unwrap();
     index.apply(&[IndexChange::Upsert(Arc::new(runbook.clone()))]).unwrap();
     let found = index.find(&Query { text: "disk space", limit: 1, admits: &|_| true });
@@ -280,9 +281,10 @@ fn highlights_are_the_parts_that_answer_in_utf16() {
     assert_eq!(fragments[0].field, "solution");
     for fragment in &fragments {
         let units: Vec<u16> = fragment.text.encode_utf16().collect();
-        let marked = fragment.spans.iter().map(|[from, to]| {
-            String::from_utf16(&units[*from..*to]).unwrap().to_lowercase()
-        });
+        let marked = fragment
+            .spans
+            .iter()
+            .map(|[from, to]| String::from_utf16(&units[*from..*to]).unwrap().to_lowercase());
         let marked: Vec<String> = marked.collect();
         assert!(marked.contains(&"space".to_owned()), "{fragment:?}");
     }

@@ -61,7 +61,9 @@ impl Texts {
     /// The stems of the title of the entry at a slot.
     pub fn title_stems(&self, slot: u32) -> impl Iterator<Item = &str> {
         let text = self.texts.get(slot as usize).and_then(Option::as_ref);
-        text.into_iter().flat_map(|text| text.title_stems.split(' ')).filter(|stem| !stem.is_empty())
+        text.into_iter()
+            .flat_map(|text| text.title_stems.split(' '))
+            .filter(|stem| !stem.is_empty())
     }
 
     /// Keeps the texts of `entry`, in place of those it had.
@@ -75,7 +77,8 @@ impl Texts {
         });
         let (title, lower) = lower_texts(entry);
         self.signatures[slot as usize] = Signature::of(&lower);
-        self.texts[slot as usize] = Some(Text { id: id.clone(), title, lower, title_stems: title_stems(&entry.title) });
+        self.texts[slot as usize] =
+            Some(Text { id: id.clone(), title, lower, title_stems: title_stems(&entry.title) });
         self.slots.insert(id, slot);
         Kept { slot, anew: own.is_some() }
     }

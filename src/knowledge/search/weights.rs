@@ -7,6 +7,9 @@
 /// idf meaningful in a base of three entries.
 pub(super) const BACKGROUND_DOCUMENTS: f32 = 100.0;
 
+/// How many words those documents have in each field.
+pub(super) const BACKGROUND_LENGTHS: [f32; 3] = [10.0, 30.0, 60.0];
+
 /// Two words run together: "stateful set" for `statefulset`.
 pub(super) const JOINED: f32 = 0.9;
 /// What the vocabulary knows a word to be called; a phrase says for certain what is meant.
