@@ -2,7 +2,7 @@
 //! and questions that nothing answers, and prints by kind how often a right runbook stands first
 //! and among five, how many answers are confident, and how large an answer is.
 //!
-//! `cargo bench --bench relevance -- [--misses] [--scores] [--runbooks DIR] [QUESTIONS_JSON...]`
+//! `cargo bench --bench relevance -- [--misses] [--scores] [--runbooks DIR] [--model DIR] [QUESTIONS_JSON...]`
 //!
 //! Without arguments: the runbooks and both sets of questions under `benches/relevance`. Nobody
 //! tunes on `untouched.json`.
@@ -10,9 +10,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 use std::{error::Error, fs};
 
-use orchestrator::knowledge::search::{Hit, Index, IndexChange, Query};
+use orchestrator::knowledge::search::{Hit, Index, IndexChange, Model, Query};
 use orchestrator::knowledge::{Known, answers, runbook};
 use orchestrator::model::{Entry, Time};
 use serde::Deserialize;
@@ -67,6 +68,8 @@ struct Options {
     misses: bool,
     scores: bool,
     runbooks: PathBuf,
+    /// A folder with a model, as `EMBEDDING_MODEL` names one.
+    model: Option<PathBuf>,
     questions: Vec<PathBuf>,
 }
 
@@ -77,6 +80,7 @@ impl Options {
             misses: false,
             scores: false,
             runbooks: own.join("runbooks"),
+            model: None,
             questions: vec![],
         };
         let mut arguments = std::env::args().skip(1);
@@ -88,6 +92,7 @@ impl Options {
                 "--runbooks" => {
                     options.runbooks = arguments.next().map(PathBuf::from).unwrap_or_default();
                 }
+                "--model" => options.model = arguments.next().map(PathBuf::from),
                 path => options.questions.push(PathBuf::from(path)),
             }
         }
@@ -123,6 +128,15 @@ impl Known for Books {
 }
 
 impl Books {
+    /// Embeds all with the model of a folder.
+    fn embed(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        self.index.understand(Model::load(folder)?, self.entries.values());
+        let began = Instant::now();
+        while self.index.embed_one() {}
+        println!("embedded in {:.1} s", began.elapsed().as_secs_f64());
+        Ok(())
+    }
+
     /// How many bytes of JSON the entries and solutions of an answer are.
     fn answer_bytes(&self, text: &str) -> usize {
         let found = self.index.find(&Query { text, limit: 20, admits: &|_| true });
@@ -135,6 +149,9 @@ impl Books {
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::read();
     let books = import(&options.runbooks)?;
+    if let Some(folder) = &options.model {
+        books.embed(folder)?;
+    }
     for path in &options.questions {
         println!("\n{}", path.file_name().unwrap_or_default().display());
         let questions: Questions = serde_json::from_str(&fs::read_to_string(path)?)?;

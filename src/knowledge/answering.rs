@@ -13,7 +13,7 @@ use crate::model::{Category, Entry, EntryText};
 /// So many answers are shown even if they are weak, beside the best.
 const SHOWN_ANYWAY: usize = 5;
 /// Of the best score, the least that a further answer must have.
-const TAIL: f32 = 0.35;
+const TAIL: f32 = 0.5;
 /// Of the best score, the least that any answer must have.
 const WEAKEST: f32 = 0.15;
 /// How much of a score what is learned may add or take.

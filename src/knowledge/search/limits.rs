@@ -50,3 +50,8 @@ pub(super) const FRAGMENTS: usize = 3;
 pub(super) const FRAGMENT_CHARS: usize = 160;
 /// So much of a field is looked at for fragments, in bytes.
 pub(super) const HIGHLIGHTED_BYTES: usize = 20_000;
+
+/// Characters of a section or question that are embedded.
+pub(super) const EMBEDDED_CHARS: usize = 600;
+/// Entries that only their meaning finds.
+pub(super) const LIKE_CANDIDATES: usize = 50;

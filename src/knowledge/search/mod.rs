@@ -10,6 +10,7 @@ mod fields;
 mod highlights;
 mod limits;
 mod literal;
+mod meaning;
 mod paste;
 mod plan;
 mod postings;
@@ -22,7 +23,7 @@ mod titles;
 mod weights;
 pub(crate) mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use tantivy::indexer::{
@@ -31,11 +32,13 @@ use tantivy::indexer::{
 use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
 pub use self::highlights::{Fragment, best_line, highlights};
+pub use self::meaning::{Model, ModelError, Progress};
 pub use self::prefilter::Prefilter;
 pub use self::terms::Terms;
 
 use self::dictionary::Dictionary;
 use self::fields::Fields;
+use self::meaning::Meaning;
 use self::plan::Plan;
 use self::ranking::{Bounds, Scored};
 use self::substring::Needle;
@@ -114,6 +117,7 @@ pub struct Index {
     reader: IndexReader,
     writer: Mutex<IndexWriter>,
     texts: RwLock<Texts>,
+    meaning: OnceLock<Meaning>,
 }
 
 impl Index {
@@ -131,7 +135,28 @@ impl Index {
         let writer: IndexWriter = index.writer_with_options(options.build())?;
         writer.set_merge_policy(Box::new(NoMergePolicy));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { fields, reader, writer: Mutex::new(writer), texts: RwLock::default() })
+        Ok(Self { fields, reader, writer: Mutex::new(writer), texts: RwLock::default(), meaning: OnceLock::new() })
+    }
+
+    /// Ranks by meaning, too, from now on; `entries` are those that it knows. Once only.
+    pub fn understand<'a>(&self, model: Model, entries: impl Iterator<Item = &'a Arc<Entry>>) {
+        let texts = self.texts.read();
+        let meaning = self.meaning.get_or_init(|| Meaning::new(model));
+        for entry in entries {
+            if let Some(slot) = texts.slot(&entry.id) {
+                meaning.enqueue(slot, entry);
+            }
+        }
+    }
+
+    /// Embeds one entry that waits for it; false if none does.
+    pub fn embed_one(&self) -> bool {
+        self.meaning.get().is_some_and(Meaning::embed_one)
+    }
+
+    /// How many entries are embedded.
+    pub fn progress(&self) -> Progress {
+        self.meaning.get().map(Meaning::progress).unwrap_or_default()
     }
 
     /// How many entries it knows.
@@ -165,6 +190,9 @@ impl Index {
                         self.delete(&writer, kept.slot);
                     }
                     writer.add_document(self.fields.document(kept.slot, entry))?;
+                    if let Some(meaning) = self.meaning.get() {
+                        meaning.enqueue(kept.slot, entry);
+                    }
                 }
                 IndexChange::Upsert(entry) => freed.extend(self.remove(&writer, &entry.id)),
                 IndexChange::Remove(id) => freed.extend(self.remove(&writer, id)),
@@ -180,6 +208,9 @@ impl Index {
     fn remove(&self, writer: &IndexWriter, id: &str) -> Option<u32> {
         let slot = self.texts.write().forget(id)?;
         self.delete(writer, slot);
+        if let Some(meaning) = self.meaning.get() {
+            meaning.forget(slot);
+        }
         Some(slot)
     }
 
@@ -205,6 +236,7 @@ impl Index {
         if typed.is_empty() || query.limit == 0 {
             return Found::default();
         }
+        let likeness = self.meaning.get().map(|meaning| meaning.compare(query.text));
         // The texts are held while searching: a slot is given to another entry only under the
         // write lock and after the reader no longer sees the one it belonged to.
         let texts = self.texts.read();
@@ -215,6 +247,9 @@ impl Index {
         let terms = Terms::new(&plan, &dictionary);
         let mut scored = self.ranked(&searcher, &plan, query.limit, &admitted);
         titles::compare(&mut scored, &terms, &texts, &dictionary);
+        if let Some(likeness) = &likeness {
+            likeness.mix(&mut scored, &admitted);
+        }
         if query.text.len() <= limits::LITERAL_BYTES {
             let needle = Needle::new(&typed);
             let holding = literal::raise(&mut scored, &texts, &needle, query.limit, &admitted);
@@ -223,7 +258,11 @@ impl Index {
         }
         scored.sort_unstable();
         scored.truncate(query.limit);
-        Found { hits: scored.into_iter().map(hit).collect(), terms }
+        let bar = match likeness {
+            Some(_) => weights::CONFIDENT_MEANING,
+            None => weights::CONFIDENT,
+        };
+        Found { hits: scored.into_iter().map(|scored| hit(scored, bar)).collect(), terms }
     }
 
     /// The best documents by their words.
@@ -265,8 +304,8 @@ fn merge(writer: &mut IndexWriter) -> Result<(), SearchError> {
     Ok(())
 }
 
-fn hit(scored: Scored<'_>) -> Hit {
-    let sure = scored.literal || scored.score >= weights::CONFIDENT;
+fn hit(scored: Scored<'_>, bar: f32) -> Hit {
+    let sure = scored.literal || scored.score >= bar;
     Hit {
         id: scored.id.to_owned(),
         score: scored.score.min(1.0),

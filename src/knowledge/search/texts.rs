@@ -53,6 +53,11 @@ impl Texts {
         self.slots.len()
     }
 
+    /// Where the texts of an entry are.
+    pub fn slot(&self, id: &str) -> Option<u32> {
+        self.slots.get(id).copied()
+    }
+
     /// The id of the entry at a slot.
     pub fn id(&self, slot: u32) -> Option<&str> {
         Some(&self.texts.get(slot as usize)?.as_ref()?.id)

@@ -41,3 +41,10 @@ pub(super) const TITLE: f32 = 0.5;
 
 /// The least score of an answer to rely on. Measured, see "How sure an answer is" in the README.
 pub(super) const CONFIDENT: f32 = 0.14;
+
+/// With a model: how much of the score is likeness of meaning.
+pub(super) const MEANING: f32 = 0.45;
+/// The cosine that any two texts of the trade have.
+pub(super) const NOISE: f32 = 0.2;
+/// With a model: the least score of an answer to rely on.
+pub(super) const CONFIDENT_MEANING: f32 = 0.18;
