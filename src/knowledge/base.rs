@@ -19,9 +19,10 @@ use super::{
     answering,
     draft::EntryDraft,
     editing::{Change, Editor, Imported, created},
+    embedding,
     indexing::{self, Indexer, Urgency},
     questions::{question, question_id},
-    search::{Confidence, Index, IndexChange, Query, SearchError},
+    search::{Confidence, Index, IndexChange, Model, Query, SearchError},
     state::State,
     summary::{self, RenderedSummary},
     writer::{
@@ -156,6 +157,8 @@ impl BaseTasks {
     pub const WRITER: &str = "writer";
     /// The name of the task that keeps the index.
     pub const INDEX: &str = "index";
+    /// The name of the task that embeds entries, where a model is set.
+    pub const EMBEDDING: &str = "embedding";
 
     /// Spawns the writer alone, for a command that indexes what it changed at its end
     /// ([`Base::close_answered_questions`]).
@@ -171,6 +174,13 @@ impl BaseTasks {
     pub fn spawn(self, tasks: &mut JoinSet<&'static str>, phase: &Phase) {
         let shared = Arc::clone(&self.shared);
         self.spawn_writer(tasks);
+        if shared.indexer.index().understands() {
+            let (shared, phase) = (Arc::clone(&shared), phase.clone());
+            tasks.spawn(async move {
+                embedding::run(shared, phase).await;
+                Self::EMBEDDING
+            });
+        }
         let phase = phase.clone();
         tasks.spawn(async move {
             indexing::run(shared, phase).await;
@@ -217,6 +227,12 @@ impl Base {
         let writer = Writer::new(Arc::clone(&shared), inbox, state, position, limits);
         let base = Self { shared: Arc::clone(&shared), requests };
         Ok((base, BaseTasks { writer, shared }))
+    }
+
+    /// Ranks answers by what texts mean, too, from now on; before the tasks are spawned, one of
+    /// which embeds the entries.
+    pub fn understand(&self, model: Model) {
+        self.shared.indexer.index().understand(model, self.shared.state().iter());
     }
 
     async fn request<T>(

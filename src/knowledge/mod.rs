@@ -10,6 +10,7 @@ mod base;
 mod cutting;
 mod draft;
 mod editing;
+mod embedding;
 pub mod export;
 mod freshness;
 mod indexing;

@@ -45,7 +45,8 @@ async fn first(service: &Running, query: &str) -> String {
 
 async fn filters_order_and_limit_hold(place: &Place) {
     let service = filled(place).await;
-    let everything = "crash loop filesystem error rate certificates чёрный ящик диск";
+    let everything = "crash looping, filesystem avail, error rate, certificates renewed by hand, pods restart, \
+                      чёрный ящик диск";
     let all = titles(&service, everything).await;
     assert_eq!(all.len(), 6, "{all:?}");
     let within = async |filter: Value| {
@@ -222,4 +223,86 @@ async fn no_character_is_syntax() {
         let refused = service.operator().post("/api/knowledge/query", &body).await.expect(400);
         assert_eq!(refused.json()["details"][0]["message"], "Invalid characters", "{query}");
     }
+}
+
+/// What people pasted; of each what it is, and whether an entry here answers it.
+const PASTED: [(&str, Option<&str>); 11] = [
+    ("dial tcp 10.10.10.10:9090: connect: connection refused", None),
+    ("FATAL:  remaining connection slots are reserved", None),
+    ("cancelling notify retry for \\\"pagerduty\\\" due to: bad request (status code 400)", None),
+    ("sum(rate(server_millis_total{status!=\"200\"}[15s])) by (status) > 0", None),
+    ("System.NullReferenceException at MyApp.Cart`1.<GetItems>b__0(Item i)", None),
+    ("root@node1:~# df -h", None),
+    ("C:\\Program Files\\App\\app.log: Access is denied", None),
+    ("🔥 KubePodCrashLooping on node-3", Some("KubePodCrashLooping")),
+    ("the pod’s crash loop – again… 5 €", Some("KubePodCrashLooping")),
+    (
+        "rate(node_filesystem_avail_bytes{fstype!=\"\"}[5m]) < 10",
+        Some("node_filesystem_avail_bytes"),
+    ),
+    (
+        "Warning  BackOff  2m (x9 over 3m)  Back-off restarting failed container",
+        Some("KubePodCrashLooping"),
+    ),
+];
+
+#[tokio::test]
+async fn whatever_people_paste_is_a_question() {
+    let place = Place::sqlite();
+    let service = filled(&place).await;
+    for (text, title) in PASTED {
+        let body = json!({"text": text});
+        let answer = service.operator().post("/api/knowledge/query", &body).await.expect(200);
+        let answer = answer.json();
+        assert_eq!(answer["results"]["query"], text);
+        let best = &answer["results"]["entries"][0];
+        match title {
+            Some(title) => assert_eq!(best["title"], title, "{text}"),
+            None => assert_ne!(best["confidence"], "high", "{text}: {best}"),
+        }
+        assert_eq!(answer["gap"].is_null(), title.is_some(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_is_either_a_query_or_a_text() {
+    let place = Place::sqlite();
+    let service = place.start().await;
+    let refused = async |body: Value| {
+        let answer = service.operator().post("/api/knowledge/query", &body).await.expect(400);
+        let problem = &answer.json()["details"][0];
+        (problem["path"].clone(), problem["message"].clone())
+    };
+    assert_eq!(refused(json!({})).await.0, "query");
+    assert_eq!(refused(json!({"query": "a", "text": "b"})).await.0, "text");
+    assert_eq!(refused(json!({"text": "  "})).await, (json!("text"), json!("must not be empty")));
+    for text in ["a\u{0}b", "a\u{1b}[31m", "a\rb"] {
+        let refused = refused(json!({"text": text})).await;
+        assert_eq!(refused, (json!("text"), json!("Invalid characters")));
+    }
+    let of = |length: usize| json!({"text": "wörd ".repeat(length / 5)});
+    assert_eq!(refused(of(20_010)).await.0, "text");
+    service.operator().post("/api/knowledge/query", &of(20_000)).await.expect(200);
+    let lines = json!({"text": "one\r\n\ttwo\n"});
+    service.operator().post("/api/knowledge/query", &lines).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_answer_shows_its_parts_and_cuts_the_rest() {
+    let place = Place::sqlite();
+    let service = filled(&place).await;
+    let filler = "This line says nothing of it.\n".repeat(400);
+    let solution = format!("{filler}Call the zebra keeper at once.\n{filler}");
+    let text = json!({"title": "Zebras stampede", "solution": solution});
+    let id = service.operator().write(&text).await["id"].take();
+    let answer = service.operator().ask("whom to call: a zebra stampede").await;
+    let entry = &answer["results"]["entries"][0];
+    assert_eq!((&entry["id"], &entry["truncated"]), (&id, &json!(true)));
+    let shown = entry["solution"].as_str().unwrap();
+    assert!(shown.len() < 3_000 && shown.contains("zebra keeper"), "{shown}");
+    let fragment = &entry["highlights"][0];
+    assert_eq!(fragment["text"], "Call the zebra keeper at once.");
+    assert!(fragment["spans"].as_array().unwrap().contains(&json!([9, 14])), "{fragment}");
+    let whole = service.viewer().entry(id.as_str().unwrap()).await;
+    assert_eq!(whole["solution"], solution);
 }

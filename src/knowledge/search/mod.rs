@@ -135,7 +135,13 @@ impl Index {
         let writer: IndexWriter = index.writer_with_options(options.build())?;
         writer.set_merge_policy(Box::new(NoMergePolicy));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { fields, reader, writer: Mutex::new(writer), texts: RwLock::default(), meaning: OnceLock::new() })
+        Ok(Self {
+            fields,
+            reader,
+            writer: Mutex::new(writer),
+            texts: RwLock::default(),
+            meaning: OnceLock::new(),
+        })
     }
 
     /// Ranks by meaning, too, from now on; `entries` are those that it knows. Once only.
@@ -147,6 +153,11 @@ impl Index {
                 meaning.enqueue(slot, entry);
             }
         }
+    }
+
+    /// Whether it ranks by meaning.
+    pub fn understands(&self) -> bool {
+        self.meaning.get().is_some()
     }
 
     /// Embeds one entry that waits for it; false if none does.

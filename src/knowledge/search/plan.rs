@@ -86,7 +86,7 @@ impl Plan {
         let mut singles: Vec<Clause> =
             words.words.iter().map(|word| single(word, dictionary, pasted)).collect();
         join_neighbours(&words.words, &mut singles, dictionary);
-        clauses.extend(synonyms(&stems, &mut singles));
+        clauses.extend(synonyms(&stems, &mut singles, pasted));
         let mut seen = HashSet::new();
         for (stem, clause) in stems.iter().zip(singles) {
             if !clause.alternatives.is_empty() && seen.insert(stem) {
@@ -209,7 +209,10 @@ fn join_neighbours(words: &[String], singles: &mut [Clause], dictionary: &Dictio
 }
 
 /// What the vocabulary knows: for a word, more alternatives; for a phrase, a clause of its own.
-fn synonyms(stems: &[String], singles: &mut [Clause]) -> Vec<Clause> {
+///
+/// In a pasted text nobody chose a generic word for what it may stand for.
+fn synonyms(stems: &[String], singles: &mut [Clause], pasted: bool) -> Vec<Clause> {
+    let may_stand = |clause: &Clause| !(pasted && clause.kind == Kind::Generic);
     let mut phrases: Vec<Clause> = Vec::new();
     let mut at = 0;
     while at < stems.len() {
@@ -218,7 +221,9 @@ fn synonyms(stems: &[String], singles: &mut [Clause]) -> Vec<Clause> {
             continue;
         };
         if length == 1 {
-            add_others(&mut singles[at], others, weights::SYNONYM);
+            if may_stand(&singles[at]) {
+                add_others(&mut singles[at], others, weights::SYNONYM);
+            }
         } else {
             for inside in at..at + length {
                 singles[inside].weight *= weights::INSIDE_A_PHRASE;

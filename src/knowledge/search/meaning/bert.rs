@@ -94,7 +94,9 @@ impl Model {
         let sums = String::from_utf8_lossy(&sums);
         let config = checked(folder, CONFIG, &sums)?;
         let config: Config = serde_json::from_slice(&config).map_err(unusable)?;
-        if config.num_attention_heads == 0 || config.hidden_size % config.num_attention_heads != 0 {
+        if config.num_attention_heads == 0
+            || !config.hidden_size.is_multiple_of(config.num_attention_heads)
+        {
             return Err(unusable("the heads do not share the hidden size"));
         }
         let vocabulary = checked(folder, VOCABULARY, &sums)?;
