@@ -18,7 +18,7 @@ use crate::{
     history::{Calendar, RetentionTask, Sampler, Totals},
     http::{
         self,
-        guard::rate_limit::Limits,
+        guard::{body_budget::BodyBudget, rate_limit::Limits},
         server::{self, Server, SharedTls},
         state::{App, AppParts},
     },
@@ -35,7 +35,7 @@ use self::{
     opening::{bring_up_to_date, load_model, open_audit_log},
 };
 pub use self::{
-    opening::{OfflineTools, open_store},
+    opening::{OfflineTools, apply_migrations, open_command_audit_log, open_store},
     secrets::{Secrets, SecretsError},
 };
 
@@ -127,8 +127,9 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let metrics = Arc::new(Metrics::new()?);
         let audit = open_audit_log(settings, &clock, &metrics)?;
-        let coordination =
-            Coordination::new(settings.redis.as_ref()).map_err(ServiceError::Redis)?;
+        let coordination = Coordination::new(settings.redis.as_ref(), &metrics);
+        let coordination = coordination.map_err(ServiceError::Redis)?;
+        coordination.check().await;
         let opened = tokio::select! {
             opened = open_store(settings) => opened?,
             () = phase.draining() => return Err(ServiceError::Interrupted),
@@ -172,6 +173,7 @@ impl Service {
             totals,
             store,
             store_health,
+            limits: Limits::new(&settings.limits, &coordination),
             coordination,
             keys: KeyRing::new(&settings.api_keys),
             verifier: Verifier::new(&settings.webhook),
@@ -179,10 +181,11 @@ impl Service {
             audit,
             audit_reads: settings.audit_reads,
             metrics: Arc::clone(&metrics),
-            limits: Limits::new(&settings.limits),
             trusted_proxies: settings.trusted_proxies.clone(),
             cors: settings.cors.clone(),
             body_limit: settings.server.body_limit,
+            webhook_body_limit: settings.server.webhook_body_limit,
+            bodies: BodyBudget::new(settings.server.body_limit, settings.server.webhook_body_limit),
             request_timeout: settings.server.request_timeout,
             clock,
             phase: phase.clone(),

@@ -6,12 +6,9 @@
 
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Duration, Instant},
 };
 
 use super::{
@@ -23,8 +20,9 @@ use super::{
     indexing::{self, Indexer, Urgency},
     questions::{question, question_id},
     search::{Confidence, Index, IndexChange, Model, Query, SearchError},
+    shared::{RECENT_MS, Shared},
     state::State,
-    summary::{self, RenderedSummary},
+    summary::RenderedSummary,
     writer::{
         Writer,
         patterns::PatternLimits,
@@ -32,18 +30,11 @@ use super::{
     },
 };
 use crate::{
-    model::{Category, Clock, Entry, ReceivedAlert},
+    model::{Clock, Entry, ReceivedAlert},
     shutdown::Phase,
     store::{Expired, ExpiryBatch, Store, StoreError},
     telemetry::Metrics,
 };
-
-/// After how long a summary is rendered again although nothing changed: ages grow by themselves.
-const SUMMARY_AGE_MS: i64 = 60_000;
-/// Which alerts are recent.
-pub(super) const RECENT_MS: i64 = 24 * 3_600_000;
-/// How often it is said that patterns are limited.
-const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the base could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -81,19 +72,6 @@ pub struct Base {
     requests: mpsc::UnboundedSender<Request>,
 }
 
-/// What readers, the writer and the index share.
-pub(super) struct Shared {
-    state: ArcSwap<State>,
-    pub(super) indexer: Indexer,
-    rendered: ArcSwapOption<Rendered>,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) metrics: Arc<Metrics>,
-    /// The writer's own door, for what the index finds.
-    requests: mpsc::WeakUnboundedSender<Request>,
-    warned: Mutex<Option<Instant>>,
-}
-
 /// The tasks behind the base.
 pub struct BaseTasks {
     writer: Writer,
@@ -109,47 +87,6 @@ pub struct Counts {
     pub by_category: Vec<(&'static str, usize)>,
     /// By severity.
     pub by_severity: Vec<(&'static str, usize)>,
-}
-
-struct Rendered {
-    revision: u64,
-    minute: i64,
-    summary: RenderedSummary,
-}
-
-impl Shared {
-    /// The state as it was last published.
-    pub(super) fn state(&self) -> Arc<State> {
-        self.state.load_full()
-    }
-
-    pub(super) fn publish(&self, state: &State) {
-        for category in Category::ALL {
-            let count = state.stats.by_category().get(&category).copied().unwrap_or(0);
-            let gauge = self.metrics.knowledge_entries.with_label_values(&[category.as_str()]);
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        self.state.store(Arc::new(state.clone()));
-    }
-
-    pub(super) fn close_questions(&self, answered: Vec<(String, String)>) {
-        if let Some(requests) = self.requests.upgrade() {
-            let _ = requests.send(Request::Close(answered));
-        }
-    }
-
-    /// Says, once a minute, that alerts share patterns because there are too many.
-    pub(super) fn warn_of_limited(&self, alerts: u64) {
-        let mut warned = self.warned.lock();
-        if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-            *warned = Some(Instant::now());
-            tracing::warn!(
-                alerts,
-                "alerts share a pattern because there are too many alert names or causes; see \
-                 KNOWLEDGE_MAX_PATTERNS"
-            );
-        }
-    }
 }
 
 impl BaseTasks {
@@ -206,16 +143,9 @@ impl Base {
         state.alerts.last24_hours =
             store.received_since(clock.now().plus_millis(-RECENT_MS)).await?;
         let (requests, inbox) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            state: ArcSwap::default(),
-            indexer: Indexer::new(Index::new()?),
-            rendered: ArcSwapOption::empty(),
-            store,
-            clock,
-            metrics,
-            requests: requests.downgrade(),
-            warned: Mutex::default(),
-        });
+        let indexer = Indexer::new(Index::new()?, metrics.knowledge_indexed_texts_total.clone());
+        let door = requests.downgrade();
+        let shared = Arc::new(Shared::new(indexer, store, clock, metrics, door));
         for entry in state.iter() {
             shared.indexer.enqueue(IndexChange::Upsert(Arc::clone(entry)), Urgency::Now);
         }
@@ -400,18 +330,7 @@ impl Base {
     /// # Errors
     /// Only of defects.
     pub fn summary(&self) -> Result<RenderedSummary, BaseError> {
-        let now = self.shared.clock.now();
-        let minute = now.millis().div_euclid(SUMMARY_AGE_MS);
-        let state = self.shared.state.load();
-        if let Some(page) = &*self.shared.rendered.load()
-            && (page.revision, page.minute) == (state.revision, minute)
-        {
-            return Ok(page.summary.clone());
-        }
-        let summary = summary::render(&state, now)?;
-        let rendered = Rendered { revision: state.revision, minute, summary: summary.clone() };
-        self.shared.rendered.store(Some(Arc::new(rendered)));
-        Ok(summary)
+        Ok(self.shared.summary()?)
     }
 
     /// How many entries there are.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::base::Shared;
+use super::shared::Shared;
 use crate::shutdown::Phase;
 
 /// How long it works at a stretch.

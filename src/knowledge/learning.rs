@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use strum::VariantArray;
+
 use crate::model::{
     AlertPattern, Author, Category, Entry, EntryText, Provenance, ReceivedAlert, SourceType,
     TextField, TextSource, Time, pattern_id, pattern_title,
@@ -60,7 +62,7 @@ pub fn refresh(pattern: &mut Entry, alert: &ReceivedAlert) -> bool {
         changed = true;
     }
     let began = alert.starts_at.unwrap_or(alert.received_at);
-    for field in TextField::ALL {
+    for field in TextField::VARIANTS.iter().copied() {
         if is_newest(pattern, field, alert, began)
             && let Some(value) = Value::of(field, alert)
             && !value.is_in(&pattern.text)
@@ -84,6 +86,32 @@ fn is_newest(pattern: &Entry, field: TextField, alert: &ReceivedAlert, began: Ti
             source.by == Author::Alert && (began, alert.fingerprint.as_str()) >= known
         }
         None => is_empty(&pattern.text, field),
+    }
+}
+
+/// Whether alerts alone made the difference between two texts of an entry, whoever of them, and
+/// whichever process heard them.
+pub fn is_learned(before: &Entry, after: &Entry) -> bool {
+    if before.text == after.text || after.category != Category::AlertPattern {
+        return false;
+    }
+    let mut text = EntryText::clone(&before.text);
+    text.severity = after.severity;
+    for (field, source) in &after.provenance.texts {
+        if source.by == Author::Alert {
+            copy(*field, &after.text, &mut text);
+        }
+    }
+    text == *after.text
+}
+
+fn copy(field: TextField, from: &EntryText, to: &mut EntryText) {
+    match field {
+        TextField::Description => to.description.clone_from(&from.description),
+        TextField::Solution => to.solution.clone_from(&from.solution),
+        TextField::RunbookUrl => to.runbook_url.clone_from(&from.runbook_url),
+        TextField::Steps => to.steps.clone_from(&from.steps),
+        TextField::Tags => to.tags.clone_from(&from.tags),
     }
 }
 
@@ -218,6 +246,22 @@ mod tests {
         refresh(&mut entry, &alert(9, &[("description", "new"), ("runbook_url", "https://r")]));
         assert_eq!(entry.description, "old");
         assert_eq!(entry.runbook_url.as_deref(), Some("https://r"));
+    }
+
+    #[test]
+    fn what_alerts_changed_is_told_from_what_a_person_did() {
+        let before = made_of(&alert(5, &[("description", "old")]));
+        let mut after = before.clone();
+        assert!(!is_learned(&before, &after));
+        refresh(&mut after, &alert(9, &[("description", "new"), ("steps", "look")]));
+        assert!(is_learned(&before, &after));
+        Arc::make_mut(&mut after.text).title = "Renamed".into();
+        assert!(!is_learned(&before, &after));
+        let mut edited = before.clone();
+        let person = TextSource { by: Author::Person, name: "ops".into(), at: Time::default() };
+        Arc::make_mut(&mut edited.provenance).texts.insert(TextField::Description, person);
+        Arc::make_mut(&mut edited.text).description = "by hand".into();
+        assert!(!is_learned(&before, &edited));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
+use utoipa::ToSchema;
 
 /// How bad it is; ordered, `Low` first.
 #[derive(
@@ -19,7 +20,7 @@ use strum::{EnumString, IntoStaticStr};
     Deserialize,
     EnumString,
     IntoStaticStr,
-    utoipa::ToSchema,
+    ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

@@ -65,10 +65,13 @@ pub struct Metrics {
     pub alerts_superseded_total: IntCounter,
     /// Alerts that share a pattern because there are too many names or causes.
     pub knowledge_patterns_limited_total: IntCounter,
+    /// Texts committed to the index.
+    pub knowledge_indexed_texts_total: IntCounter,
     pub mongodb_collection_count: IntGaugeVec,
     pub store_operation_duration_seconds: HistogramVec,
     pub store_errors_total: IntCounterVec,
     pub store_up: IntGauge,
+    redis_up: IntGaugeVec,
     pub retention_deleted_total: IntCounterVec,
     pub retention_last_success_timestamp_seconds: IntGauge,
     pub schema_version: IntGauge,
@@ -134,6 +137,10 @@ impl Metrics {
             knowledge_patterns_limited_total: families.counter(
                 "knowledge_patterns_limited_total",
                 "Alerts that share a pattern because there are too many names or causes.",
+            )?,
+            knowledge_indexed_texts_total: families.counter(
+                "knowledge_indexed_texts_total",
+                "Texts of entries committed to the index, new, changed or removed.",
             )?,
             alerts_trimmed_total: families.counters(
                 "alerts_trimmed_total",
@@ -201,6 +208,11 @@ impl Metrics {
                 &["operation"],
             )?,
             store_up: families.gauge("store_up", "1 while the store answers, else 0.")?,
+            redis_up: families.gauges(
+                "redis_up",
+                "1 while Redis answers, else 0; not there where none is set.",
+                &[],
+            )?,
             retention_deleted_total: families.counters(
                 "retention_deleted_total",
                 "Documents deleted because of their age.",
@@ -263,7 +275,9 @@ impl Metrics {
         }
         let kept_for_a_time = [Collection::Alerts, Collection::Metrics];
         start(&self.retention_deleted_total, kept_for_a_time.map(Collection::name));
-        start(&self.security_events_total, Event::ALL.map(Event::as_str));
+        for event in Event::VARIANTS {
+            self.security_events_total.with_label_values(&[event.as_str()]);
+        }
         for category in Category::ALL {
             self.knowledge_entries.with_label_values(&[category.as_str()]).set(0);
         }
@@ -284,6 +298,11 @@ impl Metrics {
             self.http_requests_in_flight.clone(),
             self.validation_failures_total.with_label_values(&[route]),
         ))
+    }
+
+    /// `redis_up`, from now on shown.
+    pub fn redis_up(&self) -> IntGauge {
+        self.redis_up.with_label_values::<&str>(&[])
     }
 
     /// The metrics of one listener, by its name.

@@ -574,3 +574,22 @@ async fn prune_takes_folders_with_runbooks_only() {
     assert_eq!(run(&place, &[]).status.code(), Some(64));
     assert_eq!(start_and_export(&place).await.len(), 3);
 }
+
+#[tokio::test]
+async fn severities_of_runbooks_are_in_the_operators_words() {
+    let mut place = Place::sqlite();
+    place.set("SEVERITY_MAP", "5=critical,minor=low");
+    let folder = place.directory().join("books");
+    fs::create_dir(&folder).unwrap();
+    for (name, word) in [("Five", "5"), ("Minor", "Minor"), ("Usual", "sev2"), ("Other", "odd")] {
+        let text =
+            format!("---\nseverity: {word}\n---\n# {name}\n\n## Mitigation\n\nRestart it.\n");
+        fs::write(folder.join(format!("{name}.md")), text).unwrap();
+    }
+    import(&place, &["books"]);
+    let entries = start_and_export(&place).await;
+    let meant = [("Five", "critical"), ("Minor", "low"), ("Usual", "high"), ("Other", "low")];
+    for (title, severity) in meant {
+        assert_eq!(titled(&entries, title)["severity"], severity, "{title}");
+    }
+}

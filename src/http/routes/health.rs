@@ -3,7 +3,7 @@
 use axum::{http::StatusCode, response::Response};
 use serde::Serialize;
 
-use crate::http::{Error, extract::Call, json, json_with, state::App};
+use crate::http::{Error, extract::GuardedRequest, json, json_with, state::App};
 
 /// How long the store may be away before the service says that it is not ready, in seconds.
 const UNREADY_AFTER_SECONDS: u64 = 5;
@@ -37,7 +37,7 @@ pub struct Ready {
 
 /// `GET /health`: 200 as long as the process serves; touches no store.
 #[utoipa::path(get, path = "/health", responses((status = 200, body = Health)))]
-pub async fn health(app: App, _: Call) -> Result<Response, Error> {
+pub async fn health(app: App, _: GuardedRequest) -> Result<Response, Error> {
     let status = match (app.phase.is_draining(), app.store_health.is_up()) {
         (true, _) => "draining",
         (false, true) => "healthy",
@@ -62,7 +62,7 @@ pub async fn health(app: App, _: Call) -> Result<Response, Error> {
 #[utoipa::path(get, path = "/ready", responses(
     (status = 200, body = Ready), (status = 503, description = "Takes no work now")
 ))]
-pub async fn ready(app: App, _: Call) -> Result<Response, Error> {
+pub async fn ready(app: App, _: GuardedRequest) -> Result<Response, Error> {
     if app.phase.is_draining() {
         return Err(Error::unavailable("The service is draining"));
     }

@@ -7,14 +7,14 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::super::extract::{Admin, Call, Caller, Viewer};
+use super::super::extract::{Admin, Caller, GuardedRequest, Viewer};
 use crate::{
     coordination::CoordinationStatus,
     history::{
         Aggregation, Historical,
         export::{Format, open_export},
     },
-    http::{Error, export, json, parameters::Parameters, state::App},
+    http::{Error, export, json, state::App},
     model::Collection,
     security::Event,
 };
@@ -47,7 +47,7 @@ pub struct ProbeCache(Mutex<Option<(Instant, PersistenceHealth)>>);
 /// `GET /api/persistence/health`: probed at most once a second.
 #[utoipa::path(get, path = "/api/persistence/health",
     responses((status = 200, body = PersistenceHealth)))]
-pub async fn health(app: App, _: Call) -> Result<Response, Error> {
+pub async fn health(app: App, _: GuardedRequest) -> Result<Response, Error> {
     let mut cached = app.probe.0.lock().await;
     if let Some((at, health)) = cached.as_ref()
         && at.elapsed() < PROBE_EVERY
@@ -61,8 +61,8 @@ pub async fn health(app: App, _: Call) -> Result<Response, Error> {
 }
 
 async fn probe(app: &App) -> PersistenceHealth {
-    let (database, coordination) = tokio::join!(app.store.ping(), app.coordination.probe());
-    let database = database.is_ok();
+    let database = app.store.ping().await.is_ok();
+    let coordination = app.coordination.status();
     let schema_version = match database {
         true => app.store.schema_version().await.unwrap_or(0),
         false => 0,
@@ -88,12 +88,16 @@ async fn probe(app: &App) -> PersistenceHealth {
         ("metric" = Option<String>, Query, description = "up to 255 characters"),
         ("aggregation" = Option<String>, Query, description = "raw, hourly or daily")),
     responses((status = 200, body = Historical)))]
-pub async fn historical(_: Caller<Viewer>, app: App, call: Call) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(&call.parts.uri);
+pub async fn historical(
+    _: Caller<Viewer>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    let mut parameters = request.parameters();
     let days = parameters.number("days", 1..=365).unwrap_or(30);
     let metric = parameters.text("metric", 255);
     let aggregation = parameters.one_of("aggregation", &Aggregation::NAMES).unwrap_or("raw");
-    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
+    parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let metric = metric.as_deref().map(|name| (name, Aggregation::named(aggregation)));
     json(&app.totals.of_last(days, metric).await?)
 }
@@ -105,20 +109,24 @@ pub async fn historical(_: Caller<Viewer>, app: App, call: Call) -> Result<Respo
             description = "may repeat; all if not given; exactly one for csv")),
     responses((status = 200, description = "The data, as a file"),
         (status = 503, description = "Two exports are under way")))]
-pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(&call.parts.uri);
+pub async fn export(
+    caller: Caller<Admin>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    let mut parameters = request.parameters();
     let format = parameters.one_of("format", &Format::NAMES).and_then(Format::named);
     let format = format.unwrap_or(Format::Json);
     let collections = parameters.collections("collection");
     if format == Format::Csv && collections.len() != 1 {
         parameters.wrong("collection", "csv is a table of exactly one collection".into());
     }
-    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
+    parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let permit = app.exports.acquire()?;
     let names: Vec<_> = collections.iter().map(|collection| collection.name()).collect();
     let opened = open_export(app.store.as_ref(), app.clock.as_ref(), format, collections).await?;
     let details =
         json!({ "key": caller.key.label, "format": format.as_str(), "collections": names });
-    call.about.audit_confirmed(&app, Event::DataExport, details).await?;
+    request.context.audit_confirmed(&app, Event::DataExport, details).await?;
     Ok(export::response(opened, format, permit))
 }

@@ -46,8 +46,9 @@ impl Known {
         let ids: Vec<String> = keys.iter().map(alert_id).collect();
         let fingerprints: Vec<_> = recording::fingerprints(received).into_iter().collect();
         let open = doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" };
-        let query = doc! { "$or": [{ "_id": { "$in": ids } }, open] };
-        known.take(find(store, query).await?);
+        // Two questions, each answered by its own index.
+        known.take(find(store, doc! { "_id": { "$in": ids } }).await?);
+        known.take(find(store, open).await?);
         let without_start: Vec<_> = recording::without_start(received).into_iter().collect();
         if !without_start.is_empty() {
             known.take(latest(store, &without_start).await?);

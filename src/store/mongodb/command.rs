@@ -15,10 +15,11 @@ use super::{connect::write_concern_document, error::MongoError, wire::integer};
 const STATEMENTS_MAX: usize = 10_000;
 const BYTES_MAX: usize = 24 * 1024 * 1024;
 
-/// How long a command takes at most, and how much longer for each statement. The server itself
-/// would wait for a document as long as another client's transaction has it locked.
-const COMMAND_WITHIN: Duration = Duration::from_secs(2);
-const STATEMENT_WITHIN: Duration = Duration::from_millis(5);
+/// How long a command may take, and how much longer for each statement. The server itself would
+/// wait for a document as long as another client's transaction has it locked.
+const WITHIN: Duration = Duration::from_secs(6);
+const SOON: Duration = Duration::from_secs(2);
+const STATEMENT_WITHIN: Duration = Duration::from_millis(10);
 
 /// An upserting statement.
 pub(super) fn upsert(query: Document, update: Document) -> Document {
@@ -50,7 +51,16 @@ pub(super) async fn update(
     collection: &str,
     statements: &[Document],
 ) -> Result<Written, MongoError> {
-    run_all(db, doc! { "update": collection }, "updates", statements).await
+    run_all(db, doc! { "update": collection }, "updates", statements, WITHIN).await
+}
+
+/// The same for what others are not to wait for.
+pub(super) async fn update_soon(
+    db: &Database,
+    collection: &str,
+    statements: &[Document],
+) -> Result<Written, MongoError> {
+    run_all(db, doc! { "update": collection }, "updates", statements, SOON).await
 }
 
 /// Runs delete statements, each for all documents that match.
@@ -61,7 +71,7 @@ pub(super) async fn delete(
 ) -> Result<u64, MongoError> {
     let deletes: Vec<_> =
         queries.into_iter().map(|query| doc! { "q": query, "limit": 0 }).collect();
-    Ok(run_all(db, doc! { "delete": collection }, "deletes", &deletes).await?.hit)
+    Ok(run_all(db, doc! { "delete": collection }, "deletes", &deletes, WITHIN).await?.hit)
 }
 
 async fn run_all(
@@ -69,6 +79,7 @@ async fn run_all(
     command: Document,
     field: &str,
     statements: &[Document],
+    within: Duration,
 ) -> Result<Written, MongoError> {
     let mut written = Written::default();
     let mut start = 0;
@@ -76,7 +87,7 @@ async fn run_all(
         let mut command = command.clone();
         command.insert(field, &statements[start..start + length]);
         command.insert("ordered", false);
-        let within = COMMAND_WITHIN + STATEMENT_WITHIN * length as u32;
+        let within = within + STATEMENT_WITHIN * length as u32;
         command.insert("maxTimeMS", within.as_millis() as i64);
         command.insert("writeConcern", write_concern_document());
         let reply = db.run_command(command).await?;

@@ -20,13 +20,13 @@ pub(super) async fn commit(store: &MongoStore, group: &Group) -> Result<Committe
     let mut recording = Recording::new(store, group);
     let mut patterns = Patterns::new(store, group);
     let begun = Instant::now();
-    let first = run(store, group, &mut recording, &mut patterns, false).await;
+    let first = run(store, group, &mut recording, &mut patterns).await;
     let edits = match first {
         // The server has come back, and what this process knew of it is over, as are its
         // connections. What the first try did is found done.
         Err(error) if error.is_broken_connection() && begun.elapsed() < TRIED_AGAIN_WITHIN => {
             patterns.unsettle();
-            run(store, group, &mut recording, &mut patterns, true).await?
+            run(store, group, &mut recording, &mut patterns).await?
         }
         first => first?,
     };
@@ -41,8 +41,7 @@ async fn run(
     group: &Group,
     recording: &mut Recording<'_>,
     patterns: &mut Patterns<'_>,
-    again: bool,
 ) -> Result<Vec<Edited>, MongoError> {
     recording.run(patterns).await?;
-    edits::edit_all(store, &group.edits, again).await
+    edits::edit_all(store, &group.edits).await
 }

@@ -54,6 +54,7 @@ pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStor
         id: Uuid::new_v4().to_string(),
         followed: Arc::default(),
         unsettled: Arc::default(),
+        unanswered: Arc::default(),
     })
 }
 

@@ -9,6 +9,7 @@ use mongodb::bson::{Document, doc};
 use super::{
     MongoStore, command,
     error::MongoError,
+    follow::ANYONE,
     knowledge::{self, written_as},
     patterns::insert_statement,
     upgrade,
@@ -23,12 +24,10 @@ const ENTRIES: &str = Collection::KnowledgeBase.name();
 /// Entries that are edited at the same time.
 const AT_ONCE: usize = 8;
 
-/// Makes the edits: those of one entry in their order, one entry beside the other. `again`: an
-/// earlier try may have done some already.
+/// Makes the edits: those of one entry in their order, one entry beside the other.
 pub(super) async fn edit_all(
     store: &MongoStore,
     edits: &[Edit],
-    again: bool,
 ) -> Result<Vec<Edited>, MongoError> {
     let mut by_entry: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, edit) in edits.iter().enumerate() {
@@ -37,7 +36,7 @@ pub(super) async fn edit_all(
     let of_one_entry = |places: Vec<usize>| async move {
         let mut done = Vec::with_capacity(places.len());
         for place in places {
-            done.push((place, edit(store, &edits[place], again).await?));
+            done.push((place, edit(store, &edits[place]).await?));
         }
         Ok::<_, MongoError>(done)
     };
@@ -50,7 +49,16 @@ pub(super) async fn edit_all(
     Ok(done.into_iter().map(|(_, edited)| edited).collect())
 }
 
-async fn edit(store: &MongoStore, edit: &Edit, again: bool) -> Result<Edited, MongoError> {
+/// Until the server has answered it is not known whether the edit is done, and if it never does,
+/// the next edit of this entry may be the same one again.
+async fn edit(store: &MongoStore, edit: &Edit) -> Result<Edited, MongoError> {
+    let is_first = store.unanswered().insert(edit.entry_id().to_owned());
+    let edited = decide(store, edit, !is_first).await?;
+    store.unanswered().remove(edit.entry_id());
+    Ok(edited)
+}
+
+async fn decide(store: &MongoStore, edit: &Edit, again: bool) -> Result<Edited, MongoError> {
     if attempt(store, edit).await? {
         note(store, edit);
         return Ok(Edited::Done);
@@ -62,10 +70,16 @@ async fn edit(store: &MongoStore, edit: &Edit, again: bool) -> Result<Edited, Mo
     }
     let stored = knowledge::entry(store, edit.entry_id()).await?;
     Ok(match (edit, stored) {
-        (Edit::Delete { .. }, None) if again => Edited::Done,
+        (Edit::Delete { .. }, None) if again => {
+            note(store, edit);
+            Edited::Done
+        }
         (_, None) => Edited::Missing,
         // An earlier try wrote it and did not hear so.
-        (Edit::Write { entry, .. }, Some(stored)) if is_written(entry, &stored) => Edited::Done,
+        (Edit::Write { entry, .. }, Some(stored)) if again && is_written(entry, &stored) => {
+            note(store, edit);
+            Edited::Done
+        }
         (_, Some(stored)) => Edited::Conflict(Box::new(stored)),
     })
 }
@@ -83,7 +97,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
     match edit {
         Edit::Write { entry, expected: None } => {
             let statement = insert_statement(store, entry);
-            Ok(!command::update(&store.db, ENTRIES, &[statement]).await?.made.is_empty())
+            Ok(!command::update_soon(&store.db, ENTRIES, &[statement]).await?.made.is_empty())
         }
         Edit::Write { entry, expected: Some(version) } => {
             update(store, of_version(&entry.id, *version), write(store, entry)).await
@@ -92,7 +106,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
             let current = doc! { "id": id, "summedUp": { "$exists": true } };
             let add = doc! {
                 "$addToSet": { "provenance.derivedFrom": { "$each": sources } },
-                "$set": { "changedBy": &*store.id },
+                "$set": { "changedBy": ANYONE },
                 "$currentDate": { "syncedAt": true },
             };
             update(store, current, add).await
@@ -110,7 +124,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
 async fn update(store: &MongoStore, query: Document, update: Document) -> Result<bool, MongoError> {
     // All documents of this id: the old orchestrator may have left several.
     let statement = command::update_all(query, update);
-    Ok(command::update(&store.db, ENTRIES, &[statement]).await?.hit > 0)
+    Ok(command::update_soon(&store.db, ENTRIES, &[statement]).await?.hit > 0)
 }
 
 fn of_version(id: &str, version: u64) -> Document {

@@ -15,6 +15,7 @@ use super::{
     IDENTITIES, MongoStore, alerts,
     command::{self, upsert},
     error::MongoError,
+    follow::ANYONE,
     knowledge,
     retention::before,
     upgrade,
@@ -271,7 +272,7 @@ async fn add_sums(
                 let mut sums = entry.summed_up;
                 sums.add_batch(note.number, &note.sums[&entry.id]);
                 let query = doc! { "id": &entry.id, "summedUp.batch": entry.summed_up.batch };
-                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": &*store.id };
+                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": ANYONE };
                 let update = doc! { "$set": set, "$currentDate": { "syncedAt": true } };
                 command::update_all(query, update)
             })
@@ -312,7 +313,7 @@ async fn mark(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
             let update = doc! {
                 "$set": {
                     "carried": carried_fields(&alert.carried, note.number),
-                    "changedBy": &*store.id,
+                    "changedBy": ANYONE,
                 },
                 "$inc": { "revision": 1_i64 },
                 "$currentDate": { "syncedAt": true },
@@ -386,14 +387,14 @@ fn changes(
     changes
 }
 
-/// Lets other processes read the figures of these entries again: deleted alerts tell nobody.
+/// Lets other processes read the figures of the entries again: deleted alerts tell nobody.
 async fn announce(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
-    let ids: Vec<&String> = note.sums.keys().collect();
+    let ids: Vec<&String> = note.alerts.iter().map(|alert| &alert.id).collect();
     let update = doc! {
-        "$set": { "changedBy": &*store.id },
+        "$set": { "changedBy": &store.id },
         "$currentDate": { "syncedAt": true },
     };
-    let statement = command::update_all(doc! { "id": { "$in": ids } }, update);
-    command::update(&store.db, Collection::KnowledgeBase.name(), &[statement]).await?;
+    let statement = command::update_all(doc! { "_id": { "$in": ids } }, update);
+    command::update(&store.db, IDENTITIES, &[statement]).await?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
 
 use super::{
-    MongoStore,
+    IDENTITIES, MongoStore,
     error::MongoError,
     figures, knowledge,
     wire::{carried, date, entry},
@@ -53,6 +53,10 @@ impl KnownEntries {
         self.ids.len() as i64 + self.beyond == documents
     }
 }
+
+/// Who changed a document without having seen all of it: whoever follows reads it again, the one
+/// who changed it too, because another process may have changed it just before.
+pub(super) const ANYONE: &str = "";
 
 /// The time by the server's clock.
 pub(super) async fn now(store: &MongoStore) -> Result<Position, MongoError> {
@@ -105,19 +109,20 @@ fn changed_by_others(store: &MongoStore, from: Position) -> Document {
     doc! { "syncedAt": { "$gte": since }, "changedBy": { "$ne": &*store.id } }
 }
 
-/// Entries whose instances others changed.
+/// Entries whose instances others changed, or deleted.
 async fn instances_of(store: &MongoStore, from: Position) -> Result<HashSet<String>, MongoError> {
     let parts = doc! { "entryId": 1, "movedFrom": 1, "carried": 1 };
-    let alerts = store.documents(Collection::Alerts);
-    let found = alerts.find(changed_by_others(store, from)).projection(parts);
-    let mut found = found.batch_size(5_000).await?;
     let mut ids = HashSet::new();
-    while let Some(alert) = found.try_next().await? {
-        let moved = alert.get_array("movedFrom").into_iter().flatten();
-        let moved = moved.filter_map(|id| id.as_str().map(str::to_owned));
-        ids.extend(moved);
-        ids.extend(alert.get_str("entryId").ok().map(str::to_owned));
-        ids.extend(carried(&alert).map(|(carried, _)| carried.entry_id));
+    for collection in [Collection::Alerts.name(), IDENTITIES] {
+        let documents = store.db.collection::<Document>(collection);
+        let found = documents.find(changed_by_others(store, from)).projection(parts.clone());
+        let mut found = found.batch_size(5_000).await?;
+        while let Some(instance) = found.try_next().await? {
+            let moved = instance.get_array("movedFrom").into_iter().flatten();
+            ids.extend(moved.filter_map(|id| id.as_str().map(str::to_owned)));
+            ids.extend(instance.get_str("entryId").ok().map(str::to_owned));
+            ids.extend(carried(&instance).map(|(carried, _)| carried.entry_id));
+        }
     }
     Ok(ids)
 }

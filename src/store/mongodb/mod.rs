@@ -51,6 +51,8 @@ use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample,
 // operation has a limit here: for a few documents, for a group, and for a whole collection.
 const SHORT: Duration = Duration::from_secs(4);
 const LONG: Duration = Duration::from_secs(10);
+/// What a group may take longer for each of its alerts.
+const PER_ALERT: Duration = Duration::from_millis(10);
 const WHOLE: Duration = Duration::from_secs(60);
 /// How long closing waits for operations under way.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -68,6 +70,8 @@ pub struct MongoStore {
     followed: Arc<Mutex<KnownEntries>>,
     /// Entries that this process changed, or did not: the answer was lost.
     unsettled: Arc<Mutex<HashSet<String>>>,
+    /// Entries with an edit that the server has not answered.
+    unanswered: Arc<Mutex<HashSet<String>>>,
 }
 
 /// Who the alerts were that retention deleted: not a collection of the contract's.
@@ -92,6 +96,10 @@ impl MongoStore {
 
     fn unsettled(&self) -> MutexGuard<'_, HashSet<String>> {
         self.unsettled.lock()
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.unanswered.lock()
     }
 
     fn documents(&self, collection: Collection) -> mongodb::Collection<Document> {
@@ -139,7 +147,8 @@ impl Store for MongoStore {
     }
 
     async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
-        within(LONG, commit::commit(self, &group)).await
+        let large = PER_ALERT.saturating_mul(u32::try_from(group.alerts.len()).unwrap_or(u32::MAX));
+        within(LONG + large, commit::commit(self, &group)).await
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {

@@ -64,7 +64,7 @@ impl Planned {
 fn planned_replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -> Planned {
     let (before, after) = (stored.alert.instance(), alert.instance());
     let change =
-        (before != after).then(|| InstanceChange { before: Some(before), after: Some(after) });
+        (before != after).then_some(InstanceChange { before: Some(before), after: Some(after) });
     let statement = replace(store, stored, alert);
     Planned { key: alert.key(), statement, change, is_touch: false }
 }

@@ -23,6 +23,7 @@ each_backend![Migrated:
     an_edit_is_made_of_the_version_that_it_expects_and_of_no_other,
     an_entry_is_made_once,
     an_edit_keeps_the_sums_and_only_adds_sources,
+    the_file_of_a_runbook_tells_where_it_is_from,
     a_question_takes_its_sums_with_it,
     sources_are_added_whatever_the_version,
     an_entry_is_deleted_if_it_is_of_the_version_expected,
@@ -51,7 +52,7 @@ pub fn full(id: &str) -> Entry {
     };
     let source = |by, name: &str| TextSource { by, name: name.to_owned(), at: at(2) };
     let provenance = Provenance {
-        source_type: SourceType::Runbook,
+        source_type: SourceType::Manual,
         source_model: "person".to_owned(),
         derived_from: vec!["disk.md".to_owned()],
         evidence_date: Some("2026-11-24".to_owned()),
@@ -80,7 +81,7 @@ pub fn full(id: &str) -> Entry {
 }
 
 fn bare(id: &str) -> Entry {
-    let text = EntryText::new("Disk full", Category::AlertPattern, Severity::High);
+    let text = EntryText::new("Disk full", Category::Troubleshooting, Severity::High);
     Entry::new(id.to_owned(), text, at(0))
 }
 
@@ -146,6 +147,17 @@ async fn an_edit_keeps_the_sums_and_only_adds_sources(store: &dyn Store) {
     assert_eq!(stored.summed_up, full("kb").summed_up);
     assert_eq!(stored.provenance.derived_from.len(), 2, "{:?}", stored.provenance);
     assert_eq!(stored.title, "second");
+}
+
+async fn the_file_of_a_runbook_tells_where_it_is_from(store: &dyn Store) {
+    let mut runbook = full("kb");
+    Arc::make_mut(&mut runbook.provenance).source_type = SourceType::Runbook;
+    make(store, runbook.clone()).await;
+    let mut moved = next(&runbook, "second");
+    Arc::make_mut(&mut moved.provenance).derived_from = vec!["other.md".to_owned()];
+    assert_eq!(edit(store, vec![write(&moved)]).await, [Edited::Done]);
+    let stored = entry(store, "kb").await.unwrap();
+    assert_eq!(stored.provenance.derived_from, ["other.md"]);
 }
 
 async fn a_question_takes_its_sums_with_it(store: &dyn Store) {

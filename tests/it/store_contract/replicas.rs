@@ -311,6 +311,15 @@ async fn what_others_change_is_followed(server: Server) {
     assert_eq!(follower.shown(&learned()), learned_figures(&store).await);
     assert_eq!(follower.shown(&moved), shown(&entry(&store, &moved).await.unwrap()));
 
+    // Also the instances of an entry that is not there any more.
+    record(&store, vec![firing("d")]).await;
+    delete(&store, &learned()).await;
+    follower.follow().await;
+    assert_eq!(follower.figures[&learned()].firing, 1);
+    expire_all(&store, 20).await;
+    follower.follow().await;
+    assert_eq!(follower.figures[&learned()].firing, 0);
+
     // What a process does itself it does not follow.
     let mut own = Follower::new(store.clone()).await;
     record(&store, vec![firing("c")]).await;
