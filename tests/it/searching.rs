@@ -45,8 +45,8 @@ async fn first(service: &Running, query: &str) -> String {
 
 async fn filters_order_and_limit_hold(place: &Place) {
     let service = filled(place).await;
-    let everything = "crash looping, filesystem avail, error rate, certificates renewed by hand, pods restart, \
-                      чёрный ящик диск";
+    let everything = "crash looping, filesystem avail, high error rate, certificates renewed by \
+                      hand, pods restart, чёрный ящик диск";
     let all = titles(&service, everything).await;
     assert_eq!(all.len(), 6, "{all:?}");
     let within = async |filter: Value| {
