@@ -125,6 +125,10 @@ impl Known for Books {
     fn patterns_of(&self, _: &Entry) -> Vec<&Arc<Entry>> {
         Vec::new()
     }
+
+    fn fires_with(&self, _: &Entry) -> Vec<&Arc<Entry>> {
+        Vec::new()
+    }
 }
 
 impl Books {

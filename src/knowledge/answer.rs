@@ -11,14 +11,12 @@ use super::{
     search::{Confidence, Fragment},
 };
 use crate::{
-    model::{Category, Entry, EntryJson, Severity, Time, epoch_ms},
+    model::{Alert, Category, Entry, EntryJson, Severity, Time, epoch_ms},
     validation::{self, Accept, Field, Rejection, is_one_of, problem},
 };
 
 const MAX_QUERY_CHARS: usize = 5000;
 const MAX_TEXT_CHARS: usize = 20_000;
-/// Alerts that are shown of a pattern.
-const MAX_FIRING_ALERTS: usize = 5;
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: i64 = 100;
 const MAX_TAG_CHARS: usize = 200;
@@ -261,21 +259,19 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether the best entry is one to rely on.
-    pub fn is_sure(&self) -> bool {
-        self.entries.first().is_some_and(|best| best.confidence == Confidence::High)
-    }
-
-    /// The patterns of which alerts fire: ids to hand to [`Answer::show_firing`].
-    pub fn firing_patterns(&self) -> impl Iterator<Item = &str> {
+    /// The patterns of which alerts fire.
+    pub fn firing_patterns(&self) -> Vec<String> {
         let fires = |scored: &&ScoredEntry| scored.entry.figures.firing > 0;
-        self.entries.iter().filter(fires).map(|scored| scored.entry.id.as_str())
+        self.entries.iter().filter(fires).map(|scored| scored.entry.id.clone()).collect()
     }
 
-    /// Shows the alerts of a pattern that fire now, at most five of them.
-    pub fn show_firing(&mut self, pattern: &str, alerts: impl IntoIterator<Item = FiringAlert>) {
-        if let Some(scored) = self.entries.iter_mut().find(|scored| scored.entry.id == pattern) {
-            scored.firing_alerts = alerts.into_iter().take(MAX_FIRING_ALERTS).collect();
+    /// Shows alerts that fire with their patterns.
+    pub fn show_firing(&mut self, alerts: Vec<Alert>) {
+        for Alert { entry_id, fingerprint, starts_at, labels, .. } in alerts {
+            let of = self.entries.iter_mut().find(|scored| scored.entry.id == entry_id);
+            if let Some(scored) = of {
+                scored.firing_alerts.push(FiringAlert { fingerprint, starts_at, labels });
+            }
         }
     }
 

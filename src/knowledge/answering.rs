@@ -32,6 +32,11 @@ struct Evidence {
     pub notes: usize,
 }
 
+/// The most characters of a note that are shown as a reason.
+const NOTED: usize = 160;
+/// Alerts that are named as firing together.
+const NAMED_TOGETHER: usize = 3;
+
 impl Evidence {
     /// What is known of an entry, and of the patterns that a runbook was written for.
     fn of<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Self {
@@ -64,10 +69,31 @@ impl Evidence {
         if said > 0 {
             reasons.push(format!("it helped {} of {said} times", self.helped));
         }
-        if self.notes > 0 {
-            reasons.push("people left notes on it".to_owned());
-        }
         reasons
+    }
+}
+
+/// What people did about it last time: the newest note on the entries that make up an answer.
+fn last_note<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> Option<String> {
+    let note = entries.flat_map(|entry| entry.notes.iter()).max_by_key(|note| note.at)?;
+    let line: String = note.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut shown: String = line.chars().take(NOTED).collect();
+    if shown.len() < line.len() {
+        shown.push('…');
+    }
+    Some(format!("{} noted last: {shown}", note.author))
+}
+
+/// The other alerts that began to fire when this one did.
+fn together(others: &[&Arc<Entry>]) -> Option<String> {
+    let named: Vec<&str> =
+        others.iter().take(NAMED_TOGETHER).map(|entry| entry.title.as_str()).collect();
+    let more = others.len().saturating_sub(NAMED_TOGETHER);
+    let named = named.join(", ");
+    match (named.is_empty(), more) {
+        (true, _) => None,
+        (false, 0) => Some(format!("fires together with {named}")),
+        (false, more) => Some(format!("fires together with {named} and {more} more")),
     }
 }
 
@@ -81,6 +107,8 @@ pub trait Known {
     fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>>;
     /// The patterns of the alert that a runbook was written for.
     fn patterns_of(&self, runbook: &Entry) -> Vec<&Arc<Entry>>;
+    /// What else began to fire when a pattern did and fires still, the nearest in time first.
+    fn fires_with(&self, pattern: &Entry) -> Vec<&Arc<Entry>>;
 }
 
 /// An answer while it is put together.
@@ -183,6 +211,13 @@ fn show(
     number: usize,
 ) -> ScoredEntry {
     let mut entry = known.view(candidate.entry);
+    let mut reasons = candidate.evidence.reasons();
+    // Only the answer that one acts on first: it is a walk over all that fires.
+    if place == 0 {
+        reasons.extend(together(&known.fires_with(candidate.entry)));
+    }
+    let noted = [Some(candidate.entry), candidate.runbook];
+    reasons.extend(last_note(noted.into_iter().flatten()));
     if let Some(runbook) = candidate.runbook {
         merge(Arc::make_mut(&mut entry.text), runbook);
     }
@@ -198,7 +233,7 @@ fn show(
         entry,
         score: candidate.score.min(1.0),
         confidence: candidate.confidence,
-        reasons: candidate.evidence.reasons(),
+        reasons,
         firing_alerts: Vec::new(),
         truncated,
     }
@@ -240,7 +275,7 @@ mod tests {
         assert!(evidence(0, 1, 0, 0).factor() > evidence(0, 0, 1, 0).factor());
         assert_eq!(
             evidence(2, 3, 1, 1).reasons(),
-            ["2 of its alerts fire now", "it helped 3 of 4 times", "people left notes on it"]
+            ["2 of its alerts fire now", "it helped 3 of 4 times"]
         );
     }
 }

@@ -4,7 +4,7 @@
 //! changed goes to the [`writer`](super::writer); what is searched is the
 //! [index](super::indexing).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -35,6 +35,11 @@ use crate::{
     store::{Expired, ExpiryBatch, Store, StoreError},
     telemetry::Metrics,
 };
+
+/// Alerts that are shown of a pattern.
+const MAX_FIRING_ALERTS: u32 = 5;
+/// How long an answer waits for them.
+const FIRING_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why the base could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -289,7 +294,23 @@ impl Base {
         let outcome = if gap.is_some() { "gap" } else { "answered" };
         self.shared.metrics.knowledge_queries_total.with_label_values(&[outcome]).inc();
         let freshness = self.shared.state().stats.freshness(self.shared.clock.now());
-        Ok(Answer { question: asked, entries, gap, freshness })
+        let mut answer = Answer { question: asked, entries, gap, freshness };
+        self.show_firing(&mut answer).await;
+        Ok(answer)
+    }
+
+    /// Shows what fires of the answers' patterns; without it if the store does not tell at once.
+    async fn show_firing(&self, answer: &mut Answer) {
+        let patterns = answer.firing_patterns();
+        if patterns.is_empty() {
+            return;
+        }
+        let firing = self.shared.store.firing_of(patterns, MAX_FIRING_ALERTS);
+        match tokio::time::timeout(FIRING_WITHIN, firing).await {
+            Ok(Ok(alerts)) => answer.show_firing(alerts),
+            Ok(Err(error)) => tracing::debug!(%error, "an answer does not show what fires"),
+            Err(_) => tracing::debug!("an answer does not show what fires: the store is slow"),
+        }
     }
 
     /// The entries that answer a question, best first, as the index was last committed.

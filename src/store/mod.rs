@@ -31,7 +31,7 @@ pub use self::{
     lease::{Lease, LeaseLost},
     recording::AssignedAlert,
 };
-use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
+use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
 /// Which backend a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many alerts fire now.
     async fn firing_alerts(&self) -> Result<u64>;
+
+    /// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>>;
 
     /// Metric samples taken at or after `since`, by name.
     async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>>;

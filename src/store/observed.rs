@@ -22,7 +22,7 @@ use super::{
     Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, migrate::Schema,
 };
 use crate::{
-    model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
+    model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
     telemetry::Metrics,
 };
 
@@ -128,6 +128,10 @@ impl Store for InstrumentedStore {
 
     async fn firing_alerts(&self) -> Result<u64> {
         self.observe("firing_alerts", self.inner.firing_alerts()).await
+    }
+
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
+        self.observe("firing_of", self.inner.firing_of(entry_ids, each)).await
     }
 
     async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {

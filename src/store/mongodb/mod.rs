@@ -45,7 +45,7 @@ use super::{
     AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
     Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, migrate::Schema,
 };
-use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
+use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
 // The driver waits for a server that has stopped answering as long as the socket is open, so every
 // operation has a limit here: for a few documents, for a group, and for a whole collection.
@@ -169,6 +169,10 @@ impl Store for MongoStore {
 
     async fn firing_alerts(&self) -> Result<u64> {
         within(LONG, history::firing_alerts(self)).await
+    }
+
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
+        within(SHORT, history::firing_of(self, &entry_ids, each)).await
     }
 
     async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {

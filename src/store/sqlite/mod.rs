@@ -39,7 +39,7 @@ use super::{
     Group, Issue, Loaded, Position, Result, Store, Stored, migrate,
 };
 use crate::model::{
-    Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
+    Alert, Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
 };
 
 /// A store in one file.
@@ -135,6 +135,10 @@ impl Store for SqliteStore {
 
     async fn firing_alerts(&self) -> Result<u64> {
         self.readers.read(history::firing_alerts).await
+    }
+
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
+        self.readers.read(move |connection| alerts::firing_of(connection, &entry_ids, each)).await
     }
 
     async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {

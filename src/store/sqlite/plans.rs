@@ -7,7 +7,7 @@ use rusqlite::{
     trace::{TraceEvent, TraceEventCodes},
 };
 
-use super::{figures, functions, history, retention, series};
+use super::{alerts, figures, functions, history, retention, series};
 use crate::{
     model::Time,
     store::{Buckets, ExpiryBatch, migrate::Migration, migrate::migrations},
@@ -61,6 +61,7 @@ fn history_and_retention_read_no_collection_whole() {
     history::received_since(&connection, from).unwrap();
     figures::of(&connection, &["kb".to_owned()]).unwrap();
     history::firing_alerts(&connection).unwrap();
+    alerts::firing_of(&connection, &["kb".to_owned()], 5).unwrap();
     history::sample_counts(&connection, from).unwrap();
     history::received_counts(&connection, from, until).unwrap();
     history::issues(&connection, from, until).unwrap();
