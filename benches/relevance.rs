@@ -136,7 +136,9 @@ impl Books {
     fn embed(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
         self.index.understand(Model::load(folder)?, self.entries.values());
         let began = Instant::now();
-        while self.index.embed_one() {}
+        if let Some(meaning) = self.index.meaning() {
+            meaning.embed_all();
+        }
         println!("embedded in {:.1} s", began.elapsed().as_secs_f64());
         Ok(())
     }

@@ -116,7 +116,7 @@ impl BaseTasks {
     pub fn spawn(self, tasks: &mut JoinSet<&'static str>, phase: &Phase) {
         let shared = Arc::clone(&self.shared);
         self.spawn_writer(tasks);
-        if shared.indexer.index().understands() {
+        if shared.indexer.index().meaning().is_some() {
             let (shared, phase) = (Arc::clone(&shared), phase.clone());
             tasks.spawn(async move {
                 embedding::run(shared, phase).await;

@@ -48,7 +48,8 @@ macro_rules! migrations {
             1 "0001" "collections",
             2 "0002" "indexes",
             3 "0003" "history",
-            4 "0004" "instances"
+            4 "0004" "instances",
+            6 "0006" "embeddings"
         )
     };
     (@scripts $folder:literal, $ending:literal: $($number:literal $padded:literal $name:literal),+) => {

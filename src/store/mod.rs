@@ -6,6 +6,7 @@
 //! The promise: when a call that changes something returns `Ok`, the change survives a power cut.
 
 pub mod changes;
+pub mod embeddings;
 pub mod error;
 pub mod history;
 pub mod lease;
@@ -26,6 +27,7 @@ use futures::stream::BoxStream;
 
 pub use self::{
     changes::{Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Position},
+    embeddings::StoredEmbedding,
     error::{Result, StoreError},
     history::{AlertCounts, Bucket, Buckets, Issue, Stored},
     lease::{Lease, LeaseLost},
@@ -155,6 +157,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes up to `limit` samples taken before `before`, the oldest first.
     async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64>;
+
+    /// Those embeddings that are kept of these hashes.
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>>;
+
+    /// Keeps embeddings; those that nobody asked for in three months are forgotten.
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()>;
 
     /// When retention last ran to its end, as [`note_retention`](Store::note_retention) was told.
     async fn last_retention(&self) -> Result<Option<Time>>;

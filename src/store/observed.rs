@@ -19,7 +19,8 @@ use tokio::time::Instant;
 pub use self::health::StoreHealth;
 use super::{
     AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, migrate::Schema,
+    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, StoredEmbedding,
+    migrate::Schema,
 };
 use crate::{
     model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
@@ -220,6 +221,14 @@ impl Store for InstrumentedStore {
 
     fn schema(&self) -> &dyn Schema {
         self.inner.schema()
+    }
+
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>> {
+        self.observe("embeddings", self.inner.embeddings(hashes, now)).await
+    }
+
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()> {
+        self.observe("keep_embeddings", self.inner.keep_embeddings(embeddings, now)).await
     }
 
     async fn close(&self) {

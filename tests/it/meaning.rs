@@ -97,9 +97,11 @@ async fn an_answer_is_found_by_its_meaning_where_no_word_of_it_was_asked() {
     assert_eq!(first(&service, "walrus").await, (json!("Tusks are blunt"), json!("high")));
     service.stop().await.unwrap();
 
-    // After a start all are embedded again.
+    // After a start all are embedded, none of them made again.
     let service = place.start().await;
     embedded(&service, 3.0).await;
+    let made = "store_operation_duration_seconds_count{operation=\"keep_embeddings\"}";
+    assert_eq!(service.sample(made).await, 0.0);
     assert_eq!(first(&service, "zebra").await, found);
     let entry = service.operator().write(&json!({"title": "A zebra has stripes"})).await;
     embedded(&service, 4.0).await;
@@ -133,4 +135,29 @@ async fn a_model_that_is_not_the_one_that_was_fetched_is_refused() {
     refused("vocab.txt").await;
     fs::remove_dir_all(&folder).unwrap();
     refused("SHA256SUMS").await;
+}
+
+/// The model that `ops/fetch-model.sh` gets: `ops/test.sh` names its folder.
+#[tokio::test]
+async fn the_model_that_is_fetched_finds_what_no_word_of_the_question_tells() {
+    let Some(folder) = std::env::var_os("TEST_EMBEDDING_MODEL") else { return };
+    let mut place = Place::sqlite();
+    place.set("EMBEDDING_MODEL", folder.to_str().unwrap());
+    let service = place.start().await;
+    let entries = [
+        ("Payment provider rejects cards", "Customers cannot pay for their orders."),
+        ("Ruptured water pipe in the basement", "Close the main valve and call the plumber."),
+        ("Greyhound race results", "The fastest dog wins."),
+    ];
+    for (title, description) in entries {
+        service.operator().write(&json!({"title": title, "description": description})).await;
+    }
+    embedded(&service, 3.0).await;
+    for (question, title) in [
+        ("checkout fails with a declined transaction", entries[0].0),
+        ("flooding downstairs, everything is wet", entries[1].0),
+    ] {
+        let answer = service.operator().ask(question).await;
+        assert_eq!(answer["results"]["entries"][0]["title"], title, "{question}");
+    }
 }

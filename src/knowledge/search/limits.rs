@@ -51,7 +51,9 @@ pub(super) const FRAGMENT_CHARS: usize = 160;
 /// So much of a field is looked at for fragments, in bytes.
 pub(super) const HIGHLIGHTED_BYTES: usize = 20_000;
 
-/// Characters of a section or question that are embedded.
-pub(super) const EMBEDDED_CHARS: usize = 600;
+/// Characters of a section that are embedded: some ten milliseconds' worth.
+pub(super) const EMBEDDED_CHARS: usize = 300;
+/// Characters of a question that are embedded, which somebody waits for.
+pub(super) const QUESTION_CHARS: usize = 200;
 /// Entries that only their meaning finds.
 pub(super) const LIKE_CANDIDATES: usize = 50;

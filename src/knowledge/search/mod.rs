@@ -32,13 +32,12 @@ use tantivy::indexer::{
 use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
 pub use self::highlights::{Fragment, best_line, highlights};
-pub use self::meaning::{Model, ModelError, Progress};
+pub use self::meaning::{Embedding, Meaning, Model, ModelError, Progress, Section, Waiting};
 pub use self::prefilter::Prefilter;
 pub use self::terms::Terms;
 
 use self::dictionary::Dictionary;
 use self::fields::Fields;
-use self::meaning::Meaning;
 use self::plan::Plan;
 use self::ranking::{Bounds, Scored};
 use self::substring::Needle;
@@ -117,7 +116,7 @@ pub struct Index {
     reader: IndexReader,
     writer: Mutex<IndexWriter>,
     texts: RwLock<Texts>,
-    meaning: OnceLock<Meaning>,
+    meaning: OnceLock<Arc<Meaning>>,
 }
 
 impl Index {
@@ -147,7 +146,7 @@ impl Index {
     /// Ranks by meaning, too, from now on; `entries` are those that it knows. Once only.
     pub fn understand<'a>(&self, model: Model, entries: impl Iterator<Item = &'a Arc<Entry>>) {
         let texts = self.texts.read();
-        let meaning = self.meaning.get_or_init(|| Meaning::new(model));
+        let meaning = self.meaning.get_or_init(|| Arc::new(Meaning::new(model)));
         for entry in entries {
             if let Some(slot) = texts.slot(&entry.id) {
                 meaning.enqueue(slot, entry);
@@ -155,19 +154,9 @@ impl Index {
         }
     }
 
-    /// Whether it ranks by meaning.
-    pub fn understands(&self) -> bool {
-        self.meaning.get().is_some()
-    }
-
-    /// Embeds one entry that waits for it; false if none does.
-    pub fn embed_one(&self) -> bool {
-        self.meaning.get().is_some_and(Meaning::embed_one)
-    }
-
-    /// How many entries are embedded.
-    pub fn progress(&self) -> Progress {
-        self.meaning.get().map(Meaning::progress).unwrap_or_default()
+    /// What it ranks by beside words, if it does.
+    pub fn meaning(&self) -> Option<Arc<Meaning>> {
+        self.meaning.get().cloned()
     }
 
     /// How many entries it knows.
@@ -270,7 +259,7 @@ impl Index {
         scored.sort_unstable();
         scored.truncate(query.limit);
         let bar = match likeness {
-            Some(_) => weights::CONFIDENT_MEANING,
+            Some(likeness) => likeness.bar(),
             None => weights::CONFIDENT,
         };
         Found { hits: scored.into_iter().map(|scored| hit(scored, bar)).collect(), terms }

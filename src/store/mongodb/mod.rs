@@ -11,6 +11,7 @@ mod command;
 mod commit;
 mod connect;
 mod edits;
+mod embeddings;
 mod error;
 mod expiry;
 mod export;
@@ -43,7 +44,8 @@ use secrecy::SecretString;
 use self::{error::MongoError, follow::KnownEntries};
 use super::{
     AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, migrate::Schema,
+    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, StoredEmbedding,
+    migrate::Schema,
 };
 use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
@@ -255,6 +257,14 @@ impl Store for MongoStore {
 
     fn schema(&self) -> &dyn Schema {
         self
+    }
+
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>> {
+        within(SHORT, embeddings::of(self, &hashes, now)).await
+    }
+
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()> {
+        within(LONG, embeddings::keep(self, &embeddings, now)).await
     }
 
     async fn close(&self) {

@@ -7,6 +7,7 @@
 mod alerts;
 mod backup;
 mod connection;
+mod embeddings;
 mod export;
 mod figures;
 mod functions;
@@ -31,12 +32,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 
 pub use self::backup::backup;
 use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::Writer};
 use super::{
     AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, Stored, migrate,
+    Group, Issue, Loaded, Position, Result, Store, Stored, StoredEmbedding, migrate,
 };
 use crate::model::{
     Alert, Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
@@ -229,6 +231,19 @@ impl Store for SqliteStore {
 
     fn schema(&self) -> &dyn migrate::Schema {
         self
+    }
+
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>> {
+        let read = move |connection: &Connection| embeddings::of(connection, &hashes, now);
+        let (found, old) = self.readers.read(read).await?;
+        if !old.is_empty() {
+            self.writer.write(move |tx| embeddings::mark(tx, &old, now)).await?;
+        }
+        Ok(found)
+    }
+
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()> {
+        self.writer.write(move |tx| embeddings::keep(tx, &embeddings, now)).await
     }
 
     async fn close(&self) {

@@ -148,8 +148,10 @@ async fn a_file_that_is_not_whole_changes_nothing() {
     let without_end = lines[..lines.len() - 1].concat();
     let without_one = [&lines[..5], &lines[6..]].concat().concat();
     let newer = String::from_utf8(whole.clone()).unwrap();
-    let newer = newer.replacen("\"schemaVersion\":4", "\"schemaVersion\":99", 1).into_bytes();
-    let broken = [&whole[..whole.len() / 2], b"?", &whole[whole.len() / 2..]].concat();
+    let version = world.store.schema_version().await.unwrap();
+    let now = format!("\"schemaVersion\":{version}");
+    let newer = newer.replacen(&now, "\"schemaVersion\":99", 1).into_bytes();
+    let broken = [&whole[..whole.len() / 2], b"\"?\"", &whole[whole.len() / 2..]].concat();
     let mut telling = whole.clone();
     telling.extend_from_slice(lines[2]);
     for damaged in [without_end, without_one, newer, broken, telling, Vec::new(), b"x".to_vec()] {

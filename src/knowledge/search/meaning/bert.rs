@@ -59,6 +59,7 @@ pub struct Model {
     kind: Array1<f32>,
     norm: Norm,
     layers: Vec<Layer>,
+    checksum: [u8; 32],
 }
 
 struct Layer {
@@ -119,7 +120,18 @@ impl Model {
             kind: Array1::from_vec(kind.to_vec()),
             norm: tensors.norm("embeddings.LayerNorm", &config)?,
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
+            checksum: Sha256::digest(sums.as_bytes()).into(),
         })
+    }
+
+    /// How many numbers an embedding has.
+    pub fn size(&self) -> usize {
+        self.words.ncols()
+    }
+
+    /// Tells it from other models.
+    pub fn checksum(&self) -> [u8; 32] {
+        self.checksum
     }
 
     /// The embedding of a text, of length 1.

@@ -1,8 +1,7 @@
 //! What texts mean, beside the words that they use: sentence embeddings of the sections of each
 //! entry, made in the background, and mixed into the ranking by words.
 //!
-//! They are kept in memory and made again after a start. An entry without them yet is ranked by
-//! its words alone, on the scale of the mix.
+//! An entry without them yet is ranked by its words alone, on the scale of the mix.
 
 mod bert;
 mod tokens;
@@ -12,9 +11,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use sha2::{Digest, Sha256};
 
 pub use self::bert::{Model, ModelError};
-use self::vectors::Sections;
+pub use self::vectors::Embedding;
+use self::vectors::Vectors;
 use super::ranking::Scored;
 use super::words::names;
 use super::{limits, paste, weights};
@@ -29,69 +30,117 @@ pub struct Progress {
     pub left: usize,
 }
 
+/// A section of an entry, to be embedded.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// What is embedded.
+    pub text: String,
+    /// Of the model and the text, in hex.
+    pub hash: String,
+}
+
+/// An entry that waits for its embeddings.
+pub struct Waiting {
+    slot: u32,
+    entry: Arc<Entry>,
+    /// Its sections.
+    pub sections: Vec<Section>,
+}
+
 /// A model, and the embeddings that it has made.
-pub(super) struct Meaning {
+pub struct Meaning {
     model: Model,
-    by_slot: RwLock<Vec<Option<Sections>>>,
+    vectors: RwLock<Vectors>,
     /// The latest text of each entry that waits, by slot.
     waiting: Mutex<HashMap<u32, Arc<Entry>>>,
 }
 
-/// How like the sections of each entry are to a question, by slot: 0 to 1.
-pub(super) struct Likeness(Vec<Option<f32>>);
+/// How like the sections of each entry are to a question.
+pub(super) struct Likeness {
+    /// By slot: 0 to 1.
+    by_slot: Vec<Option<f32>>,
+    /// How much of a score it makes.
+    share: f32,
+}
 
 impl Meaning {
-    pub fn new(model: Model) -> Self {
-        Self { model, by_slot: RwLock::default(), waiting: Mutex::default() }
+    pub(super) fn new(model: Model) -> Self {
+        let vectors = RwLock::new(Vectors::new(model.size()));
+        Self { model, vectors, waiting: Mutex::default() }
     }
 
     /// Leaves an entry for the background.
-    pub fn enqueue(&self, slot: u32, entry: &Arc<Entry>) {
+    pub(super) fn enqueue(&self, slot: u32, entry: &Arc<Entry>) {
         self.waiting.lock().insert(slot, Arc::clone(entry));
     }
 
     /// Forgets the entry at a slot.
-    pub fn forget(&self, slot: u32) {
+    pub(super) fn forget(&self, slot: u32) {
         self.waiting.lock().remove(&slot);
-        if let Some(sections) = self.by_slot.write().get_mut(slot as usize) {
-            *sections = None;
-        }
+        self.vectors.write().forget(slot);
     }
 
-    /// Embeds one entry that waits; false if none does.
-    pub fn embed_one(&self) -> bool {
-        let next = self.waiting.lock().iter().next().map(|(slot, entry)| (*slot, entry.clone()));
-        let Some((slot, entry)) = next else { return false };
-        let embeddings: Vec<_> =
-            sections(&entry).iter().map(|text| self.model.embed(text)).collect();
+    /// Up to `most` entries that wait. They wait until [`Meaning::take`] has their embeddings.
+    pub fn waiting(&self, most: usize) -> Vec<Waiting> {
+        let next: Vec<(u32, Arc<Entry>)> = {
+            let waiting = self.waiting.lock();
+            waiting.iter().take(most).map(|(slot, entry)| (*slot, Arc::clone(entry))).collect()
+        };
+        let with_sections = next.into_iter().map(|(slot, entry)| {
+            let sections = sections(&entry).into_iter().map(|text| {
+                let hash = Sha256::new().chain_update(self.model.checksum()).chain_update(&text);
+                Section { hash: hex::encode(hash.finalize()), text }
+            });
+            Waiting { slot, sections: sections.collect(), entry }
+        });
+        with_sections.collect()
+    }
+
+    /// What a text means: some milliseconds of a processor.
+    pub fn embed(&self, text: &str) -> Embedding {
+        Embedding::of(&self.model.embed(text))
+    }
+
+    /// From what was kept; `None` if it is none of this model's.
+    pub fn kept(&self, bytes: &[u8]) -> Option<Embedding> {
+        Embedding::from_bytes(bytes, self.model.size())
+    }
+
+    /// Takes the embeddings of an entry that waited.
+    pub fn take(&self, done: &Waiting, embeddings: &[Embedding]) {
         let mut waiting = self.waiting.lock();
         // Another text, or another entry, may have taken its place meanwhile.
-        if waiting.get(&slot).is_some_and(|waits| Arc::ptr_eq(waits, &entry)) {
-            waiting.remove(&slot);
-            let mut by_slot = self.by_slot.write();
-            if by_slot.len() <= slot as usize {
-                by_slot.resize(slot as usize + 1, None);
-            }
-            by_slot[slot as usize] = Some(Sections::new(&embeddings));
+        if waiting.get(&done.slot).is_some_and(|waits| Arc::ptr_eq(waits, &done.entry)) {
+            waiting.remove(&done.slot);
+            self.vectors.write().set(done.slot, embeddings);
         }
-        true
     }
 
+    /// Embeds all that waits, for those who measure.
+    pub fn embed_all(&self) {
+        while let [waiting] = self.waiting(1).as_slice() {
+            let texts = waiting.sections.iter().map(|section| &section.text);
+            let embeddings: Vec<_> = texts.map(|text| self.embed(text)).collect();
+            self.take(waiting, &embeddings);
+        }
+    }
+
+    /// How far the background has come.
     pub fn progress(&self) -> Progress {
-        let done = self.by_slot.read().iter().flatten().count();
-        Progress { done, left: self.waiting.lock().len() }
+        Progress { done: self.vectors.read().len(), left: self.waiting.lock().len() }
     }
 
     /// Compares a question with all entries.
-    pub fn compare(&self, question: &str) -> Likeness {
+    pub(super) fn compare(&self, question: &str) -> Likeness {
         let cleaned = paste::pasted(question);
-        let text: String =
-            cleaned.as_deref().unwrap_or(question).chars().take(limits::EMBEDDED_CHARS).collect();
-        let question = Sections::new(&[self.model.embed(&text)]);
-        let by_slot = self.by_slot.read();
-        let like = by_slot.iter().map(|sections| sections.as_ref()?.likeness(&question));
+        let question = cleaned.as_deref().unwrap_or(question).split_whitespace();
+        let question = question.collect::<Vec<_>>().join(" ");
+        let question = self.embed(beginning(&question, limits::QUESTION_CHARS));
         let above_noise = |like: f32| (like - weights::NOISE).max(0.0) / (1.0 - weights::NOISE);
-        Likeness(like.map(|like| like.map(above_noise)).collect())
+        let likeness = self.vectors.read().likeness(&question);
+        let share = if cleaned.is_some() { weights::PASTED_MEANING } else { weights::MEANING };
+        let by_slot = likeness.into_iter().map(|like| like.map(above_noise)).collect();
+        Likeness { by_slot, share }
     }
 }
 
@@ -105,37 +154,54 @@ impl Likeness {
     ) {
         for hit in scored.iter_mut() {
             // What is not embedded yet is as like as its words say.
-            let known = self.0.get(hit.slot as usize).copied().flatten();
-            hit.score = mixed(hit.score, known.unwrap_or(hit.score));
+            let known = self.by_slot.get(hit.slot as usize).copied().flatten();
+            hit.score = self.mixed(hit.score, known.unwrap_or(hit.score));
         }
-        let mut most: Vec<(f32, u32)> = (0u32..)
-            .zip(&self.0)
-            .filter_map(|(slot, like)| Some(((*like)?, slot)))
-            .filter(|(like, _)| *like > 0.0)
-            .collect();
-        most.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let found: Vec<u32> = scored.iter().map(|hit| hit.slot).collect();
-        let others = most.into_iter().filter(|(_, slot)| !found.contains(slot));
-        let others = others.filter_map(|(like, slot)| {
-            Some(Scored { score: mixed(0.0, like), literal: false, slot, id: admitted(slot)? })
+        let mut others: Vec<(f32, u32)> = (0u32..)
+            .zip(&self.by_slot)
+            .filter_map(|(slot, like)| Some(((*like)?, slot)))
+            .filter(|(like, slot)| {
+                *like > 0.0 && !found.contains(slot) && admitted(*slot).is_some()
+            })
+            .collect();
+        let nearest = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if others.len() > limits::LIKE_CANDIDATES {
+            others.select_nth_unstable_by(limits::LIKE_CANDIDATES, nearest);
+            others.truncate(limits::LIKE_CANDIDATES);
+        }
+        let others = others.into_iter().filter_map(|(like, slot)| {
+            Some(Scored { score: self.mixed(0.0, like), literal: false, slot, id: admitted(slot)? })
         });
-        scored.extend(others.take(limits::LIKE_CANDIDATES));
+        scored.extend(others);
         scored.sort_unstable();
+    }
+
+    /// The least score of an answer to rely on.
+    pub fn bar(&self) -> f32 {
+        let share = self.share / weights::MEANING;
+        weights::CONFIDENT + share * (weights::CONFIDENT_MEANING - weights::CONFIDENT)
+    }
+
+    fn mixed(&self, words: f32, like: f32) -> f32 {
+        (1.0 - self.share) * words + self.share * like.clamp(0.0, 1.0)
     }
 }
 
-fn mixed(words: f32, like: f32) -> f32 {
-    (1.0 - weights::MEANING) * words + weights::MEANING * like.clamp(0.0, 1.0)
-}
-
-/// What is embedded of an entry: each of its parts below its title.
+/// What is embedded of an entry: what it is, and what to do, each below its title.
 fn sections(entry: &Entry) -> Vec<String> {
     let words: Vec<String> = names(&entry.title).flat_map(|name| name.parts).collect();
     let title = words.join(" ");
-    let steps = entry.steps.join(" ");
     let cause = entry.root_cause.as_deref().unwrap_or_default();
-    let mut parts = vec![entry.description.as_str()];
-    parts.extend([cause, &entry.solution, &steps].into_iter().filter(|part| !part.is_empty()));
-    let beginning = |part: &str| part.chars().take(limits::EMBEDDED_CHARS).collect::<String>();
-    parts.into_iter().map(|part| format!("{title}. {}", beginning(part))).collect()
+    let about = format!("{} {cause}", entry.description);
+    let remedy = format!("{} {}", entry.solution, entry.steps.join(" "));
+    let of = |text: String| format!("{title}. {}", beginning(text.trim(), limits::EMBEDDED_CHARS));
+    match remedy.trim().is_empty() {
+        true => vec![of(about)],
+        false => vec![of(about), of(remedy)],
+    }
+}
+
+fn beginning(text: &str, chars: usize) -> &str {
+    text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
 }
