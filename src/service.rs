@@ -22,7 +22,7 @@ use crate::{
         server::{self, Server, SharedTls},
         state::{App, AppParts},
     },
-    knowledge::{Base, BaseError, BaseLimits, BaseTasks, severities},
+    knowledge::{Base, BaseError, BaseLimits, BaseTasks, search::ModelError, severities},
     model::Clock,
     security::{AuditContext, AuditLog, CertificateError, Event, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
@@ -32,7 +32,7 @@ use crate::{
 
 use self::{
     lock::ServiceLock,
-    opening::{bring_up_to_date, open_audit_log},
+    opening::{bring_up_to_date, load_model, open_audit_log},
 };
 pub use self::{
     opening::{OfflineTools, apply_migrations, open_command_audit_log, open_store},
@@ -66,6 +66,14 @@ pub enum ServiceError {
         path: std::path::PathBuf,
         /// Why not.
         cause: io::Error,
+    },
+    /// The model of `EMBEDDING_MODEL` could not be used.
+    #[error("the model in {path} could not be used: {cause}", path = path.display())]
+    Model {
+        /// The model's folder.
+        path: std::path::PathBuf,
+        /// Why not.
+        cause: ModelError,
     },
     /// An address could not be listened on.
     #[error("cannot listen on {address}: {cause}")]
@@ -140,6 +148,10 @@ impl Service {
         severities::reread(store.as_ref(), &settings.severity_words, clock.as_ref()).await?;
         let base = Base::load(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), limits);
         let (base, base_tasks) = base.await?;
+
+        if let Some(folder) = settings.embedding_model.clone() {
+            base.understand(load_model(folder).await?);
+        }
 
         let certificate = Secrets::certificate(settings)?;
         let tls = certificate.as_ref().map(|loaded| SharedTls::new(Arc::clone(&loaded.config)));

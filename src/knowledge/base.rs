@@ -4,7 +4,7 @@
 //! changed goes to the [`writer`](super::writer); what is searched is the
 //! [index](super::indexing).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -13,11 +13,13 @@ use tokio::{
 
 use super::{
     answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry},
+    answering,
     draft::EntryDraft,
     editing::{Change, Editor, Imported, created},
+    embedding,
     indexing::{self, Indexer, Urgency},
     questions::{question, question_id},
-    search::{Index, IndexChange, Query, SearchError},
+    search::{Confidence, Index, IndexChange, Model, Query, SearchError},
     shared::{RECENT_MS, Shared},
     state::State,
     summary::RenderedSummary,
@@ -33,6 +35,11 @@ use crate::{
     store::{Expired, ExpiryBatch, Store, StoreError},
     telemetry::Metrics,
 };
+
+/// Alerts that are shown of a pattern.
+const MAX_FIRING_ALERTS: u32 = 5;
+/// How long an answer waits for them.
+const FIRING_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why the base could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +99,8 @@ impl BaseTasks {
     pub const WRITER: &str = "writer";
     /// The name of the task that keeps the index.
     pub const INDEX: &str = "index";
+    /// The name of the task that embeds entries, where a model is set.
+    pub const EMBEDDING: &str = "embedding";
 
     /// Spawns the writer alone, for a command that indexes what it changed at its end
     /// ([`Base::close_answered_questions`]).
@@ -107,6 +116,13 @@ impl BaseTasks {
     pub fn spawn(self, tasks: &mut JoinSet<&'static str>, phase: &Phase) {
         let shared = Arc::clone(&self.shared);
         self.spawn_writer(tasks);
+        if shared.indexer.index().meaning().is_some() {
+            let (shared, phase) = (Arc::clone(&shared), phase.clone());
+            tasks.spawn(async move {
+                embedding::run(shared, phase).await;
+                Self::EMBEDDING
+            });
+        }
         let phase = phase.clone();
         tasks.spawn(async move {
             indexing::run(shared, phase).await;
@@ -146,6 +162,12 @@ impl Base {
         let writer = Writer::new(Arc::clone(&shared), inbox, state, position, limits);
         let base = Self { shared: Arc::clone(&shared), requests };
         Ok((base, BaseTasks { writer, shared }))
+    }
+
+    /// Ranks answers by what texts mean, too, from now on; before the tasks are spawned, one of
+    /// which embeds the entries.
+    pub fn understand(&self, model: Model) {
+        self.shared.indexer.index().understand(model, self.shared.state().iter());
     }
 
     async fn request<T>(
@@ -260,7 +282,9 @@ impl Base {
             (asked, entries)
         })
         .await?;
-        let gap = match entries.first() {
+        // A weak answer is given, and the question stays open all the same.
+        let sure = entries.first().filter(|best| best.confidence == Confidence::High);
+        let gap = match sure {
             None => Some(self.note_question(&asked.text).await),
             Some(best) => {
                 self.close_if_open(&asked, &best.entry.id);
@@ -270,19 +294,33 @@ impl Base {
         let outcome = if gap.is_some() { "gap" } else { "answered" };
         self.shared.metrics.knowledge_queries_total.with_label_values(&[outcome]).inc();
         let freshness = self.shared.state().stats.freshness(self.shared.clock.now());
-        Ok(Answer { question: asked, entries, gap, freshness })
+        let mut answer = Answer { question: asked, entries, gap, freshness };
+        self.show_firing(&mut answer).await;
+        Ok(answer)
+    }
+
+    /// Shows what fires of the answers' patterns; without it if the store does not tell at once.
+    async fn show_firing(&self, answer: &mut Answer) {
+        let patterns = answer.firing_patterns();
+        if patterns.is_empty() {
+            return;
+        }
+        let firing = self.shared.store.firing_of(patterns, MAX_FIRING_ALERTS);
+        match tokio::time::timeout(FIRING_WITHIN, firing).await {
+            Ok(Ok(alerts)) => answer.show_firing(alerts),
+            Ok(Err(error)) => tracing::debug!(%error, "an answer does not show what fires"),
+            Err(_) => tracing::debug!("an answer does not show what fires: the store is slow"),
+        }
     }
 
     /// The entries that answer a question, best first, as the index was last committed.
     pub fn search(&self, asked: &Question) -> Vec<ScoredEntry> {
         let state = self.shared.state();
         let admits = |id: &str| state.get(id).is_some_and(|entry| asked.filter.admits(entry));
-        let query = Query { text: &asked.text, limit: asked.limit, admits: &admits };
-        let scored = self.shared.indexer.index().search(&query).into_iter().filter_map(|hit| {
-            let entry = state.view(state.get(&hit.id)?);
-            Some(ScoredEntry { entry, score: hit.score })
-        });
-        scored.collect()
+        // What is folded into one answer must not make fewer of them.
+        let limit = asked.limit.saturating_mul(2);
+        let query = Query { text: &asked.text, limit, admits: &admits };
+        answering::answers(&*state, &self.shared.indexer.index().find(&query), asked.limit)
     }
 
     async fn note_question(&self, text: &str) -> Gap {

@@ -18,10 +18,10 @@ use tokio::{
 };
 
 use super::{
-    search::{Index, IndexChange, SearchError},
+    search::{Hit, Index, IndexChange, Prefilter, Query, SearchError},
     shared::Shared,
 };
-use crate::{knowledge::search::Query, model::Category, shutdown::Phase};
+use crate::{model::Category, shutdown::Phase};
 
 /// The least time between two commits of a text that alerts change.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -148,6 +148,8 @@ impl Queue {
 #[derive(Default)]
 struct Asking {
     of: Arc<HashSet<String>>,
+    /// What is new in them: most questions share no word with it and need no search.
+    filter: Prefilter,
     left: VecDeque<String>,
     next: HashSet<String>,
 }
@@ -199,6 +201,8 @@ impl Asking {
         if self.left.is_empty() && !self.next.is_empty() {
             self.of = Arc::new(std::mem::take(&mut self.next));
             if state.stats.open_questions() > 0 {
+                let entries = self.of.iter().filter_map(|id| state.get(id));
+                self.filter = Prefilter::new(entries.map(AsRef::as_ref));
                 let questions = state.iter().filter(|entry| entry.category == Category::Question);
                 self.left = questions.map(|question| question.id.clone()).collect();
             }
@@ -209,9 +213,13 @@ impl Asking {
         while begun.elapsed() < ASK_BUDGET {
             let Some(id) = self.left.pop_front() else { break };
             let Some(question) = state.get(&id) else { continue };
+            if !self.filter.may_answer(&question.description) {
+                continue;
+            }
             let query = Query { text: &question.description, limit: 1, admits: &admits };
             let hit = shared.indexer.index().search(&query).into_iter().next();
-            answered.extend(hit.map(|hit| (id, hit.id)));
+            // A weak hit closes no question.
+            answered.extend(hit.filter(Hit::is_sure).map(|hit| (id, hit.id)));
         }
         answered
     }

@@ -7,7 +7,7 @@ use std::{collections::HashMap as StdHashMap, sync::Arc};
 
 use imbl::{HashMap, OrdSet};
 
-use super::{runbook::links, stats::Stats, summary::AlertActivity};
+use super::{answering::Known, runbook::links, stats::Stats, summary::AlertActivity};
 use crate::{
     model::{Category, Entry, Figures, Instance, InstanceChange},
     store::Loaded,
@@ -15,6 +15,9 @@ use crate::{
 
 /// Links of an entry that are shown; a runbook may have thousands of patterns.
 const MAX_LINKS: usize = 50;
+
+/// Alerts that began so near to each other fire together.
+const TOGETHER_MS: i64 = 10 * 60_000;
 
 /// The alerts and runbooks that belong to one alert name.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,8 @@ pub struct State {
     names: HashMap<Arc<str>, Named>,
     /// How many patterns an alert name has.
     causes: HashMap<Arc<str>, usize>,
+    /// The entries of which alerts fire.
+    firing: OrdSet<Arc<str>>,
     pub stats: Stats,
     pub alerts: AlertActivity,
     /// Counts changes, so that a rendered summary knows whether it is still true.
@@ -153,6 +158,12 @@ impl State {
         self.revision += 1;
         self.alerts.firing =
             self.alerts.firing.saturating_add_signed(figures.firing - before.firing);
+        if (figures.firing > 0) != (before.firing > 0) {
+            match figures.firing > 0 {
+                true => self.firing.insert(id.into()),
+                false => self.firing.remove(id),
+            };
+        }
         let known = self.entries.get_key_value(id).map(|(id, _)| Arc::clone(id));
         match known {
             Some(id) => {
@@ -261,6 +272,38 @@ fn keys(entry: &Entry) -> Vec<String> {
         }
         Category::Runbook => links::keys_of_runbook(entry).into_iter().collect(),
         _ => Vec::new(),
+    }
+}
+
+impl Known for State {
+    fn entry(&self, id: &str) -> Option<&Arc<Entry>> {
+        self.get(id)
+    }
+
+    fn view(&self, entry: &Entry) -> Entry {
+        self.view(entry)
+    }
+
+    fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>> {
+        self.runbook_of(pattern)
+    }
+
+    fn patterns_of(&self, runbook: &Entry) -> Vec<&Arc<Entry>> {
+        self.linked(runbook).take(MAX_LINKS).filter_map(|id| self.get(id)).collect()
+    }
+
+    fn fires_with(&self, pattern: &Entry) -> Vec<&Arc<Entry>> {
+        let Some(at) = pattern.figures.last_fired.filter(|_| pattern.figures.firing > 0) else {
+            return Vec::new();
+        };
+        let others = self.firing.iter().filter(|id| ***id != *pattern.id);
+        let near = others.filter_map(|id| self.get(id)).filter_map(|other| {
+            let apart = (other.figures.last_fired?.millis() - at.millis()).abs();
+            (apart <= TOGETHER_MS).then_some((apart, other))
+        });
+        let mut near: Vec<_> = near.collect();
+        near.sort_by(|(a, x), (b, y)| (a, &x.id).cmp(&(b, &y.id)));
+        near.into_iter().map(|(_, other)| other).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What must be there before anything else: the audit log, the store, its schema, the knowledge.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use tokio::{task::JoinSet, time::Instant};
@@ -8,7 +8,7 @@ use tokio::{task::JoinSet, time::Instant};
 use super::ServiceError;
 use crate::{
     config::{Settings, StoreTarget},
-    knowledge::{Base, BaseLimits},
+    knowledge::{Base, BaseError, BaseLimits, search::Model},
     model::{Clock, SystemClock},
     security::{AuditContext, AuditLog, Event},
     store::{
@@ -69,6 +69,13 @@ pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StoreErro
             tracing::warn!(%error, ?pause, "the store is not there yet; trying again");
         })
         .await
+}
+
+/// Loads the model of `EMBEDDING_MODEL`.
+pub(super) async fn load_model(path: PathBuf) -> Result<Model, ServiceError> {
+    let folder = path.clone();
+    let loaded = tokio::task::spawn_blocking(move || Model::load(&folder)).await;
+    loaded.map_err(BaseError::from)?.map_err(|cause| ServiceError::Model { path, cause })
 }
 
 /// What a command works with that runs beside the service or without it.

@@ -6,6 +6,7 @@
 //! The promise: when a call that changes something returns `Ok`, the change survives a power cut.
 
 pub mod changes;
+pub mod embeddings;
 pub mod error;
 pub mod history;
 pub mod lease;
@@ -27,13 +28,14 @@ use futures::stream::BoxStream;
 
 pub use self::{
     changes::{Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Position},
+    embeddings::StoredEmbedding,
     error::{Result, StoreError},
     history::{AlertBucket, AlertCounts, Bucket, Buckets, ExportScope, Issue, Stored},
     lease::{Lease, LeaseLost},
     listing::{AlertFilter, AlertPage, ListPosition},
     recording::AssignedAlert,
 };
-use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
+use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
 /// Which backend a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +111,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many alerts fire now.
     async fn firing_alerts(&self) -> Result<u64>;
+
+    /// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>>;
 
     /// Up to `limit` alerts that the filter admits, the newest first, after a position; `None`
     /// if that is no position of such a list.
@@ -188,6 +193,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Deletes up to `limit` samples taken before `before`, the oldest first.
     async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64>;
+
+    /// Those embeddings that are kept of these hashes.
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>>;
+
+    /// Keeps embeddings; those that nobody asked for in three months are forgotten.
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()>;
 
     /// When retention last ran to its end, as [`note_retention`](Store::note_retention) was told.
     async fn last_retention(&self) -> Result<Option<Time>>;

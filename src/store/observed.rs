@@ -20,10 +20,10 @@ pub use self::health::StoreHealth;
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
     ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
-    Result, Store, StoreError, Stored, migrate::Schema,
+    Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::{
-    model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
+    model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
     telemetry::Metrics,
 };
 
@@ -129,6 +129,10 @@ impl Store for InstrumentedStore {
 
     async fn firing_alerts(&self) -> Result<u64> {
         self.observe("firing_alerts", self.inner.firing_alerts()).await
+    }
+
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
+        self.observe("firing_of", self.inner.firing_of(entry_ids, each)).await
     }
 
     async fn list_alerts(
@@ -251,6 +255,14 @@ impl Store for InstrumentedStore {
 
     fn schema(&self) -> &dyn Schema {
         self.inner.schema()
+    }
+
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>> {
+        self.observe("embeddings", self.inner.embeddings(hashes, now)).await
+    }
+
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()> {
+        self.observe("keep_embeddings", self.inner.keep_embeddings(embeddings, now)).await
     }
 
     async fn close(&self) {

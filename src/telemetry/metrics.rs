@@ -59,6 +59,8 @@ pub struct Metrics {
     pub knowledge_entries: IntGaugeVec,
     pub knowledge_queries_total: IntCounterVec,
     pub knowledge_unpersisted_entries: IntGauge,
+    /// Entries by whether they are embedded, where a model is set.
+    pub knowledge_embeddings: IntGaugeVec,
     /// Open alerts that were closed because a later instance of them fired.
     pub alerts_superseded_total: IntCounter,
     /// Alerts that share a pattern because there are too many names or causes.
@@ -184,6 +186,11 @@ impl Metrics {
                 "knowledge_unpersisted_entries",
                 "Entries with changes that are in memory only, until the store is back.",
             )?,
+            knowledge_embeddings: families.gauges(
+                "knowledge_embeddings",
+                "Entries whose meaning is known (done) or not yet (waiting); 0 without a model.",
+                &["state"],
+            )?,
             mongodb_collection_count: families.gauges(
                 "mongodb_collection_count",
                 "Documents in the store, whichever store it is.",
@@ -263,6 +270,9 @@ impl Metrics {
         }
         start(&self.rate_limited_total, RATE_LIMIT_BUCKETS);
         start(&self.knowledge_queries_total, ["answered", "gap"]);
+        for state in ["done", "waiting"] {
+            self.knowledge_embeddings.with_label_values(&[state]).set(0);
+        }
         let kept_for_a_time = [Collection::Alerts, Collection::Metrics];
         start(&self.retention_deleted_total, kept_for_a_time.map(Collection::name));
         for event in Event::VARIANTS {

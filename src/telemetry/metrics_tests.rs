@@ -8,7 +8,7 @@ use std::{
 use super::*;
 
 /// Section 4 of the contract, and what this service counts besides: type and labels.
-const CONTRACT: [(&str, &str, &[&str]); 30] = [
+const CONTRACT: [(&str, &str, &[&str]); 32] = [
     ("http_requests_total", "counter", &["route", "method", "status"]),
     ("http_request_duration_seconds", "histogram", &["route", "method"]),
     ("http_requests_in_flight", "gauge", &[]),
@@ -29,6 +29,8 @@ const CONTRACT: [(&str, &str, &[&str]); 30] = [
     ("knowledge_entries", "gauge", &["category"]),
     ("knowledge_queries_total", "counter", &["outcome"]),
     ("knowledge_unpersisted_entries", "gauge", &[]),
+    ("knowledge_embeddings", "gauge", &["state"]),
+    ("knowledge_indexed_texts_total", "counter", &[]),
     ("mongodb_collection_count", "gauge", &["collection"]),
     ("store_operation_duration_seconds", "histogram", &["operation"]),
     ("store_errors_total", "counter", &["operation"]),

@@ -13,7 +13,7 @@ mod route;
 mod throttle;
 
 pub use self::{
-    client_text::{ClientText, harmless},
+    client_text::{ClientText, harmless, harmless_json},
     labels::{method_label, severity_label},
     listener::{ListenerMetrics, OpenConnection},
     metrics::{Metrics, StoreOperation},

@@ -23,6 +23,7 @@ mod intake;
 mod keys;
 mod knowledge;
 mod life;
+mod meaning;
 mod model;
 mod old_database;
 mod outage;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::{Alert, Place, TOKEN, keys, payload};
 
-const FAMILIES: [&str; 30] = [
+const FAMILIES: [&str; 31] = [
     "http_requests_total",
     "http_request_duration_seconds",
     "http_requests_in_flight",
@@ -27,6 +27,7 @@ const FAMILIES: [&str; 30] = [
     "knowledge_entries",
     "knowledge_queries_total",
     "knowledge_unpersisted_entries",
+    "knowledge_embeddings",
     "mongodb_collection_count",
     "store_operation_duration_seconds",
     "store_errors_total",

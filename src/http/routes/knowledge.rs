@@ -31,7 +31,7 @@ pub struct QueryAnswer<'a> {
     /// Ids of the entries.
     sources: Vec<&'a str>,
     meta: QueryMeta<'a>,
-    /// The open question that this became, if nothing is known.
+    /// The open question that this became, if nothing is known for sure.
     gap: Option<&'a Gap>,
 }
 
@@ -63,8 +63,11 @@ struct QueryMeta<'a> {
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code)] // why: the form for the document; `Question::parse` reads it
 pub struct QueryRequest {
-    /// 1 to 5000 characters.
-    query: String,
+    /// 1 to 5000 characters: letters, digits, white space and ``- . ( ) _ : / , ' " ? ! % @ # + = &``.
+    query: Option<String>,
+    /// Instead of `query`, what people paste: 1 to 20,000 characters of any kind, but no control
+    /// characters other than tab and newline.
+    text: Option<String>,
     /// 1 to 100, 10 if not given.
     limit: Option<u8>,
     filter: Option<QueryFilter>,
@@ -78,7 +81,7 @@ struct QueryFilter {
     tag: Option<String>,
 }
 
-/// `POST /api/knowledge/query`: what is known; what is not is remembered as an open question.
+/// `POST /api/knowledge/query`: what is known; what is not, or not for sure, is remembered as an open question.
 #[utoipa::path(post, path = "/api/knowledge/query", request_body = QueryRequest,
     responses((status = 200, body = QueryAnswer)))]
 pub async fn query(

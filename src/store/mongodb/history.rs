@@ -8,10 +8,10 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     MongoStore,
     error::MongoError,
-    wire::{date, integer, json, number},
+    wire::{alert, date, integer, json, number},
 };
 use crate::{
-    model::{Collection, Consolidation, MetricDay, Time, consolidation_from_json},
+    model::{Alert, Collection, Consolidation, MetricDay, Time, consolidation_from_json},
     store::{AlertCounts, Issue},
 };
 
@@ -35,6 +35,26 @@ pub(super) async fn received_since(store: &MongoStore, since: Time) -> Result<u6
 pub(super) async fn firing_alerts(store: &MongoStore) -> Result<u64, MongoError> {
     let firing = doc! { "status": "firing" };
     Ok(store.documents(Collection::Alerts).count_documents(firing).await?)
+}
+
+/// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
+pub(super) async fn firing_of(
+    store: &MongoStore,
+    entry_ids: &[String],
+    each: u32,
+) -> Result<Vec<Alert>, MongoError> {
+    let of_each = entry_ids.iter().map(|id| async move {
+        // What fires has no duration, so this is the order of the index.
+        let found = store
+            .documents(Collection::Alerts)
+            .find(doc! { "entryId": id, "status": "firing" })
+            .sort(doc! { "duration": -1, "startsAt": -1 })
+            .limit(i64::from(each))
+            .await?;
+        let alerts = found.try_filter_map(|document| async move { Ok(alert(&document)) });
+        Ok::<_, MongoError>(alerts.map_ok(|stored| stored.alert).try_collect::<Vec<_>>().await?)
+    });
+    Ok(futures::future::try_join_all(of_each).await?.concat())
 }
 
 pub(super) async fn sample_counts(

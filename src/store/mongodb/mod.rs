@@ -11,6 +11,7 @@ mod command;
 mod commit;
 mod connect;
 mod edits;
+mod embeddings;
 mod error;
 mod expiry;
 mod export;
@@ -46,9 +47,9 @@ use self::{error::MongoError, follow::KnownEntries};
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
     ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
-    Result, Store, StoreError, Stored, migrate::Schema,
+    Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
-use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
+use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
 // The driver waits for a server that has stopped answering as long as the socket is open, so every
 // operation has a limit here: for a few documents, for a group, and for a whole collection.
@@ -174,6 +175,10 @@ impl Store for MongoStore {
         within(LONG, history::firing_alerts(self)).await
     }
 
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
+        within(SHORT, history::firing_of(self, &entry_ids, each)).await
+    }
+
     async fn list_alerts(
         &self,
         filter: AlertFilter,
@@ -288,6 +293,14 @@ impl Store for MongoStore {
 
     fn schema(&self) -> &dyn Schema {
         self
+    }
+
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>> {
+        within(SHORT, embeddings::of(self, &hashes, now)).await
+    }
+
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()> {
+        within(LONG, embeddings::keep(self, &embeddings, now)).await
     }
 
     async fn close(&self) {

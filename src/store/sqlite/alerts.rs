@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{OptionalExtension, Row, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
 use super::json::{from_json, json};
 use crate::{
@@ -60,6 +60,26 @@ fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Kno
         stored.extend(latest.query_row([fingerprint], alert).optional()?);
     }
     Ok((stored, remembered))
+}
+
+/// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
+pub fn firing_of(
+    connection: &Connection,
+    entry_ids: &[String],
+    each: u32,
+) -> rusqlite::Result<Vec<Alert>> {
+    // What fires has no duration, so this is the order of the index.
+    let mut select = connection.prepare_cached(
+        "SELECT * FROM alerts INDEXED BY alerts_entry WHERE entryId = ?1 AND status = 'firing'
+         ORDER BY duration DESC, startsAt DESC LIMIT ?2",
+    )?;
+    let mut found = Vec::new();
+    for id in entry_ids {
+        for firing in select.query_map((id, each), alert)? {
+            found.push(firing?);
+        }
+    }
+    Ok(found)
 }
 
 fn remembered_row(row: &Row<'_>) -> rusqlite::Result<Remembered> {

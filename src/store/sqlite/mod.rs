@@ -7,6 +7,7 @@
 mod alerts;
 mod backup;
 mod connection;
+mod embeddings;
 mod export;
 mod figures;
 mod functions;
@@ -33,16 +34,17 @@ use std::{
 };
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 
 pub use self::backup::backup;
 use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::Writer};
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
     ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
-    Result, SEVERITY_WORDS, Store, Stored, migrate,
+    Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding, migrate,
 };
 use crate::model::{
-    Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
+    Alert, Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
 };
 
 /// A store in one file.
@@ -138,6 +140,10 @@ impl Store for SqliteStore {
 
     async fn firing_alerts(&self) -> Result<u64> {
         self.readers.read(history::firing_alerts).await
+    }
+
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
+        self.readers.read(move |connection| alerts::firing_of(connection, &entry_ids, each)).await
     }
 
     async fn list_alerts(
@@ -269,6 +275,19 @@ impl Store for SqliteStore {
 
     fn schema(&self) -> &dyn migrate::Schema {
         self
+    }
+
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>> {
+        let read = move |connection: &Connection| embeddings::of(connection, &hashes, now);
+        let (found, old) = self.readers.read(read).await?;
+        if !old.is_empty() {
+            self.writer.write(move |tx| embeddings::mark(tx, &old, now)).await?;
+        }
+        Ok(found)
+    }
+
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()> {
+        self.writer.write(move |tx| embeddings::keep(tx, &embeddings, now)).await
     }
 
     async fn close(&self) {

@@ -7,7 +7,7 @@ use rusqlite::{
     trace::{TraceEvent, TraceEventCodes},
 };
 
-use super::{figures, functions, history, listing, retention, series};
+use super::{alerts, embeddings, figures, functions, history, listing, retention, series};
 use crate::{
     model::{Status, Time},
     store::{
@@ -64,7 +64,9 @@ fn history_and_retention_read_no_collection_whole() {
     let (from, until) = (Time::from_millis(1), Time::from_millis(2));
     history::received_since(&connection, from).unwrap();
     figures::of(&connection, &["kb".to_owned()]).unwrap();
+    embeddings::of(&connection, &["hash".to_owned()], until).unwrap();
     history::firing_alerts(&connection).unwrap();
+    alerts::firing_of(&connection, &["kb".to_owned()], 5).unwrap();
     history::sample_counts(&connection, from, until).unwrap();
     history::received_counts(&connection, from, until).unwrap();
     history::counts_of(&connection, "Disk", from, until).unwrap();
@@ -81,6 +83,8 @@ fn history_and_retention_read_no_collection_whole() {
     let batch = ExpiryBatch { before: until, limit: 10, now: until };
     retention::expire_alerts(&tx, batch).unwrap();
     retention::forget_alerts(&tx, until, 10).unwrap();
+    embeddings::mark(&tx, &["hash".to_owned()], until).unwrap();
+    embeddings::keep(&tx, &[], until).unwrap();
     retention::expire_samples(&tx, until, 10).unwrap();
     tx.commit().unwrap();
     let statements: Vec<String> = statements.try_iter().collect();
