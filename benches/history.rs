@@ -23,7 +23,7 @@ use orchestrator::{
         export::{Format, open_export},
         import::import,
     },
-    model::{Alert, Clock, Collection, Status, SystemClock, Time, pattern_id},
+    model::{Alert, Clock, Collection, Status, SystemClock, TextMap, Time, pattern_id},
     service::Service,
     shutdown::Phase,
     store::{Store, Stored, migrate, sqlite::SqliteStore},
@@ -72,14 +72,14 @@ fn alert(n: u64, at: Time) -> Alert {
         changed_at: at,
         resolved_at: (!n.is_multiple_of(10)).then_some(at),
         duration: (!n.is_multiple_of(10)).then_some(60_000),
-        labels: BTreeMap::from([
+        labels: TextMap::from([
             text("alertname", format!("HighErrorRate{}", n % 50)),
             text("instance", format!("node{n}.example.org:9100")),
             text("job", "api".into()),
             text("severity", "warning".into()),
             text("cluster", "eu-central-1".into()),
         ]),
-        annotations: BTreeMap::from([
+        annotations: TextMap::from([
             text("summary", format!("Error rate of node{n} is above 5 %")),
             text("runbook_url", "https://runbooks.example.org/high-error-rate".into()),
         ]),
