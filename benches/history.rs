@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used)] // why: a bench that cannot go on has nothing to print
 
+mod stored;
+
 use std::{
     collections::BTreeMap,
     io::Write,
@@ -24,12 +26,14 @@ use orchestrator::{
         export::{Format, open_export},
         import::import,
     },
-    model::{Alert, Clock, Collection, Status, SystemClock, TextMap, Time, pattern_id},
+    model::{Clock, Collection, SystemClock, Time},
     service::Service,
     shutdown::Phase,
     store::{Store, Stored, migrate, sqlite::SqliteStore},
 };
 use serde_json::json;
+
+use self::stored::stored_alert;
 
 const TOKEN: &str = "webhook-token-of-the-history-bench-0123456789";
 const KEY: &str = "api-key-of-the-history-bench-0123456789abcdef";
@@ -66,44 +70,10 @@ async fn open(folder: &Path, name: &str) -> SqliteStore {
     store
 }
 
-/// An alert as Prometheus sends it, last received at `at`.
-fn alert(n: u64, at: Time) -> Alert {
-    let text = |name: &str, value: String| (name.to_owned(), value);
-    Alert {
-        fingerprint: format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        starts_at: at.plus_millis(-60_000),
-        name: format!("HighErrorRate{}", n % 50),
-        cause: None,
-        entry_id: pattern_id(&format!("HighErrorRate{}", n % 50), ""),
-        severity: ["critical", "warning", "info"][(n % 3) as usize].to_owned(),
-        status: if n.is_multiple_of(10) { Status::Firing } else { Status::Resolved },
-        message: format!("Error rate of node{n} is above 5 % for 10 minutes"),
-        timestamp: at,
-        first_received: at,
-        changed_at: at,
-        resolved_at: (!n.is_multiple_of(10)).then_some(at),
-        duration: (!n.is_multiple_of(10)).then_some(60_000),
-        labels: TextMap::from([
-            text("alertname", format!("HighErrorRate{}", n % 50)),
-            text("instance", format!("node{n}.example.org:9100")),
-            text("job", "api".into()),
-            text("severity", "warning".into()),
-            text("cluster", "eu-central-1".into()),
-        ]),
-        annotations: TextMap::from([
-            text("summary", format!("Error rate of node{n} is above 5 %")),
-            text("runbook_url", "https://runbooks.example.org/high-error-rate".into()),
-        ]),
-        generator_url: Some("http://prometheus.example.org:9090/graph?g0.expr=errors".into()),
-        receiver: Some("orchestrator".into()),
-        carried: None,
-    }
-}
-
 async fn fill(store: &SqliteStore, numbers: std::ops::Range<u64>, at: Time) {
     let mut numbers = numbers.into_iter().peekable();
     while numbers.peek().is_some() {
-        let batch = numbers.by_ref().take(5_000).map(|n| Stored::Alert(alert(n, at)));
+        let batch = numbers.by_ref().take(5_000).map(|n| Stored::Alert(stored_alert(n, at)));
         store.put(batch.collect()).await.unwrap();
     }
 }

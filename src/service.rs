@@ -35,7 +35,7 @@ use self::{
     opening::{bring_up_to_date, open_audit_log},
 };
 pub use self::{
-    opening::{OfflineTools, open_store},
+    opening::{OfflineTools, apply_migrations, open_command_audit_log, open_store},
     secrets::{Secrets, SecretsError},
 };
 

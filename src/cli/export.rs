@@ -6,7 +6,6 @@ use std::{
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use futures::StreamExt;
@@ -20,9 +19,10 @@ use crate::{
     config::Settings,
     history::export::{Format, gzip, open_export},
     model::{Collection, SystemClock, Time},
-    security::{AuditContext, AuditLog, Event},
+    security::{AuditContext, Event},
+    service::open_command_audit_log,
     store::{ExportScope, Store},
-    telemetry::{Metrics, logging},
+    telemetry::logging,
 };
 
 pub(super) const HELP: &str = "\
@@ -181,9 +181,7 @@ async fn audit(
     format: Format,
     collections: &[Collection],
 ) -> Result<(), Failure> {
-    let metrics = Metrics::new().map_err(failed)?;
-    let path = &settings.audit_log_path;
-    let log = AuditLog::open(path, Arc::new(SystemClock), metrics.audit_counters());
+    let log = open_command_audit_log(settings);
     let names: Vec<_> = collections.iter().map(|collection| collection.name()).collect();
     let details = json!({ "by": "command line", "format": format.as_str(), "collections": names });
     let log = log.map_err(failed)?;

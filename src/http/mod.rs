@@ -146,8 +146,8 @@ pub fn router(app: &App) -> Router {
     let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
         .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
-    let router = guard::cors::around(router.layer(compression()), &app.cors);
-    guard::request_id::around(router)
+    // One stack of layers, because the router boxes a request once for each of its own.
+    guard::cors::around(router, &app.cors).layer((guard::request_id::layer(), compression()))
 }
 
 /// The router of the metrics' own listener.

@@ -132,7 +132,7 @@ impl Base {
         state.alerts.last24_hours =
             store.received_since(clock.now().plus_millis(-RECENT_MS)).await?;
         let (requests, inbox) = mpsc::unbounded_channel();
-        let indexer = Indexer::new(Index::new()?);
+        let indexer = Indexer::new(Index::new()?, metrics.knowledge_indexed_texts_total.clone());
         let door = requests.downgrade();
         let shared = Arc::new(Shared::new(indexer, store, clock, metrics, door));
         for entry in state.iter() {

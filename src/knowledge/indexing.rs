@@ -11,6 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use prometheus::IntCounter;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -44,6 +45,7 @@ pub struct Indexer {
     queue: Mutex<Queue>,
     wake: Notify,
     committed: watch::Sender<u64>,
+    indexed: IntCounter,
 }
 
 #[derive(Default)]
@@ -51,16 +53,17 @@ struct Queue {
     now: Vec<IndexChange>,
     /// The latest text of each entry that waits for its minute.
     seldom: HashMap<String, IndexChange>,
-    /// When a text that alerts changed was last committed.
+    /// When the text of a pattern was last left to be committed.
     committed_at: HashMap<String, Instant>,
     /// Counts the changes to be committed now.
     enqueued: u64,
 }
 
 impl Indexer {
-    pub(super) fn new(index: Index) -> Self {
+    /// `indexed` counts the texts that are committed.
+    pub(super) fn new(index: Index, indexed: IntCounter) -> Self {
         let committed = watch::Sender::new(0);
-        Self { index, queue: Mutex::default(), wake: Notify::new(), committed }
+        Self { index, queue: Mutex::default(), wake: Notify::new(), committed, indexed }
     }
 
     /// The index, as it was last committed.
@@ -71,22 +74,22 @@ impl Indexer {
     /// Leaves a change to be committed.
     pub(super) fn enqueue(&self, change: IndexChange, urgency: Urgency) {
         let mut queue = self.queue.lock();
-        let id = match &change {
+        let (id, is_pattern) = match &change {
             IndexChange::Upsert(entry) if entry.category == Category::Question => return,
-            IndexChange::Upsert(entry) => entry.id.as_str(),
-            IndexChange::Remove(id) => id.as_str(),
+            IndexChange::Upsert(entry) => {
+                (entry.id.as_str(), entry.category == Category::AlertPattern)
+            }
+            IndexChange::Remove(id) => (id.as_str(), false),
         };
         let lately = queue.committed_at.get(id).is_some_and(|at| at.elapsed() < SELDOM);
-        if urgency == Urgency::Seldom {
-            if lately {
-                queue.seldom.insert(id.to_owned(), change);
-                return;
-            }
-            let id = id.to_owned();
+        if urgency == Urgency::Seldom && lately {
+            queue.seldom.insert(id.to_owned(), change);
+            return;
+        }
+        let id = id.to_owned();
+        queue.seldom.remove(&id);
+        if is_pattern {
             queue.committed_at.insert(id, Instant::now());
-        } else {
-            let id = id.to_owned();
-            queue.seldom.remove(&id);
         }
         queue.enqueued += 1;
         queue.now.push(change);
@@ -115,6 +118,7 @@ impl Indexer {
             (std::mem::take(&mut queue.now), queue.enqueued)
         };
         self.index.apply(&changes)?;
+        self.indexed.inc_by(changes.len() as u64);
         self.committed.send_replace(enqueued);
         let upserted = changes.into_iter().filter_map(|change| match change {
             IndexChange::Upsert(entry) => Some(entry.id.clone()),

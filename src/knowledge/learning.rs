@@ -88,6 +88,35 @@ fn is_newest(pattern: &Entry, field: TextField, alert: &ReceivedAlert, began: Ti
     }
 }
 
+/// Whether alerts alone made the difference between two texts of an entry, whoever of them, and
+/// whichever process heard them.
+pub fn is_learned(before: &Entry, after: &Entry) -> bool {
+    if before.text == after.text || after.category != Category::AlertPattern {
+        return false;
+    }
+    let mut text = EntryText::clone(&before.text);
+    if !after.provenance.is_edited(TextField::Severity) {
+        text.severity = after.severity;
+    }
+    for (field, source) in &after.provenance.texts {
+        if source.by == Author::Alert {
+            copy(*field, &after.text, &mut text);
+        }
+    }
+    text == *after.text
+}
+
+fn copy(field: TextField, from: &EntryText, to: &mut EntryText) {
+    match field {
+        TextField::Description => to.description.clone_from(&from.description),
+        TextField::Solution => to.solution.clone_from(&from.solution),
+        TextField::RunbookUrl => to.runbook_url.clone_from(&from.runbook_url),
+        TextField::Steps => to.steps.clone_from(&from.steps),
+        TextField::Tags => to.tags.clone_from(&from.tags),
+        TextField::Severity => to.severity = from.severity,
+    }
+}
+
 fn is_empty(text: &EntryText, field: TextField) -> bool {
     match field {
         TextField::Description => text.description.is_empty(),
@@ -221,6 +250,22 @@ mod tests {
         refresh(&mut entry, &alert(9, &[("description", "new"), ("runbook_url", "https://r")]));
         assert_eq!(entry.description, "old");
         assert_eq!(entry.runbook_url.as_deref(), Some("https://r"));
+    }
+
+    #[test]
+    fn what_alerts_changed_is_told_from_what_a_person_did() {
+        let before = made_of(&alert(5, &[("description", "old")]));
+        let mut after = before.clone();
+        assert!(!is_learned(&before, &after));
+        refresh(&mut after, &alert(9, &[("description", "new"), ("steps", "look")]));
+        assert!(is_learned(&before, &after));
+        Arc::make_mut(&mut after.text).title = "Renamed".into();
+        assert!(!is_learned(&before, &after));
+        let mut edited = before.clone();
+        let person = TextSource { by: Author::Person, name: "ops".into(), at: Time::default() };
+        Arc::make_mut(&mut edited.provenance).texts.insert(TextField::Description, person);
+        Arc::make_mut(&mut edited.text).description = "by hand".into();
+        assert!(!is_learned(&before, &edited));
     }
 
     #[test]

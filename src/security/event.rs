@@ -28,6 +28,8 @@ pub enum Event {
     ApiKeyExpiring,
     /// Data was taken out.
     DataExport,
+    /// An export was put back.
+    DataImport,
     /// Protected data was read, where `AUDIT_READS` says so.
     DataRead,
     /// An entry was written or deleted by a caller.
@@ -65,6 +67,7 @@ impl Event {
             Self::ApiKeyExpiring
             | Self::SecretsReloaded
             | Self::DataExport
+            | Self::DataImport
             | Self::KnowledgeChanged
             | Self::RetentionRun
             | Self::MigrationApplied
@@ -77,6 +80,7 @@ impl Event {
     pub const fn is_routine(self) -> bool {
         match self {
             Self::DataExport
+            | Self::DataImport
             | Self::DataRead
             | Self::SecretsReloaded
             | Self::KnowledgeChanged

@@ -164,7 +164,7 @@ pub async fn status(store: &dyn Store) -> Result<Vec<Row>> {
     Ok(history::rows(schema.migrations(), &schema.applied().await?))
 }
 
-/// Applies what is pending, one process at a time; `holder` names this one to the others.
+/// [`up_reporting`] to nobody.
 ///
 /// # Errors
 /// [`MigrateError`]; every check comes before the first change.
@@ -174,6 +174,21 @@ pub async fn up(
     clock: &dyn Clock,
     dry_run: bool,
 ) -> Result<Report, MigrateError> {
+    up_reporting(store, holder, clock, dry_run, &|_| ()).await
+}
+
+/// Applies what is pending, one process at a time; `holder` names this one to the others, and
+/// `applied` hears of each migration as it is applied, also of those before one that fails.
+///
+/// # Errors
+/// [`MigrateError`]; every check comes before the first change.
+pub async fn up_reporting(
+    store: &dyn Store,
+    holder: &str,
+    clock: &dyn Clock,
+    dry_run: bool,
+    applied: &(dyn Fn(&str) + Sync),
+) -> Result<Report, MigrateError> {
     store.schema().prepare().await?;
     let (from, pending) = pending(store).await?;
     if dry_run || pending.is_empty() {
@@ -181,7 +196,7 @@ pub async fn up(
         let applied = pending.into_iter().map(label).collect();
         return Ok(Report { from, to, applied, dry_run });
     }
-    wait_for_lease(store, holder).await?.hold_while(apply_pending(store, clock)).await?
+    wait_for_lease(store, holder).await?.hold_while(apply_pending(store, clock, applied)).await?
 }
 
 /// The lease, as soon as no other process has it.
@@ -202,12 +217,16 @@ async fn wait_for_lease<'a>(
 
 /// Applies what is pending, with the lease held. It looks again first, because another process
 /// may have worked while this one waited.
-async fn apply_pending(store: &dyn Store, clock: &dyn Clock) -> Result<Report, MigrateError> {
+async fn apply_pending(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    applied: &(dyn Fn(&str) + Sync),
+) -> Result<Report, MigrateError> {
     let (from, pending) = pending(store).await?;
     let mut report = Report { from, to: from, applied: Vec::new(), dry_run: false };
     for migration in pending {
         store.schema().apply(migration, &migration.checksum(), clock.now()).await?;
-        tracing::info!(migration = label(migration), "migration applied");
+        applied(&label(migration));
         report.to = migration.number;
         report.applied.push(label(migration));
     }

@@ -63,6 +63,8 @@ pub struct Metrics {
     pub alerts_superseded_total: IntCounter,
     /// Alerts that share a pattern because there are too many names or causes.
     pub knowledge_patterns_limited_total: IntCounter,
+    /// Texts committed to the index.
+    pub knowledge_indexed_texts_total: IntCounter,
     pub mongodb_collection_count: IntGaugeVec,
     pub store_operation_duration_seconds: HistogramVec,
     pub store_errors_total: IntCounterVec,
@@ -133,6 +135,10 @@ impl Metrics {
             knowledge_patterns_limited_total: families.counter(
                 "knowledge_patterns_limited_total",
                 "Alerts that share a pattern because there are too many names or causes.",
+            )?,
+            knowledge_indexed_texts_total: families.counter(
+                "knowledge_indexed_texts_total",
+                "Texts of entries committed to the index, new, changed or removed.",
             )?,
             alerts_trimmed_total: families.counters(
                 "alerts_trimmed_total",

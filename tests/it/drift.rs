@@ -17,6 +17,7 @@ on_each_store![
     an_import_stays_when_a_question_is_closed_after_it,
     an_edit_names_the_version_that_it_saw,
     what_a_rule_gains_later_arrives,
+    a_storm_of_other_descriptions_is_indexed_once_a_minute,
     resolved_without_a_start_three_times_is_one_instance,
     of_four_starts_whose_ends_were_lost_the_last_one_fires,
     a_start_that_moved_does_not_spoil_the_success_rate,
@@ -212,6 +213,29 @@ async fn resolved_without_a_start_three_times_is_one_instance(place: &Place) {
     }
     let known = pattern(&service, "DiskFull").await;
     assert_eq!(figures(&known), [json!(1), json!(0), json!(1.0), json!(0)]);
+}
+
+/// Every instance says something else, and whoever asks meanwhile has it all committed.
+async fn a_storm_of_other_descriptions_is_indexed_once_a_minute(place: &Place) {
+    let (service, patterns, rounds) = (start(place).await, 5, 12);
+    for round in 0..rounds {
+        let said = |n| {
+            let began = json!(format!("2026-11-24T08:{round:02}:00Z"));
+            let description = json!({ "description": format!("volume {round} of rack {n}") });
+            alert(&format!("Storm{n}"))
+                .with("startsAt", began)
+                .with("annotations", description)
+                .with("fingerprint", json!(format!("{n:08x}{round:08x}")))
+        };
+        notify(&service, (0..patterns).map(said)).await;
+        service.operator().ask("Storm1").await;
+    }
+    let known = pattern(&service, "Storm1").await;
+    assert_eq!(known["description"], format!("volume {} of rack 1", rounds - 1));
+    // A slow run may go into a second minute, and not into a twelfth.
+    let indexed = service.sample("knowledge_indexed_texts_total").await;
+    let patterns = patterns as f64;
+    assert!((patterns..=3.0 * patterns).contains(&indexed), "{indexed}");
 }
 
 async fn of_four_starts_whose_ends_were_lost_the_last_one_fires(place: &Place) {

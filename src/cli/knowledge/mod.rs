@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             return Err(error);
         }
         let details = json!({
-            "action": "import", "created": summary.created, "updated": summary.updated,
+            "action": "import", "by": "command line", "created": summary.created, "updated": summary.updated,
             "unchanged": summary.unchanged, "pruned": summary.pruned,
         });
         tools.audit.record(Event::KnowledgeChanged, AuditContext::default(), details);
