@@ -1,8 +1,6 @@
 //! Alerts of the usual size, as a store keeps them.
 
-use std::collections::BTreeMap;
-
-use orchestrator::model::{Alert, Status, Time, pattern_id};
+use orchestrator::model::{Alert, Status, TextMap, Time, pattern_id};
 
 /// An alert as Prometheus sends it, last received at `at`.
 pub fn stored_alert(n: u64, at: Time) -> Alert {
@@ -21,14 +19,14 @@ pub fn stored_alert(n: u64, at: Time) -> Alert {
         changed_at: at,
         resolved_at: (!n.is_multiple_of(10)).then_some(at),
         duration: (!n.is_multiple_of(10)).then_some(60_000),
-        labels: BTreeMap::from([
+        labels: TextMap::from([
             text("alertname", format!("HighErrorRate{}", n % 50)),
             text("instance", format!("node{n}.example.org:9100")),
             text("job", "api".into()),
             text("severity", "warning".into()),
             text("cluster", "eu-central-1".into()),
         ]),
-        annotations: BTreeMap::from([
+        annotations: TextMap::from([
             text("summary", format!("Error rate of node{n} is above 5 %")),
             text("runbook_url", "https://runbooks.example.org/high-error-rate".into()),
         ]),

@@ -83,7 +83,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("KNOWLEDGE_MAX_PATTERNS", "20000", "patterns learned from alerts that are kept"),
     plain("KNOWLEDGE_MAX_QUESTIONS", "10000", "open questions kept"),
     plain("EMBEDDING_MODEL", "", "a folder with a sentence-embedding model (ops/fetch-model.sh), to find answers by their meaning, too; where not set, by their words alone"),
-    plain("SEVERITY_MAP", "", "`word=severity,…`: what severities of alerts and runbooks mean, over the usual words; such as `5=critical,4=high`"),
+    plain("SEVERITY_MAP", "", "`word=severity,…`: what severities of alerts and runbooks mean, over the usual words; such as `5=critical,4=high`. After a change the next start raises what stored alerts taught too low"),
     plain("AUDIT_LOG_PATH", "logs/security.jsonl", "the audit log"),
     plain("AUDIT_READS", "off", "`off` or `all`: whether each read with a key is audited, too"),
     alias(plain("LOG_LEVEL", "info", "error, warn, info, debug, trace, off, or directives such as `info,orchestrator=debug`"), &["RUST_LOG"]),

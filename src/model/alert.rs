@@ -1,11 +1,9 @@
 //! Alerts: as they are received, as they are stored, and what receiving one did.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Carried, Instance, Severity, Time};
+use super::{Carried, Instance, Severity, TextMap, Time};
 
 /// Whether the condition behind an alert still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -58,9 +56,9 @@ pub struct ReceivedAlert {
     /// The sentence for a person: the summary, else the description, else the name.
     pub message: String,
     /// All labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: TextMap,
     /// All annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: TextMap,
     /// Where the alert comes from, for a person to click.
     pub generator_url: Option<String>,
     /// Alertmanager's receiver that the notification went to.
@@ -117,9 +115,9 @@ pub struct Alert {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<i64>,
     /// All labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: TextMap,
     /// All annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: TextMap,
     /// Where the alert comes from.
     #[serde(default, rename = "generatorURL", skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<String>,

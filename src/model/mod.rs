@@ -15,6 +15,7 @@ mod provenance;
 mod refusal;
 mod sample;
 mod severity;
+mod text_map;
 mod time;
 
 pub use alert::{Alert, AlertKey, InstanceChange, Outcome, ReceivedAlert, Remembered, Status};
@@ -33,4 +34,5 @@ pub use provenance::{Author, Provenance, QUESTION_PREFIX, SourceType, TextField,
 pub use refusal::{RefusalReason, TrimmedField};
 pub use sample::Sample;
 pub use severity::{Severity, SeverityWords, severity_key};
+pub use text_map::TextMap;
 pub use time::{Time, epoch_ms, epoch_ms_opt};

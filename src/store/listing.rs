@@ -145,6 +145,6 @@ impl<'a> PageBuilder<'a> {
 }
 
 fn text_bytes(alert: &Alert) -> usize {
-    let maps = alert.labels.iter().chain(&alert.annotations);
+    let maps = alert.labels.iter().chain(alert.annotations.iter());
     alert.message.len() + maps.map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }

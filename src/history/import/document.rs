@@ -116,8 +116,8 @@ fn lenient_alert(fields: &Map<String, Value>) -> Result<Alert, String> {
         entry_id: pattern_id(&name, cause.as_deref().unwrap_or_default()),
         cause,
         name,
-        labels,
-        annotations,
+        labels: labels.into(),
+        annotations: annotations.into(),
     })
 }
 

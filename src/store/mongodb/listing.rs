@@ -91,3 +91,103 @@ pub(super) fn query(filter: &AlertFilter, after: Option<&ListPosition>) -> Docum
     query.insert("firstReceived", receipt);
     query
 }
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::Bson;
+
+    use super::{super::schema::MIGRATIONS, *};
+
+    fn filters() -> Vec<AlertFilter> {
+        let text = || Some("x".to_owned());
+        let all = AlertFilter::default;
+        let firing = Some(Status::Firing);
+        let (from, until) = (Some(Time::from_millis(1)), Some(Time::from_millis(9)));
+        vec![
+            all(),
+            AlertFilter { from, until, ..all() },
+            AlertFilter { status: firing, ..all() },
+            AlertFilter { status: firing, from, ..all() },
+            AlertFilter { name: text(), ..all() },
+            AlertFilter { name: text(), status: firing, until, ..all() },
+            AlertFilter { severity: text(), ..all() },
+            AlertFilter { severity: text(), status: firing, ..all() },
+            AlertFilter { name: text(), severity: text(), ..all() },
+            AlertFilter { fingerprint: text(), name: text(), from, ..all() },
+        ]
+    }
+
+    fn asked() -> Vec<(Document, Document)> {
+        let mut asked = Vec::new();
+        for filter in filters() {
+            let by_start = filter.fingerprint.is_some();
+            let tie = if by_start { String::new() } else { "f:5".to_owned() };
+            for after in [None, Some(ListPosition { at: Time::from_millis(5), tie })] {
+                asked.push((query(&filter, after.as_ref()), order(by_start)));
+            }
+        }
+        asked
+    }
+
+    fn index_keys() -> Vec<Document> {
+        let mut keys = Vec::new();
+        for migration in MIGRATIONS {
+            let commands: Vec<Document> = serde_json::from_str(migration.script).unwrap();
+            for command in
+                commands.iter().filter(|c| c.get_str("createIndexes").ok() == Some("alerts"))
+            {
+                let indexes = command.get_array("indexes").unwrap().iter();
+                keys.extend(indexes.map(|index| {
+                    let index = index.as_document().unwrap();
+                    let key = index.get_document("key").unwrap().clone();
+                    key.into_iter()
+                            .map(|(name, direction)| {
+                                (
+                                    name,
+                                    Bson::Int32(
+                                        super::super::wire::integer(&direction).unwrap() as i32
+                                    ),
+                                )
+                            })
+                            .collect()
+                }));
+            }
+        }
+        keys
+    }
+
+    /// Values that are equal come first in an index, then the order: so it is walked, not sorted.
+    #[test]
+    fn every_list_has_an_index_in_its_order() {
+        let indexes = index_keys();
+        for (query, order) in asked() {
+            let mut expected = Document::new();
+            for name in ["name", "severity", "status"] {
+                if query.contains_key(name) {
+                    expected.insert(name, 1);
+                }
+            }
+            expected.extend(order);
+            assert!(indexes.contains(&expected), "{query}: {expected}");
+        }
+    }
+
+    /// Where there is a server, and it tells. Not that it sorts: SecantusDB says so whatever it does.
+    #[tokio::test]
+    #[allow(clippy::disallowed_methods)] // why: tests are told by it which services there are
+    async fn the_server_reads_no_collection_whole() {
+        let Ok(uri) = std::env::var("TEST_MONGODB_URI") else { return };
+        let database = format!("test_plans_{:08x}", rand::random::<u32>());
+        let store = MongoStore::open(&uri.into(), &database).await.unwrap();
+        let clock = crate::model::SystemClock;
+        crate::store::migrate::up(&store, "test", &clock, false).await.unwrap();
+        for (query, order) in asked() {
+            let find = doc! { "find": "alerts", "filter": query, "sort": order };
+            let explain = doc! { "explain": find, "verbosity": "queryPlanner" };
+            let Ok(plan) = store.db.run_command(explain).await else { return };
+            let plan = plan.get_document("queryPlanner").unwrap().get("winningPlan").unwrap();
+            let plan = plan.to_string();
+            assert!(plan.contains("IXSCAN") && !plan.contains("COLLSCAN"), "{plan}");
+        }
+    }
+}

@@ -1,12 +1,12 @@
 //! Alerts in SQLite: a group is looked up, decided by [`recording`], and written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
 use super::json::{from_json, json};
 use crate::{
-    model::{Alert, AlertKey, Remembered, Status, Time},
+    model::{Alert, AlertKey, Remembered, Status, TextMap, Time},
     store::recording::{self, AssignedAlert, Fold, Write},
 };
 
@@ -175,6 +175,6 @@ pub fn status(name: &str) -> Status {
     Status::parse(name).unwrap_or(Status::Superseded)
 }
 
-fn map(row: &Row<'_>, column: &str) -> rusqlite::Result<BTreeMap<String, String>> {
+fn map(row: &Row<'_>, column: &str) -> rusqlite::Result<TextMap> {
     from_json(row.get_ref(column)?.as_str()?)
 }

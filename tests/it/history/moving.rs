@@ -48,7 +48,7 @@ async fn past(place: &Place) -> World {
     world
 }
 
-async fn export_to(store: &dyn Store, path: &Path) -> Vec<u8> {
+pub async fn export_to(store: &dyn Store, path: &Path) -> Vec<u8> {
     let clock = ManualClock::new(utc("2026-11-21T12:00:00Z"));
     let export =
         open_export(store, &clock, Format::Ndjson, Collection::ALL.to_vec().into()).await.unwrap();
@@ -57,12 +57,12 @@ async fn export_to(store: &dyn Store, path: &Path) -> Vec<u8> {
     pieces.concat()
 }
 
-async fn import_from(store: &dyn Store, path: &Path) -> Result<Imported, ImportError> {
+pub async fn import_from(store: &dyn Store, path: &Path) -> Result<Imported, ImportError> {
     import(store, path, Arc::new(|_, _, _| {})).await
 }
 
 /// The data as an export has it, in no order.
-async fn data(store: &dyn Store) -> BTreeSet<String> {
+pub async fn data(store: &dyn Store) -> BTreeSet<String> {
     let mut documents = BTreeSet::new();
     let export = store.export(DATA.to_vec().into()).await.unwrap();
     let pieces: Vec<_> = export.documents.try_collect().await.unwrap();

@@ -110,31 +110,45 @@ async fn slow_strangers_keep_no_honest_sender_out() {
     }
 }
 
+/// A figure of a process' memory, in MB.
+fn memory_mb(process: u32, name: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let figure = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    figure.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
+
 /// The most memory that a process had at a time, in MB.
 fn peak_mb(process: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    memory_mb(process, "VmHWM:")
+}
+
+/// Has the peak begin anew.
+fn forget_peak(process: u32) {
+    fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
 }
 
 #[tokio::test]
-async fn ten_of_the_largest_bodies_at_a_time_stay_under_200_mb() {
+async fn a_body_costs_no_more_than_thrice_its_size_and_ten_stay_under_200_mb() {
     let place = Place::sqlite();
     let service = place.spawn(&[]).await;
-    let sender = service.alertmanager();
-    sender.post("/webhook/alerts", &json!({"alerts": []})).await.expect(200);
-    let before = peak_mb(service.id());
+    let (process, sender) = (service.id(), service.alertmanager());
+    // What is done once is done: code is loaded, and the store's caches are as large as they get.
+    for n in 0..24 {
+        let body = notification(MIB - n * 1_000);
+        sender.post_bytes("/webhook/alerts", &body).await.expect(200);
+    }
+    let rest = memory_mb(process, "VmRSS:");
+    forget_peak(process);
     let body = notification(4 * MIB);
     sender.post_bytes("/webhook/alerts", &body).await.expect(200);
-    let one = peak_mb(service.id());
+    let one = peak_mb(process) - rest;
     let sending = (0..10).map(|_| sender.post_bytes("/webhook/alerts", &body));
     for answer in futures::future::join_all(sending).await {
         let answer: Value = answer.expect(200).json();
         assert_eq!(answer["received"], 1000);
     }
-    let ten = peak_mb(service.id());
-    println!(
-        "peak: {before:.0} MB at rest, {one:.0} MB after one body of 4 MiB, {ten:.0} MB after ten"
-    );
+    let ten = peak_mb(process);
+    println!("{rest:.0} MB at rest, {one:.1} MB more for a body of 4 MiB, {ten:.0} MB for ten");
+    assert!(one <= 12.0, "{one} MB");
     assert!(ten < 200.0, "{ten} MB");
 }
