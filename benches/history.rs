@@ -97,8 +97,9 @@ async fn export_and_import(folder: &Path, alerts: u64) {
     let file = folder.join("export.ndjson");
     let memory = Memory::watch();
     let began = Instant::now();
-    let export =
-        open_export(&store, &SystemClock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
+    let export = open_export(&store, &SystemClock, Format::Ndjson, Collection::ALL.to_vec().into())
+        .await
+        .unwrap();
     let (mut bytes, mut written) = (export.bytes, 0);
     let mut output = std::fs::File::create(&file).unwrap();
     while let Some(piece) = bytes.next().await {

@@ -22,7 +22,7 @@ use crate::{
         server::{self, Server, SharedTls},
         state::{App, AppParts},
     },
-    knowledge::{Base, BaseError, BaseLimits, BaseTasks, search::ModelError},
+    knowledge::{Base, BaseError, BaseLimits, BaseTasks, search::ModelError, severities},
     model::Clock,
     security::{AuditContext, AuditLog, CertificateError, Event, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
@@ -145,6 +145,7 @@ impl Service {
 
         let limits =
             BaseLimits { patterns: settings.max_patterns, questions: settings.max_questions };
+        severities::reread(store.as_ref(), &settings.severity_words, clock.as_ref()).await?;
         let base = Base::load(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), limits);
         let (base, base_tasks) = base.await?;
 

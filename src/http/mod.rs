@@ -36,7 +36,7 @@ use self::{
         Guarded, GuardedRoute, rate_limit::Bucket, with_role, with_webhook_proof, without_guard,
     },
     parameters::Parameter::{self, Many, Once},
-    routes::{auth, entries, health, knowledge, openapi, persistence, webhook},
+    routes::{alerts, auth, entries, health, knowledge, openapi, persistence, webhook},
     state::App,
 };
 
@@ -65,6 +65,11 @@ pub fn routes() -> Vec<Route> {
         get ("/api/knowledge/summary",      Public,  without_guard(knowledge::summary)),
         get ("/api/persistence/health",     Health,  without_guard(persistence::health)),
         post("/webhook/alerts",             Webhook, with_webhook_proof(webhook::alerts)),
+        get ("/api/alerts",                 Api,     with_role::<Viewer, _, _>(alerts::list))
+            .query(&[
+                Once("status"), Once("alertname"), Once("severity"), Many("label"),
+                Once("fingerprint"), Once("from"), Once("to"), Once("limit"), Once("cursor"),
+            ]),
         post("/api/knowledge/query",        Api,     with_role::<Operator, _, _>(knowledge::query)),
         post("/api/knowledge/entries",      Api,     with_role::<Operator, _, _>(entries::create)),
         get ("/api/knowledge/entries",      Api,     with_role::<Viewer, _, _>(entries::list))
@@ -81,9 +86,12 @@ pub fn routes() -> Vec<Route> {
         get ("/api/knowledge/export",       Export,  with_role::<Admin, _, _>(knowledge::export))
             .query(&[Once("format")]),
         get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical))
-            .query(&[Once("days"), Once("metric"), Once("aggregation")]),
+            .query(&[
+                Once("days"), Once("from"), Once("to"), Once("alertname"), Once("metric"),
+                Once("aggregation"),
+            ]),
         get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export))
-            .query(&[Once("format"), Many("collection")]),
+            .query(&[Once("format"), Many("collection"), Once("from"), Once("to")]),
         get ("/api/auth/me",                Api,     with_role::<Viewer, _, _>(auth::me)),
     ]
 }
@@ -138,8 +146,8 @@ pub fn router(app: &App) -> Router {
     let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
         .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
-    let router = guard::cors::around(router.layer(compression()), &app.cors);
-    guard::request_id::around(router)
+    // One stack of layers, because the router boxes a request once for each of its own.
+    guard::cors::around(router, &app.cors).layer((guard::request_id::layer(), compression()))
 }
 
 /// The router of the metrics' own listener.

@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::BTreeSet, ops::RangeInclusive};
 use axum::http::Uri;
 
 use crate::{
-    model::Collection,
+    model::{Collection, Time},
     validation::{Problem, Rejection},
 };
 
@@ -111,6 +111,42 @@ impl Parameters {
         found
     }
 
+    /// A time: RFC 3339, or seconds or milliseconds since 1970.
+    pub fn time(&mut self, name: &str) -> Option<Time> {
+        let time = time(self.get(name)?);
+        if time.is_none() {
+            let forms = "must be a time: RFC 3339, or seconds or milliseconds since 1970";
+            self.wrong(name, forms.to_owned());
+        }
+        time
+    }
+
+    /// The period from `from` until just before `to`, where either is given.
+    pub fn period(&mut self) -> (Option<Time>, Option<Time>) {
+        let (from, until) = (self.time("from"), self.time("to"));
+        if from.zip(until).is_some_and(|(from, until)| from >= until) {
+            self.wrong("to", "must be after from".to_owned());
+        }
+        (from, until)
+    }
+
+    /// Pairs `name=value`, given once or more.
+    pub fn pairs(&mut self, name: &str, most: usize) -> Vec<(String, String)> {
+        let given = self.given.iter().filter(|(known, _)| known == name);
+        let pairs: Option<Vec<_>> = given
+            .map(|(_, pair)| {
+                let (name, value) = pair.split_once('=')?;
+                (!name.is_empty()).then(|| (name.to_owned(), value.to_owned()))
+            })
+            .collect();
+        match pairs {
+            Some(pairs) if pairs.len() <= most => return pairs,
+            Some(_) => self.wrong(name, format!("may be given at most {most} times")),
+            None => self.wrong(name, "must be name=value".to_owned()),
+        }
+        Vec::new()
+    }
+
     /// Collections named once or more; all if none is.
     pub fn collections(&mut self, name: &str) -> Vec<Collection> {
         let named = self.given.iter().filter(|(known, _)| known == name);
@@ -133,6 +169,22 @@ impl Parameters {
     pub fn check(self) -> Result<(), Rejection> {
         if self.problems.is_empty() { Ok(()) } else { Err(Rejection::Invalid(self.problems)) }
     }
+}
+
+/// What is below this is a number of seconds: as milliseconds it would be a day of early 1973,
+/// as seconds it reaches beyond the year 5000.
+const MOST_SECONDS: u64 = 100_000_000_000;
+
+fn time(text: &str) -> Option<Time> {
+    if let Ok(number) = text.parse::<i64>() {
+        let seconds = number.unsigned_abs() < MOST_SECONDS;
+        return Some(Time::from_millis(if seconds { number * 1_000 } else { number }));
+    }
+    // A `+` that nobody encoded arrives as a space.
+    Time::parse(text).or_else(|| {
+        let (local, offset) = text.rsplit_once(' ')?;
+        Time::parse(&format!("{local}+{offset}"))
+    })
 }
 
 fn unknown(known: &[Parameter]) -> String {
@@ -188,6 +240,25 @@ mod tests {
         let told = &problems("from=1")[0].1;
         assert_eq!(told, "is not known: this route takes days, collection");
         assert_eq!(problems("days=&days=")[0].1, "is given more than once");
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339_or_a_number_of_seconds_or_milliseconds() {
+        let expected = Time::parse("2026-11-25T08:00:00Z");
+        for text in [
+            "2026-11-25T08:00:00Z",
+            "2026-11-25T09:00:00+01:00",
+            "2026-11-25T09:00:00 01:00",
+            "2026-11-25 09:00:00 01:00",
+            "1795593600",
+            "1795593600000",
+        ] {
+            assert_eq!(time(text), expected, "{text}");
+        }
+        assert_eq!(time("0"), Some(Time::EPOCH));
+        for text in ["", " ", "now", "1795593600.5", "2026-11-25", "99999999999999999999"] {
+            assert_eq!(time(text), None, "{text}");
+        }
     }
 
     #[test]

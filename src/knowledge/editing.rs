@@ -133,6 +133,7 @@ fn rewrite(entry: &mut Entry, text: EntryText, editor: &Editor) {
         TextField::RunbookUrl => before.runbook_url != text.runbook_url,
         TextField::Steps => before.steps != text.steps,
         TextField::Tags => before.tags != text.tags,
+        TextField::Severity => before.severity != text.severity,
     });
     let source = TextSource { by: Author::Person, name: editor.name.clone(), at: editor.at };
     let edited: Vec<_> = edited.map(|field| (field, source.clone())).collect();

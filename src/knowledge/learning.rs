@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use strum::VariantArray;
-
 use crate::model::{
     AlertPattern, Author, Category, Entry, EntryText, Provenance, ReceivedAlert, SourceType,
     TextField, TextSource, Time, pattern_id, pattern_title,
@@ -50,19 +48,20 @@ pub fn pattern(of: AlertPattern, alert: &ReceivedAlert) -> Entry {
 }
 
 /// Refreshes the text of a pattern by an alert of it: field by field the newest alert's non-empty
-/// value wins, unless a person has edited the field, and the highest severity is kept. True if
+/// value wins, and the highest severity is kept, unless a person has edited the field. True if
 /// anything changed.
 ///
 /// The newest alert is the one that began last; of several that began at once, the one of the
 /// highest fingerprint, so that they do not take turns.
 pub fn refresh(pattern: &mut Entry, alert: &ReceivedAlert) -> bool {
     let mut changed = false;
-    if alert.entry_severity > pattern.severity {
+    let edited = pattern.provenance.is_edited(TextField::Severity);
+    if alert.entry_severity > pattern.severity && !edited {
         Arc::make_mut(&mut pattern.text).severity = alert.entry_severity;
         changed = true;
     }
     let began = alert.starts_at.unwrap_or(alert.received_at);
-    for field in TextField::VARIANTS.iter().copied() {
+    for field in TextField::NEWEST_WINS {
         if is_newest(pattern, field, alert, began)
             && let Some(value) = Value::of(field, alert)
             && !value.is_in(&pattern.text)
@@ -96,7 +95,9 @@ pub fn is_learned(before: &Entry, after: &Entry) -> bool {
         return false;
     }
     let mut text = EntryText::clone(&before.text);
-    text.severity = after.severity;
+    if !after.provenance.is_edited(TextField::Severity) {
+        text.severity = after.severity;
+    }
     for (field, source) in &after.provenance.texts {
         if source.by == Author::Alert {
             copy(*field, &after.text, &mut text);
@@ -112,6 +113,7 @@ fn copy(field: TextField, from: &EntryText, to: &mut EntryText) {
         TextField::RunbookUrl => to.runbook_url.clone_from(&from.runbook_url),
         TextField::Steps => to.steps.clone_from(&from.steps),
         TextField::Tags => to.tags.clone_from(&from.tags),
+        TextField::Severity => to.severity = from.severity,
     }
 }
 
@@ -122,6 +124,7 @@ fn is_empty(text: &EntryText, field: TextField) -> bool {
         TextField::RunbookUrl => text.runbook_url.is_none(),
         TextField::Steps => text.steps.is_empty(),
         TextField::Tags => text.tags.is_empty(),
+        TextField::Severity => false,
     }
 }
 
@@ -155,6 +158,7 @@ impl<'a> Value<'a> {
                 Some(Self::Steps(lines.filter(|line| !line.is_empty()).take(MAX_STEPS).collect()))
             }
             TextField::Tags => Some(tags(alert)).filter(|tags| !tags.is_empty()).map(Self::Tags),
+            TextField::Severity => None,
         }
     }
 

@@ -21,6 +21,7 @@ mod questions;
 mod ranking;
 pub mod runbook;
 pub mod search;
+pub mod severities;
 mod shared;
 mod state;
 mod stats;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     freshness::{Ages, Freshness},
     network::Network,
-    ranking::Ranking,
+    ranking::{Ranking, Sorted},
 };
 use crate::model::{Author, Category, Entry, Severity, SourceType, Time};
 
@@ -24,21 +24,21 @@ pub struct Stats {
     derived_from: Ranking<Id>,
     unknown_provenance: usize,
     ages: Ages,
-    updated: Ranking<Id>,
-    learned: Ranking<Id>,
-    critical: Ranking<Id>,
-    frequent: Ranking<Id>,
+    updated: Sorted<Id>,
+    learned: Sorted<Id>,
+    critical: Sorted<Id>,
+    frequent: Sorted<Id>,
     /// Patterns that may make room for others.
-    evictable: Ranking<Id>,
-    asked: Ranking<Id>,
-    asked_last: Ranking<Id>,
+    evictable: Sorted<Id>,
+    asked: Sorted<Id>,
+    asked_last: Sorted<Id>,
     network: Network,
 }
 
 impl Stats {
     /// An entry is there.
-    pub fn add(&mut self, entry: &Entry) {
-        self.add_counted(entry);
+    pub fn add(&mut self, id: &Id, entry: &Entry) {
+        self.add_counted(id, entry);
         self.text(entry, 1);
         if answers(entry) {
             self.network.add(&entry.tags);
@@ -46,8 +46,8 @@ impl Stats {
     }
 
     /// An entry was removed.
-    pub fn remove(&mut self, entry: &Entry) {
-        self.remove_counted(entry);
+    pub fn remove(&mut self, id: &Id, entry: &Entry) {
+        self.remove_counted(id, entry);
         self.text(entry, -1);
         if answers(entry) {
             self.network.remove(&entry.tags);
@@ -55,40 +55,41 @@ impl Stats {
     }
 
     /// The part that changes with counters, severity and times.
-    pub fn add_counted(&mut self, entry: &Entry) {
+    pub fn add_counted(&mut self, id: &Id, entry: &Entry) {
         self.total += 1;
         *self.by_category.entry(entry.category).or_default() += 1;
         *self.by_severity.entry(entry.severity).or_default() += 1;
         self.ages.add(entry.last_updated());
-        self.rank(entry, true);
+        self.rank(id, entry, true);
     }
 
     /// The same, taken away.
-    pub fn remove_counted(&mut self, entry: &Entry) {
+    pub fn remove_counted(&mut self, id: &Id, entry: &Entry) {
         self.total -= 1;
         decrement(&mut self.by_category, entry.category);
         decrement(&mut self.by_severity, entry.severity);
         self.ages.remove(entry.last_updated());
-        self.rank(entry, false);
+        self.rank(id, entry, false);
     }
 
-    fn rank(&mut self, entry: &Entry, there: bool) {
-        let id = Id::from(entry.id.as_str());
-        let score = |score: i64| there.then_some(score);
+    /// Whatever is taken out is as it was when it was put in, and so is its score.
+    fn rank(&mut self, id: &Id, entry: &Entry, there: bool) {
         let (first, last) = (entry.first_seen.millis(), entry.last_updated().millis());
         if entry.category == Category::Question {
-            self.asked.set(&id, score(entry.occurrences()));
-            self.asked_last.set(&id, score(last));
+            self.asked.set(id, entry.occurrences(), there);
+            self.asked_last.set(id, last, there);
             return;
         }
-        self.updated.set(&id, score(last));
-        self.learned.set(&id, score(first));
+        self.updated.set(id, last, there);
+        self.learned.set(id, first, there);
         if entry.category == Category::AlertPattern {
-            self.frequent.set(&id, score(entry.occurrences()));
-            self.evictable.set(&id, score(last).filter(|_| is_evictable(entry)));
+            self.frequent.set(id, entry.occurrences(), there);
+            if is_evictable(entry) {
+                self.evictable.set(id, last, there);
+            }
         }
         if entry.severity == Severity::Critical {
-            self.critical.set(&id, score(last));
+            self.critical.set(id, last, there);
         }
     }
 
@@ -228,8 +229,8 @@ fn named(ranking: &Ranking<Id>, n: usize) -> impl Iterator<Item = (&str, i64)> {
     ranking.top(n).map(|(name, count)| (name.as_ref(), count))
 }
 
-fn ids(ranking: &Ranking<Id>, n: usize) -> impl Iterator<Item = &str> {
-    ranking.top(n).map(|(id, _)| id.as_ref())
+fn ids(sorted: &Sorted<Id>, n: usize) -> impl Iterator<Item = &str> {
+    sorted.top(n).map(|(id, _)| id.as_ref())
 }
 
 fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {

@@ -22,7 +22,7 @@ pub use category::Category;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::Collection;
 pub use consolidation::{
-    Consolidation, DayAlerts, DayMetrics, MetricDay, TopIssue, consolidation_from_json,
+    Consolidation, DayAlerts, DayMetrics, DayName, MetricDay, TopIssue, consolidation_from_json,
 };
 pub use entry::{AlertPattern, Entry, EntryText, Note};
 pub use entry_json::{EntryJson, ExportedEntry};

@@ -64,7 +64,7 @@ impl SourceType {
     }
 }
 
-/// A field of an entry's text that alerts refresh, unless a person has edited it.
+/// A field of an entry's text that alerts teach, unless a person has edited it.
 #[derive(
     Clone,
     Copy,
@@ -90,6 +90,14 @@ pub enum TextField {
     Steps,
     /// `tags`
     Tags,
+    /// `severity`
+    Severity,
+}
+
+impl TextField {
+    /// Those of which the newest alert's value wins; of severities the highest does.
+    pub const NEWEST_WINS: [Self; 5] =
+        [Self::Description, Self::Solution, Self::RunbookUrl, Self::Steps, Self::Tags];
 }
 
 /// Who wrote a text.
@@ -138,6 +146,11 @@ pub struct Provenance {
 pub const QUESTION_PREFIX: &str = "kb-question-";
 
 impl Provenance {
+    /// Whether a person has written this field.
+    pub fn is_edited(&self, field: TextField) -> bool {
+        self.texts.get(&field).is_some_and(|source| source.by == Author::Person)
+    }
+
     /// Keeps the sources of the entry as it was: what questions it answered, and, unless it is a
     /// runbook, whose file alone tells where it is from, all others.
     pub fn keep_sources_of(&mut self, known: &Self) {

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use strum::{EnumString, IntoStaticStr};
 use utoipa::ToSchema;
 
@@ -140,6 +141,11 @@ impl SeverityWords {
     pub fn add(&mut self, word: &str, severity: Severity) -> bool {
         let word = normalized(word);
         !word.is_empty() && *self.own.entry(word.into_owned()).or_insert(severity) == severity
+    }
+
+    /// Tells apart what words mean in one configuration of one version, and in another.
+    pub fn signature(&self) -> String {
+        hex::encode(Sha256::digest(format!("{WORDS:?}{:?}", self.own)))
     }
 
     /// What a word means, white space and case aside; `None` if it is not known.

@@ -49,6 +49,7 @@ macro_rules! migrations {
             2 "0002" "indexes",
             3 "0003" "history",
             4 "0004" "instances",
+            5 "0005" "listing",
             6 "0006" "embeddings"
         )
     };

@@ -10,6 +10,7 @@ pub mod embeddings;
 pub mod error;
 pub mod history;
 pub mod lease;
+pub mod listing;
 pub mod migrate;
 pub mod mongodb;
 pub mod observed;
@@ -29,8 +30,9 @@ pub use self::{
     changes::{Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Position},
     embeddings::StoredEmbedding,
     error::{Result, StoreError},
-    history::{AlertCounts, Bucket, Buckets, Issue, Stored},
+    history::{AlertBucket, AlertCounts, Bucket, Buckets, ExportScope, Issue, Stored},
     lease::{Lease, LeaseLost},
+    listing::{AlertFilter, AlertPage, ListPosition},
     recording::AssignedAlert,
 };
 use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
@@ -53,6 +55,9 @@ impl Backend {
         }
     }
 }
+
+/// The key in `system_state` of the meanings that severities were last read with.
+const SEVERITY_WORDS: &str = "severity_words";
 
 /// Everything of some collections at one moment.
 pub struct Export {
@@ -110,11 +115,32 @@ pub trait Store: Send + Sync + 'static {
     /// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
     async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>>;
 
-    /// Metric samples taken at or after `since`, by name.
-    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>>;
+    /// Up to `limit` alerts that the filter admits, the newest first, after a position; `None`
+    /// if that is no position of such a list.
+    async fn list_alerts(
+        &self,
+        filter: AlertFilter,
+        after: Option<ListPosition>,
+        limit: usize,
+    ) -> Result<Option<AlertPage>>;
+
+    /// Metric samples taken in `from..until`, by name.
+    async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>>;
 
     /// Alerts first received in `from..until`.
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts>;
+
+    /// The same of one name.
+    async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts>;
+
+    /// Alerts of one name in buckets, the latest `limit` of them, the latest first; empty ones
+    /// are left out.
+    async fn alert_buckets(
+        &self,
+        name: &str,
+        buckets: Buckets,
+        limit: usize,
+    ) -> Result<Vec<AlertBucket>>;
 
     /// Alerts first received in `from..until` by name, cause and severity, in no order.
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>>;
@@ -139,6 +165,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// When the first alert that is kept was first received, or the first sample taken.
     async fn history_start(&self) -> Result<Option<Time>>;
+
+    /// Which severities were sent by the stored alerts of each entry, as pairs; those without a
+    /// severity by their labels `priority` or `level`.
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>>;
+
+    /// The meanings of severity words that entries were last read with.
+    async fn severity_words(&self) -> Result<Option<String>>;
+
+    /// Notes them; an empty text if entries came from elsewhere.
+    async fn note_severity_words(&self, signature: &str) -> Result<()>;
 
     /// Writes documents, each whole over the one with the same natural key; all in one
     /// transaction on SQLite, in any order on MongoDB.
@@ -171,7 +207,7 @@ pub trait Store: Send + Sync + 'static {
     async fn note_retention(&self, at: Time) -> Result<()>;
 
     /// A snapshot of these collections, to be streamed.
-    async fn export(&self, collections: Vec<Collection>) -> Result<Export>;
+    async fn export(&self, scope: ExportScope) -> Result<Export>;
 
     /// Takes the lease `name` for `holder` until `ttl` from now, or prolongs it; false if
     /// another holder has it and it has not run out.

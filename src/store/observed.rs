@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 pub use self::health::StoreHealth;
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, StoredEmbedding,
-    migrate::Schema,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
+    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
+    Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::{
     model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
@@ -135,12 +135,34 @@ impl Store for InstrumentedStore {
         self.observe("firing_of", self.inner.firing_of(entry_ids, each)).await
     }
 
-    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
-        self.observe("sample_counts", self.inner.sample_counts(since)).await
+    async fn list_alerts(
+        &self,
+        filter: AlertFilter,
+        after: Option<ListPosition>,
+        limit: usize,
+    ) -> Result<Option<AlertPage>> {
+        self.observe("list_alerts", self.inner.list_alerts(filter, after, limit)).await
+    }
+
+    async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>> {
+        self.observe("sample_counts", self.inner.sample_counts(from, until)).await
     }
 
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
         self.observe("received_counts", self.inner.received_counts(from, until)).await
+    }
+
+    async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts> {
+        self.observe("received_counts_of", self.inner.received_counts_of(name, from, until)).await
+    }
+
+    async fn alert_buckets(
+        &self,
+        name: &str,
+        buckets: Buckets,
+        limit: usize,
+    ) -> Result<Vec<AlertBucket>> {
+        self.observe("alert_buckets", self.inner.alert_buckets(name, buckets, limit)).await
     }
 
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
@@ -173,6 +195,18 @@ impl Store for InstrumentedStore {
         self.observe("history_start", self.inner.history_start()).await
     }
 
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
+        self.observe("sent_severities", self.inner.sent_severities()).await
+    }
+
+    async fn severity_words(&self) -> Result<Option<String>> {
+        self.observe("severity_words", self.inner.severity_words()).await
+    }
+
+    async fn note_severity_words(&self, signature: &str) -> Result<()> {
+        self.observe("note_severity_words", self.inner.note_severity_words(signature)).await
+    }
+
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
         self.observe("put", self.inner.put(documents)).await
     }
@@ -202,8 +236,8 @@ impl Store for InstrumentedStore {
     }
 
     /// The time is that to the first document; a failure on the way counts too.
-    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
-        let export = self.observe("export", self.inner.export(collections)).await?;
+    async fn export(&self, scope: ExportScope) -> Result<Export> {
+        let export = self.observe("export", self.inner.export(scope)).await?;
         let (metrics, health) = (self.metrics.clone(), self.health.clone());
         let documents = export
             .documents

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use orchestrator::history::HistoryFilter;
 use orchestrator::model::{ManualClock, ReceivedAlert, Severity, Status, Time, pattern_id};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -322,7 +323,7 @@ async fn what_comes_back_every_five_days_is_counted_once(place: &Place) {
         let known = world.base.entry(&pattern_id("DiskFull", "")).await.unwrap();
         assert_eq!((known.occurrences(), known.firing()), (1, Some(0)));
     }
-    let counted = world.totals().of_last(60, None).await.unwrap();
+    let counted = world.totals().of_last(60, HistoryFilter::default()).await.unwrap();
     assert_eq!(counted.alerts_count, 1);
 }
 
@@ -354,7 +355,7 @@ async fn a_severity_with_a_null_byte_does_not_stop_retention(place: &Place) {
     world.set("2026-11-05T12:00:00Z");
     let report = world.retain().await.unwrap();
     assert_eq!((report.alerts, report.set_aside, report.consolidated.len()), (2, 0, 1));
-    assert_eq!(world.totals().of_last(30, None).await.unwrap().alerts_count, 2);
+    assert_eq!(world.totals().of_last(30, HistoryFilter::default()).await.unwrap().alerts_count, 2);
 }
 
 async fn severities_of_senders_are_counted_as_other(place: &Place) {

@@ -93,7 +93,7 @@ async fn a_folder_is_imported_once_and_again(place: &Place) {
     assert_eq!(
         told.last().unwrap()["details"],
         json!({
-            "action": "import", "created": 0, "updated": 1, "unchanged": 2, "pruned": 0,
+            "action": "import", "by": "command line", "created": 0, "updated": 1, "unchanged": 2, "pruned": 0,
         })
     );
 }

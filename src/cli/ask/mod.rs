@@ -104,7 +104,16 @@ pub(super) fn alerts(args: &AlertsArgs) -> Result<(), Failure> {
     .collect();
     query.push(("limit", args.limit.to_string()));
     query.extend(args.label.iter().map(|label| ("label", label.clone())));
-    let answer = Client::from_process()?.get("/api/alerts", &query)?;
+    let client = Client::from_process()?;
+    let mut answer = client.get("/api/alerts", &query)?;
+    // A page that found nothing so far tells where to look on.
+    while let ([], Some(next)) =
+        (answer["alerts"].as_array().map_or(&[][..], Vec::as_slice), answer["next"].as_str())
+    {
+        query.retain(|(name, _)| *name != "cursor");
+        query.push(("cursor", next.to_owned()));
+        answer = client.get("/api/alerts", &query)?;
+    }
     let found = answer["alerts"].as_array().map_or(0, Vec::len);
     show(&answer, args.json, page::alerts)?;
     something(found, "no alerts")

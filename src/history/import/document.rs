@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Keys of `system_state` that belong to a database and not to its data.
-const OWN_KEYS: [&str; 3] = ["schema_version", "last_retention", "retention_batch"];
+const OWN_KEYS: [&str; 4] =
+    ["schema_version", "last_retention", "retention_batch", "severity_words"];
 const OWN_PREFIXES: [&str; 2] = ["migration:", "lease:"];
 
 /// What is to be stored; `None` for what the target database has of its own.
@@ -43,6 +44,20 @@ pub fn document(of: Collection, text: &str) -> Result<Option<Stored>, String> {
             Ok(Some(Stored::Consolidation(Box::new(day))))
         }
         Collection::SystemState => state(text),
+    }
+}
+
+/// Whether an import could put the document back, whole.
+///
+/// # Errors
+/// A sentence, if it could not.
+pub fn check(of: Collection, text: &str) -> Result<(), String> {
+    document(of, text)?;
+    match of {
+        Collection::SystemState if !fields(text)?.contains_key("key") => {
+            Err("has no key".to_owned())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -17,8 +17,8 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 use tokio::sync::mpsc;
 
-pub use self::frame::Header;
 use self::frame::Reader;
+pub use self::{document::check as check_document, frame::Header};
 use crate::store::{Store, StoreError, Stored};
 
 /// Documents written at once: the more, the fewer pages of the stores' indexes are written twice.
@@ -129,6 +129,8 @@ pub async fn import(
     let (checked, told) = (path.to_owned(), std::sync::Arc::clone(&progress));
     let (header, documents) = blocking(move || check(&checked, newest, &*told)).await?;
 
+    // What words of what comes now mean is asked by the next start.
+    store.note_severity_words("").await.map_err(store_error)?;
     let (batches, mut arriving) = mpsc::channel(AHEAD);
     let again = path.to_owned();
     let reading = tokio::spawn(blocking(move || read(&again, newest, &batches)));

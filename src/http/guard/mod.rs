@@ -27,7 +27,7 @@ use axum::{
 };
 use futures::FutureExt;
 use tokio::time::Instant;
-use tower::{service_fn, util::BoxCloneSyncService};
+use tower::{Service, service_fn};
 use tracing::Instrument;
 
 use self::{
@@ -51,9 +51,6 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
 /// A handler with its guard, whatever types they have.
 pub type Handler = Arc<dyn Fn(App, GuardedRequest) -> Answering + Send + Sync>;
-
-/// What a finished stack of guards looks like to the router.
-pub type Stack = BoxCloneSyncService<Request<Body>, Response, Infallible>;
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,11 +201,17 @@ pub struct GuardedRoute {
 }
 
 /// All guards of one route around its handler.
-pub fn stack(app: &App, route: GuardedRoute) -> Stack {
+pub fn stack(
+    app: &App,
+    route: GuardedRoute,
+) -> impl Service<Request<Body>, Response = Response, Error = Infallible, Future: Send>
++ Clone
++ Send
++ Sync
++ 'static
++ use<> {
     let (app, route) = (app.clone(), Arc::new(route));
-    BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
-        enter(app.clone(), Arc::clone(&route), request).map(Ok)
-    }))
+    service_fn(move |request| enter(app.clone(), Arc::clone(&route), request).map(Ok))
 }
 
 /// The outermost guard: names the request, finds its client, counts, and finishes the answer.

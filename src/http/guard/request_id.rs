@@ -6,7 +6,6 @@
 use std::fmt;
 
 use axum::{
-    Router,
     body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, Request},
 };
@@ -19,19 +18,27 @@ use tower_http::request_id::{
 /// The header that carries it, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Keeps a good id, gives one else, and puts it into the answer.
+type RequestIdLayer = (
+    MapRequestLayer<fn(Request<Body>) -> Request<Body>>,
+    SetRequestIdLayer<MakeRequestUuid>,
+    PropagateRequestIdLayer,
+);
+
 /// The longest of a caller's own that is taken over, in bytes.
 const MAX_LENGTH: usize = 128;
 
 /// Names every request and its answer: the caller's own id if it is 1-128 visible ASCII
 /// characters, else a new version 4 UUID.
-pub fn around(router: Router) -> Router {
-    router
-        .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
-        .layer(SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid))
-        .layer(MapRequestLayer::new(without_unacceptable::<Body>))
+pub fn layer() -> RequestIdLayer {
+    (
+        MapRequestLayer::new(without_unacceptable),
+        SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid),
+        PropagateRequestIdLayer::new(X_REQUEST_ID),
+    )
 }
 
-fn without_unacceptable<B>(mut request: Request<B>) -> Request<B> {
+fn without_unacceptable(mut request: Request<Body>) -> Request<Body> {
     let headers = request.headers_mut();
     let own = headers.get(X_REQUEST_ID).filter(|value| is_acceptable(value.as_bytes())).cloned();
     headers.remove(X_REQUEST_ID);
@@ -46,7 +53,7 @@ fn without_unacceptable<B>(mut request: Request<B>) -> Request<B> {
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// Of a request that [`around`] has named, or that it has not come to.
+    /// Of a request that [`layer`] has named, or that it has not come to.
     pub fn of(headers: &HeaderMap) -> Self {
         let own = headers.get(X_REQUEST_ID).filter(|value| is_acceptable(value.as_bytes()));
         own.cloned().map_or_else(Self::random, Self)
@@ -86,7 +93,7 @@ mod tests {
     fn kept(value: &[u8]) -> Option<HeaderValue> {
         let Ok(value) = HeaderValue::from_bytes(value) else { return None };
         let request = Request::builder().header(X_REQUEST_ID, value).body(()).unwrap();
-        without_unacceptable(request).headers().get(X_REQUEST_ID).cloned()
+        without_unacceptable(request.map(|()| Body::empty())).headers().get(X_REQUEST_ID).cloned()
     }
 
     #[test]
@@ -106,7 +113,7 @@ mod tests {
     #[test]
     fn of_several_the_first_counts() {
         let request = Request::builder().header(X_REQUEST_ID, "a").header(X_REQUEST_ID, "b");
-        let request = without_unacceptable(request.body(()).unwrap());
+        let request = without_unacceptable(request.body(Body::empty()).unwrap());
         assert_eq!(request.headers().get_all(X_REQUEST_ID).iter().count(), 1);
         assert_eq!(RequestId::of(request.headers()).as_str(), "a");
     }

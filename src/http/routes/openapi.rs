@@ -14,7 +14,7 @@ use utoipa::{
     },
 };
 
-use super::{auth, entries, health, knowledge, persistence, webhook};
+use super::{alerts, auth, entries, health, knowledge, persistence, webhook};
 use crate::http::{
     Error, extract::GuardedRequest, guard::Access, json_response, routes, state::App,
 };
@@ -27,6 +27,7 @@ use crate::http::{
         health::health,
         health::ready,
         webhook::alerts,
+        alerts::list,
         knowledge::query,
         knowledge::summary,
         knowledge::export,

@@ -59,9 +59,11 @@ pub(super) async fn firing_of(
 
 pub(super) async fn sample_counts(
     store: &MongoStore,
-    since: Time,
+    from: Time,
+    until: Time,
 ) -> Result<BTreeMap<String, u64>, MongoError> {
-    grouped(store, Collection::Metrics, since, "$name", "unnamed").await
+    let taken = doc! { "timestamp": { "$gte": date(from), "$lt": date(until) } };
+    counted(store, Collection::Metrics, taken, "$name", "unnamed").await
 }
 
 pub(super) async fn received_counts(
@@ -69,18 +71,37 @@ pub(super) async fn received_counts(
     from: Time,
     until: Time,
 ) -> Result<AlertCounts, MongoError> {
-    let pipeline = [
-        doc! { "$match": first_received(from, until) },
-        doc! { "$group": { "_id": "$severity", "count": { "$sum": 1 } } },
-    ];
+    by_severity(store, first_received(from, until)).await
+}
+
+/// The same of one name.
+pub(super) async fn counts_of(
+    store: &MongoStore,
+    name: &str,
+    from: Time,
+    until: Time,
+) -> Result<AlertCounts, MongoError> {
+    by_severity(store, named(name, from, until)).await
+}
+
+/// Alerts of this service of one name, as their index has them.
+pub(super) fn named(name: &str, from: Time, until: Time) -> Document {
+    doc! {
+        "name": name,
+        "status": { "$in": ["firing", "resolved", "superseded"] },
+        "firstReceived": { "$gte": date(from), "$lt": date(until) },
+    }
+}
+
+async fn by_severity(store: &MongoStore, query: Document) -> Result<AlertCounts, MongoError> {
     let mut counts = AlertCounts::default();
-    let sent = counted(store, Collection::Alerts, pipeline, "none").await?;
+    let sent = counted(store, Collection::Alerts, query, "$severity", "none").await?;
     sent.iter().for_each(|(severity, alerts)| counts.add(severity, *alerts));
     Ok(counts)
 }
 
 /// Alerts of the old orchestrator, and from before migration 3, have a last receipt only.
-fn first_received(from: Time, until: Time) -> Document {
+pub(super) fn first_received(from: Time, until: Time) -> Document {
     let period = doc! { "$gte": date(from), "$lt": date(until) };
     doc! { "$or": [
         { "firstReceived": period.clone() },
@@ -181,27 +202,16 @@ pub(super) async fn history_start(store: &MongoStore) -> Result<Option<Time>, Mo
     Ok(first.into_iter().chain(last).chain(samples).min())
 }
 
-/// Documents with a `timestamp` at or after `since`, counted by a field.
-async fn grouped(
-    store: &MongoStore,
-    collection: Collection,
-    since: Time,
-    field: &str,
-    missing: &str,
-) -> Result<BTreeMap<String, u64>, MongoError> {
-    let pipeline = [
-        doc! { "$match": { "timestamp": { "$gte": date(since) } } },
-        doc! { "$group": { "_id": field, "count": { "$sum": 1 } } },
-    ];
-    counted(store, collection, pipeline, missing).await
-}
-
+/// Documents counted by a field.
 async fn counted(
     store: &MongoStore,
     collection: Collection,
-    pipeline: [Document; 2],
+    query: Document,
+    field: &str,
     missing: &str,
 ) -> Result<BTreeMap<String, u64>, MongoError> {
+    let pipeline =
+        [doc! { "$match": query }, doc! { "$group": { "_id": field, "count": { "$sum": 1 } } }];
     let mut groups = store.documents(collection).aggregate(pipeline).await?;
     let mut counts = BTreeMap::new();
     while let Some(group) = groups.try_next().await? {

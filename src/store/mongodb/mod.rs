@@ -20,12 +20,14 @@ mod follow;
 mod history;
 mod knowledge;
 mod lease;
+mod listing;
 mod patterns;
 mod put;
 mod record;
 mod retention;
 mod schema;
 mod series;
+mod severities;
 mod upgrade;
 mod wire;
 
@@ -43,9 +45,9 @@ use secrecy::SecretString;
 
 use self::{error::MongoError, follow::KnownEntries};
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, StoredEmbedding,
-    migrate::Schema,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
+    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
+    Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
@@ -177,12 +179,34 @@ impl Store for MongoStore {
         within(SHORT, history::firing_of(self, &entry_ids, each)).await
     }
 
-    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
-        within(LONG, history::sample_counts(self, since)).await
+    async fn list_alerts(
+        &self,
+        filter: AlertFilter,
+        after: Option<ListPosition>,
+        limit: usize,
+    ) -> Result<Option<AlertPage>> {
+        within(LONG, listing::alerts(self, &filter, after.as_ref(), limit)).await
+    }
+
+    async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>> {
+        within(LONG, history::sample_counts(self, from, until)).await
     }
 
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
         within(LONG, history::received_counts(self, from, until)).await
+    }
+
+    async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts> {
+        within(LONG, history::counts_of(self, name, from, until)).await
+    }
+
+    async fn alert_buckets(
+        &self,
+        name: &str,
+        buckets: Buckets,
+        limit: usize,
+    ) -> Result<Vec<AlertBucket>> {
+        within(LONG, series::alerts(self, name, buckets, limit)).await
     }
 
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
@@ -215,6 +239,18 @@ impl Store for MongoStore {
         within(LONG, history::history_start(self)).await
     }
 
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
+        within(WHOLE, severities::sent(self)).await
+    }
+
+    async fn severity_words(&self) -> Result<Option<String>> {
+        within(SHORT, severities::words(self)).await
+    }
+
+    async fn note_severity_words(&self, signature: &str) -> Result<()> {
+        within(SHORT, severities::note_words(self, signature)).await
+    }
+
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
         put::put(self, documents).await
     }
@@ -243,8 +279,8 @@ impl Store for MongoStore {
         within(SHORT, retention::note(self, at)).await
     }
 
-    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
-        within(WHOLE, export::export(self, collections)).await
+    async fn export(&self, scope: ExportScope) -> Result<Export> {
+        within(WHOLE, export::export(self, scope)).await
     }
 
     async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {

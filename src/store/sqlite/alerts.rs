@@ -45,7 +45,7 @@ fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Kno
         }
     }
     let mut open = tx.prepare_cached(
-        "SELECT * FROM alerts INDEXED BY alerts_open
+        "SELECT * FROM alerts INDEXED BY alerts_instance
          WHERE fingerprint = ?1 AND status = 'firing'",
     )?;
     for fingerprint in recording::fingerprints(group) {

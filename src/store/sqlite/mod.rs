@@ -14,6 +14,7 @@ mod functions;
 mod history;
 mod json;
 mod knowledge;
+mod listing;
 #[cfg(test)]
 mod plans;
 mod put;
@@ -21,6 +22,7 @@ mod readers;
 mod retention;
 mod schema;
 mod series;
+mod severities;
 mod state;
 mod writer;
 
@@ -37,8 +39,9 @@ use rusqlite::Connection;
 pub use self::backup::backup;
 use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::Writer};
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, Stored, StoredEmbedding, migrate,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
+    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
+    Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding, migrate,
 };
 use crate::model::{
     Alert, Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
@@ -143,12 +146,40 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| alerts::firing_of(connection, &entry_ids, each)).await
     }
 
-    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
-        self.readers.read(move |connection| history::sample_counts(connection, since)).await
+    async fn list_alerts(
+        &self,
+        filter: AlertFilter,
+        after: Option<ListPosition>,
+        limit: usize,
+    ) -> Result<Option<AlertPage>> {
+        self.readers
+            .read(move |connection| listing::alerts(connection, &filter, after.as_ref(), limit))
+            .await
+    }
+
+    async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>> {
+        self.readers.read(move |connection| history::sample_counts(connection, from, until)).await
     }
 
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
         self.readers.read(move |connection| history::received_counts(connection, from, until)).await
+    }
+
+    async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts> {
+        let name = name.to_owned();
+        let count = move |connection: &_| history::counts_of(connection, &name, from, until);
+        self.readers.read(count).await
+    }
+
+    async fn alert_buckets(
+        &self,
+        name: &str,
+        buckets: Buckets,
+        limit: usize,
+    ) -> Result<Vec<AlertBucket>> {
+        let name = name.to_owned();
+        let count = move |connection: &_| series::alerts(connection, &name, buckets, limit);
+        self.readers.read(count).await
     }
 
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
@@ -185,6 +216,19 @@ impl Store for SqliteStore {
         self.readers.read(history::history_start).await
     }
 
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
+        self.readers.read(severities::sent).await
+    }
+
+    async fn severity_words(&self) -> Result<Option<String>> {
+        self.readers.read(|connection| state::get(connection, SEVERITY_WORDS)).await
+    }
+
+    async fn note_severity_words(&self, signature: &str) -> Result<()> {
+        let signature = signature.to_owned();
+        self.writer.write(move |tx| state::put(tx, SEVERITY_WORDS, &signature)).await
+    }
+
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
         self.writer.write(move |tx| put::put_all(tx, documents)).await
     }
@@ -215,8 +259,8 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| retention::note(tx, at)).await
     }
 
-    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
-        export::export(&self.file, collections).await
+    async fn export(&self, scope: ExportScope) -> Result<Export> {
+        export::export(&self.file, scope).await
     }
 
     async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {

@@ -158,7 +158,7 @@ async fn all_operations_fail_soon(store: &dyn Store) {
         soon(store.commit(Arc::new(delete_kb))),
         soon(store.received_since(at(0))),
         soon(store.acquire_lease("retention", "a", SOON)),
-        soon(async { store.export(vec![Collection::Alerts]).await.map(drop) }),
+        soon(async { store.export(vec![Collection::Alerts].into()).await.map(drop) }),
     );
 }
 
