@@ -257,6 +257,12 @@ async fn whatever_people_paste_is_a_question_and_stays_one_where_nothing_answers
         if known {
             assert_eq!(best["title"], line["answer"], "{line}");
         }
+        // What is still got wrong is on record: a test fails here once it is mended.
+        if line["mistaken"].is_string() {
+            assert_eq!(best["title"], line["mistaken"], "{line}");
+            assert_eq!(best["confidence"], "high", "{line}");
+            continue;
+        }
         assert_eq!(best["confidence"] == "high", known, "{line}: {best}");
         assert_eq!(answer["gap"].is_null(), known, "{line}");
         open += i32::from(!known);

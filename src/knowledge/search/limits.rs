@@ -55,5 +55,7 @@ pub(super) const HIGHLIGHTED_BYTES: usize = 20_000;
 pub(super) const EMBEDDED_CHARS: usize = 300;
 /// Characters of a question that are embedded, which somebody waits for.
 pub(super) const QUESTION_CHARS: usize = 200;
+/// Entries that are compared with a question closely, of all.
+pub(super) const NEAREST: usize = 2000;
 /// Entries that only their meaning finds.
 pub(super) const LIKE_CANDIDATES: usize = 50;

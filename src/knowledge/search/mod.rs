@@ -236,7 +236,8 @@ impl Index {
         if typed.is_empty() || query.limit == 0 {
             return Found::default();
         }
-        let likeness = self.meaning.get().map(|meaning| meaning.compare(query.text));
+        let meant = self.meaning.get();
+        let meant = meant.and_then(|meaning| Some((meaning, meaning.of_question(query.text)?)));
         // The texts are held while searching: a slot is given to another entry only under the
         // write lock and after the reader no longer sees the one it belonged to.
         let texts = self.texts.read();
@@ -247,8 +248,8 @@ impl Index {
         let terms = Terms::new(&plan, &dictionary);
         let mut scored = self.ranked(&searcher, &plan, query.limit, &admitted);
         titles::compare(&mut scored, &terms, &texts, &dictionary);
-        if let Some(likeness) = &likeness {
-            likeness.mix(&mut scored, &admitted);
+        if let Some((meaning, question)) = &meant {
+            meaning.mix(question, &mut scored, &admitted);
         }
         if query.text.len() <= limits::LITERAL_BYTES {
             let needle = Needle::new(&typed);
@@ -258,8 +259,8 @@ impl Index {
         }
         scored.sort_unstable();
         scored.truncate(query.limit);
-        let bar = match likeness {
-            Some(likeness) => likeness.bar(),
+        let bar = match meant {
+            Some(_) => weights::CONFIDENT_MEANING,
             None => weights::CONFIDENT,
         };
         Found { hits: scored.into_iter().map(|scored| hit(scored, bar)).collect(), terms }

@@ -247,11 +247,8 @@ fn add_others(clause: &mut Clause, others: &[Phrase], weight: f32) {
     for other in others {
         let stems: Phrase =
             other.iter().filter(|stem| !vocabulary().is_stop_word(stem)).cloned().collect();
-        // What entries about anything have says no more for being another word's synonym.
-        let generic =
-            clause.kind != Kind::Generic && stems.iter().all(|stem| vocabulary().is_generic(stem));
         if !stems.is_empty() {
-            clause.add(stems, if generic { weight * weights::GENERIC } else { weight });
+            clause.add(stems, weight);
         }
     }
 }

@@ -44,8 +44,6 @@ pub(super) const CONFIDENT: f32 = 0.14;
 
 /// With a model: how much of the score is likeness of meaning.
 pub(super) const MEANING: f32 = 0.45;
-/// The same of a pasted text: a log line is no sentence, and its words decide.
-pub(super) const PASTED_MEANING: f32 = 0.2;
 /// The cosine that any two texts of the trade have.
 pub(super) const NOISE: f32 = 0.2;
 /// With a model: the least score of an answer to rely on.

@@ -55,14 +55,6 @@ pub struct Meaning {
     waiting: Mutex<HashMap<u32, Arc<Entry>>>,
 }
 
-/// How like the sections of each entry are to a question.
-pub(super) struct Likeness {
-    /// By slot: 0 to 1.
-    by_slot: Vec<Option<f32>>,
-    /// How much of a score it makes.
-    share: f32,
-}
-
 impl Meaning {
     pub(super) fn new(model: Model) -> Self {
         let vectors = RwLock::new(Vectors::new(model.size()));
@@ -130,62 +122,45 @@ impl Meaning {
         Progress { done: self.vectors.read().len(), left: self.waiting.lock().len() }
     }
 
-    /// Compares a question with all entries.
-    pub(super) fn compare(&self, question: &str) -> Likeness {
-        let cleaned = paste::pasted(question);
-        let question = cleaned.as_deref().unwrap_or(question).split_whitespace();
-        let question = question.collect::<Vec<_>>().join(" ");
-        let question = self.embed(beginning(&question, limits::QUESTION_CHARS));
-        let above_noise = |like: f32| (like - weights::NOISE).max(0.0) / (1.0 - weights::NOISE);
-        let likeness = self.vectors.read().likeness(&question);
-        let share = if cleaned.is_some() { weights::PASTED_MEANING } else { weights::MEANING };
-        let by_slot = likeness.into_iter().map(|like| like.map(above_noise)).collect();
-        Likeness { by_slot, share }
+    /// What a question means; `None` for a pasted text: a log line is no sentence, and its words
+    /// decide.
+    pub(super) fn of_question(&self, question: &str) -> Option<Embedding> {
+        let typed = paste::pasted(question).is_none();
+        typed.then(|| self.embed(beginning(question.trim(), limits::QUESTION_CHARS)))
     }
-}
 
-impl Likeness {
     /// Mixes likeness into scores by words, and adds the entries that are most like the question
     /// and that no word of it found.
-    pub fn mix<'a>(
+    pub(super) fn mix<'a>(
         &self,
+        question: &Embedding,
         scored: &mut Vec<Scored<'a>>,
         admitted: &'a (dyn Fn(u32) -> Option<&'a str> + Sync),
     ) {
+        let vectors = self.vectors.read();
         for hit in scored.iter_mut() {
             // What is not embedded yet is as like as its words say.
-            let known = self.by_slot.get(hit.slot as usize).copied().flatten();
-            hit.score = self.mixed(hit.score, known.unwrap_or(hit.score));
+            let known = vectors.likeness(hit.slot, question).map(above_noise);
+            hit.score = mixed(hit.score, known.unwrap_or(hit.score));
         }
         let found: Vec<u32> = scored.iter().map(|hit| hit.slot).collect();
-        let mut others: Vec<(f32, u32)> = (0u32..)
-            .zip(&self.by_slot)
-            .filter_map(|(slot, like)| Some(((*like)?, slot)))
-            .filter(|(like, slot)| {
-                *like > 0.0 && !found.contains(slot) && admitted(*slot).is_some()
-            })
-            .collect();
-        let nearest = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        if others.len() > limits::LIKE_CANDIDATES {
-            others.select_nth_unstable_by(limits::LIKE_CANDIDATES, nearest);
-            others.truncate(limits::LIKE_CANDIDATES);
-        }
-        let others = others.into_iter().filter_map(|(like, slot)| {
-            Some(Scored { score: self.mixed(0.0, like), literal: false, slot, id: admitted(slot)? })
+        let near = vectors.nearest(question, limits::NEAREST).into_iter();
+        let near = near.map(|(slot, like)| (slot, above_noise(like)));
+        let others = near.filter(|(slot, like)| *like > 0.0 && !found.contains(slot));
+        let others = others.filter_map(|(slot, like)| {
+            Some(Scored { score: mixed(0.0, like), literal: false, slot, id: admitted(slot)? })
         });
-        scored.extend(others);
+        scored.extend(others.take(limits::LIKE_CANDIDATES));
         scored.sort_unstable();
     }
+}
 
-    /// The least score of an answer to rely on.
-    pub fn bar(&self) -> f32 {
-        let share = self.share / weights::MEANING;
-        weights::CONFIDENT + share * (weights::CONFIDENT_MEANING - weights::CONFIDENT)
-    }
+fn above_noise(like: f32) -> f32 {
+    (like - weights::NOISE).max(0.0) / (1.0 - weights::NOISE)
+}
 
-    fn mixed(&self, words: f32, like: f32) -> f32 {
-        (1.0 - self.share) * words + self.share * like.clamp(0.0, 1.0)
-    }
+fn mixed(words: f32, like: f32) -> f32 {
+    (1.0 - weights::MEANING) * words + weights::MEANING * like.clamp(0.0, 1.0)
 }
 
 /// What is embedded of an entry: what it is, and what to do, each below its title.
