@@ -191,6 +191,8 @@ async fn a_query_parameter_that_no_route_knows_or_that_is_given_twice_is_named()
         assert_eq!(answer.status, 400, "{context}: {}", answer.text());
         let mut named = answer.problem_paths();
         named.sort();
+        // A route that knows it may also find it wrong.
+        named.dedup();
         assert_eq!(named, ["From", "from"], "{context}");
         for parameter in route.parameters {
             use orchestrator::http::parameters::Parameter::{Many, Once};
