@@ -11,7 +11,7 @@ use super::{
     search::{Confidence, Fragment},
 };
 use crate::{
-    model::{Alert, Category, Entry, EntryJson, Severity, Time, epoch_ms},
+    model::{Alert, Category, Entry, EntryJson, Severity, TextMap, Time, epoch_ms},
     validation::{self, Accept, Field, Rejection, is_one_of, problem},
 };
 
@@ -233,7 +233,7 @@ pub struct FiringAlert {
     #[schema(value_type = i64)]
     pub starts_at: Time,
     /// What it is about.
-    pub labels: BTreeMap<String, String>,
+    pub labels: TextMap,
 }
 
 /// What a question without an answer became.
