@@ -91,10 +91,11 @@ fn weight(line: &str, terms: &Terms) -> f32 {
 }
 
 fn fragment(passage: &Passage<'_>, terms: &Terms) -> Fragment {
-    let found: Vec<Range<usize>> = words_at(passage.line)
+    let mut found: Vec<Range<usize>> = words_at(passage.line)
         .filter(|(range, word)| !range.is_empty() && terms.weight(word) > 0.0)
         .map(|(range, _)| range)
         .collect();
+    found.dedup();
     let window = window(passage.line, found.first().map_or(0, |first| first.start));
     let (mut text, mut before) = (String::new(), 0);
     if window.start > 0 {

@@ -76,13 +76,19 @@ pub(super) fn words_at(text: &str) -> impl Iterator<Item = (Range<usize>, String
             return vec![(from..from + piece.len(), word)];
         }
         let mut at = from;
-        let ranges = words.into_iter().map(|word| {
-            // Where lower case is longer or shorter, the rest of the piece is one word.
-            let to = (at + word.len()).min(from + piece.len());
-            let range = std::mem::replace(&mut at, to)..to;
-            (range, word)
-        });
-        ranges.collect()
+        let ranges: Vec<Range<usize>> = words
+            .iter()
+            .map(|word| {
+                let to = at + word.len();
+                std::mem::replace(&mut at, to)..to
+            })
+            .collect();
+        // Where lower case is longer or shorter, nobody knows where a word ends: all stand there.
+        let exact =
+            at == from + piece.len() && ranges.iter().all(|range| text.is_char_boundary(range.end));
+        let whole = from..from + piece.len();
+        let place = |range| if exact { range } else { whole.clone() };
+        ranges.into_iter().map(place).zip(words).collect()
     })
 }
 
@@ -139,6 +145,17 @@ mod tests {
 
     fn split(text: &str) -> Vec<String> {
         names(text).flat_map(|name| name.parts).collect()
+    }
+
+    #[test]
+    fn a_word_stands_where_it_can_be_cut() {
+        for text in ["ȺѨnhfjxpq", "KubePodȺrashİng", "diskFull", "it’s aB", "ᏸxYz İİ"] {
+            for (range, word) in words_at(text) {
+                assert!(text.get(range.clone()).is_some(), "{text}: {range:?} {word}");
+            }
+        }
+        let found: Vec<_> = words_at("a diskFull").map(|(range, _)| range).collect();
+        assert_eq!(found, [0..1, 2..6, 6..10]);
     }
 
     #[test]
