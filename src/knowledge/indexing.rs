@@ -146,19 +146,22 @@ impl Queue {
 
 /// Open questions that are being asked of new entries.
 #[derive(Default)]
-struct Asking {
-    of: Arc<HashSet<String>>,
-    /// What is new in them: most questions share no word with it and need no search.
-    filter: Prefilter,
+struct Asking(VecDeque<Batch>);
+
+/// Entries that are new, and the questions that were open before they could be found: who asks
+/// later has been answered from them already, or has excluded them.
+struct Batch {
+    of: HashSet<String>,
+    /// Made when its first question is asked.
+    filter: Option<Prefilter>,
     left: VecDeque<String>,
-    next: HashSet<String>,
 }
 
 /// Commits changes and asks questions until the phase turns to draining.
 pub(super) async fn run(shared: Arc<Shared>, phase: Phase) {
     let mut asking = Asking::default();
     loop {
-        if asking.left.is_empty() {
+        if asking.0.is_empty() {
             tokio::select! {
                 () = shared.indexer.wake.notified() => {}
                 () = tokio::time::sleep(SELDOM / 4) => {}
@@ -167,8 +170,7 @@ pub(super) async fn run(shared: Arc<Shared>, phase: Phase) {
         }
         let step = Arc::clone(&shared);
         let stepped = tokio::task::spawn_blocking(move || {
-            let committed = step.indexer.commit();
-            let committed = committed.map(|new| asking.go_on(&step, new));
+            let committed = asking.commit(&step).map(|()| asking.go_on(&step));
             (asking, committed)
         });
         match stepped.await {
@@ -194,28 +196,39 @@ pub(super) async fn run(shared: Arc<Shared>, phase: Phase) {
 }
 
 impl Asking {
-    /// Asks for a while; the questions that are answered, by the entries that answer them.
-    fn go_on(&mut self, shared: &Shared, new: HashSet<String>) -> Vec<(String, String)> {
-        let state = shared.state();
-        self.next.extend(new);
-        if self.left.is_empty() && !self.next.is_empty() {
-            self.of = Arc::new(std::mem::take(&mut self.next));
-            if state.stats.open_questions() > 0 {
-                let entries = self.of.iter().filter_map(|id| state.get(id));
-                self.filter = Prefilter::new(entries.map(AsRef::as_ref));
-                let questions = state.iter().filter(|entry| entry.category == Category::Question);
-                self.left = questions.map(|question| question.id.clone()).collect();
-            }
+    /// Commits what waits; what is new is to be asked about.
+    fn commit(&mut self, shared: &Shared) -> Result<(), SearchError> {
+        let open: VecDeque<_> = shared.state().stats.questions().map(str::to_owned).collect();
+        let new = shared.indexer.commit()?;
+        if new.is_empty() || open.is_empty() {
+            return Ok(());
         }
-        let (of, begun) = (Arc::clone(&self.of), Instant::now());
-        let admits = |id: &str| of.contains(id);
+        match self.0.back_mut() {
+            Some(last) if last.filter.is_none() && last.left == open => last.of.extend(new),
+            _ => self.0.push_back(Batch { of: new, filter: None, left: open }),
+        }
+        Ok(())
+    }
+
+    /// Asks for a while; the questions that are answered, by the entries that answer them.
+    fn go_on(&mut self, shared: &Shared) -> Vec<(String, String)> {
+        let (state, begun) = (shared.state(), Instant::now());
         let mut answered = Vec::new();
         while begun.elapsed() < ASK_BUDGET {
-            let Some(id) = self.left.pop_front() else { break };
+            let Some(batch) = self.0.front_mut() else { break };
+            let of = &batch.of;
+            let filter = batch.filter.get_or_insert_with(|| {
+                Prefilter::new(of.iter().filter_map(|id| state.get(id)).map(AsRef::as_ref))
+            });
+            let Some(id) = batch.left.pop_front() else {
+                self.0.pop_front();
+                continue;
+            };
             let Some(question) = state.get(&id) else { continue };
-            if !self.filter.may_answer(&question.description) {
+            if !filter.may_answer(&question.description) {
                 continue;
             }
+            let admits = |id: &str| of.contains(id);
             let query = Query { text: &question.description, limit: 1, admits: &admits };
             let hit = shared.indexer.index().search(&query).into_iter().next();
             // A weak hit closes no question.
@@ -228,14 +241,12 @@ impl Asking {
 /// Commits what waits, and asks all open questions of it.
 pub(super) fn ask_all(shared: &Shared) -> Result<(), SearchError> {
     let mut asking = Asking::default();
-    let mut new = shared.indexer.commit()?;
-    loop {
-        let answered = asking.go_on(shared, std::mem::take(&mut new));
+    asking.commit(shared)?;
+    while !asking.0.is_empty() {
+        let answered = asking.go_on(shared);
         if !answered.is_empty() {
             shared.close_questions(answered);
         }
-        if asking.left.is_empty() {
-            return Ok(());
-        }
     }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use super::{
     network::Network,
     ranking::{Ranking, Sorted},
 };
-use crate::model::{Author, Category, Entry, Severity, SourceType, Time};
+use crate::model::{Author, Category, Entry, QUESTION_PREFIX, Severity, SourceType, Time};
 
 type Id = Arc<str>;
 
@@ -20,8 +20,8 @@ pub struct Stats {
     by_severity: BTreeMap<Severity, usize>,
     by_tag: Ranking<Id>,
     by_source_type: BTreeMap<SourceType, usize>,
-    by_source_model: Ranking<Id>,
-    derived_from: Ranking<Id>,
+    by_source_model: BTreeMap<&'static str, usize>,
+    derived_from: BTreeMap<&'static str, usize>,
     unknown_provenance: usize,
     ages: Ages,
     updated: Sorted<Id>,
@@ -98,19 +98,15 @@ impl Stats {
             self.by_tag.add(&Id::from(tag.as_str()), delta);
         }
         let provenance = &entry.provenance;
-        if delta > 0 {
-            *self.by_source_type.entry(provenance.source_type).or_default() += 1;
-        } else {
-            decrement(&mut self.by_source_type, provenance.source_type);
-        }
+        count(&mut self.by_source_type, provenance.source_type, delta);
         if provenance.source_type == SourceType::Unknown {
             self.unknown_provenance = self.unknown_provenance.saturating_add_signed(delta as isize);
         }
         if !provenance.source_model.is_empty() {
-            self.by_source_model.add(&Id::from(provenance.source_model.as_str()), delta);
+            count(&mut self.by_source_model, model_kind(provenance.source_type), delta);
         }
         for source in &provenance.derived_from {
-            self.derived_from.add(&Id::from(source.as_str()), delta);
+            count(&mut self.derived_from, source_kind(provenance.source_type, source), delta);
         }
     }
 
@@ -159,14 +155,14 @@ impl Stats {
         named(&self.by_tag, n)
     }
 
-    /// The commonest source models.
-    pub fn top_source_models(&self, n: usize) -> impl Iterator<Item = (&str, i64)> {
-        named(&self.by_source_model, n)
+    /// Entries by the kind of who made them: the page is public, so it names no key and no file.
+    pub fn by_source_model(&self) -> &BTreeMap<&'static str, usize> {
+        &self.by_source_model
     }
 
-    /// What most entries rest on.
-    pub fn top_derived_from(&self, n: usize) -> impl Iterator<Item = (&str, i64)> {
-        named(&self.derived_from, n)
+    /// What entries rest on, by kind.
+    pub fn derived_from(&self) -> &BTreeMap<&'static str, usize> {
+        &self.derived_from
     }
 
     /// Ids of the entries that changed last.
@@ -197,6 +193,11 @@ impl Stats {
     /// Alert patterns.
     pub fn patterns(&self) -> usize {
         self.frequent.len()
+    }
+
+    /// Ids of all open questions.
+    pub fn questions(&self) -> impl Iterator<Item = &str> {
+        self.asked_last.lowest().map(AsRef::as_ref)
     }
 
     /// Ids of the open questions asked most.
@@ -231,6 +232,37 @@ fn named(ranking: &Ranking<Id>, n: usize) -> impl Iterator<Item = (&str, i64)> {
 
 fn ids(sorted: &Sorted<Id>, n: usize) -> impl Iterator<Item = &str> {
     sorted.top(n).map(|(id, _)| id.as_ref())
+}
+
+/// What kind of author made the entry: a person, whatever the key's label.
+fn model_kind(source: SourceType) -> &'static str {
+    match source {
+        SourceType::AlertPattern => "alertmanager",
+        SourceType::MetricPattern => "sampler",
+        SourceType::Manual => "person",
+        SourceType::Runbook => "runbook",
+        SourceType::Query => "operator",
+        SourceType::Unknown => "unknown",
+    }
+}
+
+/// What kind of thing an entry of that type rests on: a question, or what it was made from.
+fn source_kind(of: SourceType, source: &str) -> &'static str {
+    match of {
+        _ if source.starts_with(QUESTION_PREFIX) => "question",
+        SourceType::AlertPattern => "alert",
+        SourceType::MetricPattern => "metric",
+        SourceType::Runbook => "runbook",
+        SourceType::Manual | SourceType::Query | SourceType::Unknown => "other",
+    }
+}
+
+fn count<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K, delta: i64) {
+    if delta > 0 {
+        *counts.entry(key).or_default() += 1;
+    } else {
+        decrement(counts, key);
+    }
 }
 
 fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {

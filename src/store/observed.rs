@@ -191,6 +191,14 @@ impl Store for InstrumentedStore {
         self.observe("consolidations_after", self.inner.consolidations_after(time)).await
     }
 
+    async fn newest_data(&self, until: Time) -> Result<Option<Time>> {
+        self.observe("newest_data", self.inner.newest_data(until)).await
+    }
+
+    async fn clock(&self) -> Result<Option<Time>> {
+        self.observe("clock", self.inner.clock()).await
+    }
+
     async fn history_start(&self) -> Result<Option<Time>> {
         self.observe("history_start", self.inner.history_start()).await
     }

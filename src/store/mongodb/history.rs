@@ -186,6 +186,32 @@ pub(super) async fn consolidations_after(
     Ok(days.flatten().collect())
 }
 
+/// The latest of each, from its index.
+pub(super) async fn newest_data(
+    store: &MongoStore,
+    until: Time,
+) -> Result<Option<Time>, MongoError> {
+    let until = doc! { "timestamp": { "$lte": date(until) } };
+    let latest = |collection, until: Document| async move {
+        let documents = store.documents(collection);
+        let latest = documents.find_one(until).sort(doc! { "timestamp": -1 }).await?;
+        let latest = latest.and_then(|found| found.get_datetime("timestamp").ok().copied());
+        Ok::<_, MongoError>(latest.map(|at| Time::from_millis(at.timestamp_millis())))
+    };
+    let (alerts, samples) = futures::try_join!(
+        latest(Collection::Alerts, until.clone()),
+        latest(Collection::Metrics, until),
+    )?;
+    Ok(alerts.max(samples))
+}
+
+/// The server's clock.
+pub(super) async fn clock(store: &MongoStore) -> Result<Option<Time>, MongoError> {
+    let hello = store.db.run_command(doc! { "hello": 1 }).await?;
+    let at = hello.get_datetime("localTime").ok();
+    Ok(at.map(|at| Time::from_millis(at.timestamp_millis())))
+}
+
 /// The least of each, from its index. An alert without a first receipt counts by its last.
 pub(super) async fn history_start(store: &MongoStore) -> Result<Option<Time>, MongoError> {
     let least = |collection, field: &'static str, query: Document| async move {

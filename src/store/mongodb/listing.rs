@@ -2,7 +2,10 @@
 //! first receipt and are not listed.
 
 use futures::TryStreamExt;
-use mongodb::bson::{Document, doc};
+use mongodb::{
+    bson::{Document, doc},
+    options::Hint,
+};
 
 use super::{
     MongoStore,
@@ -30,8 +33,9 @@ pub(super) async fn alerts(
     }
     let documents = store.documents(Collection::Alerts);
     let batch = u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1);
-    let find = documents.find(query(filter, after)).sort(order(by_start)).batch_size(batch);
-    let mut found = find.await?;
+    let query = query(filter, after);
+    let find = documents.find(query.clone()).sort(order(by_start)).batch_size(batch);
+    let mut found = find.hint(Hint::Keys(index(&query, by_start))).await?;
     let mut page = PageBuilder::new(filter, limit);
     while let Some(document) = found.try_next().await? {
         let Some(stored) = alert(&document) else { continue };
@@ -56,6 +60,14 @@ pub(super) fn order(by_start: bool) -> Document {
         true => doc! { "fingerprint": 1, "startsAt": -1 },
         false => doc! { "firstReceived": -1, "_id": -1 },
     }
+}
+
+/// The index that is walked, so that the server looks for no other: what is equal, then the order.
+fn index(query: &Document, by_start: bool) -> Document {
+    let equal = ["name", "severity", "status"].into_iter().filter(|name| query.contains_key(*name));
+    let mut keys: Document = equal.map(|name| (name.to_owned(), 1.into())).collect();
+    keys.extend(order(by_start));
+    keys
 }
 
 /// The stretches of the index that are walked. Several statuses are several stretches, which the
@@ -161,13 +173,7 @@ mod tests {
     fn every_list_has_an_index_in_its_order() {
         let indexes = index_keys();
         for (query, order) in asked() {
-            let mut expected = Document::new();
-            for name in ["name", "severity", "status"] {
-                if query.contains_key(name) {
-                    expected.insert(name, 1);
-                }
-            }
-            expected.extend(order);
+            let expected = index(&query, order.contains_key("fingerprint"));
             assert!(indexes.contains(&expected), "{query}: {expected}");
         }
     }
@@ -182,7 +188,8 @@ mod tests {
         let clock = crate::model::SystemClock;
         crate::store::migrate::up(&store, "test", &clock, false).await.unwrap();
         for (query, order) in asked() {
-            let find = doc! { "find": "alerts", "filter": query, "sort": order };
+            let hint = index(&query, order.contains_key("fingerprint"));
+            let find = doc! { "find": "alerts", "filter": query, "sort": order, "hint": hint };
             let explain = doc! { "explain": find, "verbosity": "queryPlanner" };
             let Ok(plan) = store.db.run_command(explain).await else { return };
             let plan = plan.get_document("queryPlanner").unwrap().get("winningPlan").unwrap();

@@ -235,6 +235,14 @@ impl Store for MongoStore {
         within(LONG, history::consolidations_after(self, time)).await
     }
 
+    async fn newest_data(&self, until: Time) -> Result<Option<Time>> {
+        within(LONG, history::newest_data(self, until)).await
+    }
+
+    async fn clock(&self) -> Result<Option<Time>> {
+        within(SHORT, history::clock(self)).await
+    }
+
     async fn history_start(&self) -> Result<Option<Time>> {
         within(LONG, history::history_start(self)).await
     }

@@ -174,6 +174,15 @@ pub fn consolidations_after(
 }
 
 /// When the first alert was first received, or the first sample taken.
+pub fn newest_data(connection: &Connection, until: Time) -> rusqlite::Result<Option<Time>> {
+    let until = (until.millis(),);
+    let most = |sql| connection.query_row(sql, until, |row| row.get::<_, Option<i64>>(0));
+    let alerts = most("SELECT max(timestamp) FROM alerts WHERE timestamp <= ?1")?;
+    let samples = most("SELECT max(timestamp) FROM metrics WHERE timestamp <= ?1")?;
+    Ok(alerts.max(samples).map(Time::from_millis))
+}
+
+/// When the first alert was first received, or the first sample taken.
 pub fn history_start(connection: &Connection) -> rusqlite::Result<Option<Time>> {
     let least = |sql| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
     let alerts = least("SELECT min(firstReceived) FROM alerts")?;

@@ -212,6 +212,14 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| history::consolidations_after(connection, time)).await
     }
 
+    async fn newest_data(&self, until: Time) -> Result<Option<Time>> {
+        self.readers.read(move |connection| history::newest_data(connection, until)).await
+    }
+
+    async fn clock(&self) -> Result<Option<Time>> {
+        Ok(None)
+    }
+
     async fn history_start(&self) -> Result<Option<Time>> {
         self.readers.read(history::history_start).await
     }

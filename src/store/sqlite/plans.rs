@@ -74,6 +74,7 @@ fn history_and_retention_read_no_collection_whole() {
     history::sample_days(&connection, from, until).unwrap();
     history::consolidations_after(&connection, from).unwrap();
     history::history_start(&connection).unwrap();
+    history::newest_data(&connection, from).unwrap();
     series::samples(&connection, "alerts_firing", from, until, 10).unwrap();
     let wanted = Buckets { from, until, width_ms: 1, offset_ms: 0 };
     series::buckets(&connection, "alerts_firing", wanted).unwrap();
