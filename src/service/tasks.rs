@@ -47,9 +47,9 @@ impl Periodic {
     }
 }
 
-/// Asks the store whether it is there; what it answers becomes its health.
+/// Has the store take a write; what it answers becomes its health.
 fn probe_store(app: &App) -> Job<'_> {
-    Box::pin(async { drop(app.store.ping().await) })
+    Box::pin(async { drop(app.store.beat().await) })
 }
 
 fn count_documents(app: &App) -> Job<'_> {

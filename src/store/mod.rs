@@ -82,6 +82,9 @@ pub trait Store: Send + Sync + 'static {
     /// Is it there and does it answer?
     async fn ping(&self) -> Result<()>;
 
+    /// Can it take a write, and read it back? Writes and commits a heartbeat.
+    async fn beat(&self) -> Result<()>;
+
     /// The number of the newest applied migration; 0 for an empty database.
     async fn schema_version(&self) -> Result<u32>;
 

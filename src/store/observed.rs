@@ -46,6 +46,19 @@ impl InstrumentedStore {
         self.health.clone()
     }
 
+    /// As [`observe`](Self::observe); its success shows that the store takes writes.
+    async fn observe_write<T>(
+        &self,
+        operation: &str,
+        running: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = self.observe(operation, running).await;
+        if result.is_ok() {
+            self.health.wrote();
+        }
+        result
+    }
+
     async fn observe<T>(
         &self,
         operation: &str,
@@ -62,6 +75,9 @@ impl InstrumentedStore {
         result
     }
 }
+
+/// How long a write vouches for the store.
+const BEAT_EVERY: Duration = Duration::from_millis(1500);
 
 /// Counts a failure and keeps the health. A store that refuses is there.
 fn note(
@@ -91,6 +107,14 @@ impl Store for InstrumentedStore {
         self.observe("ping", self.inner.ping()).await
     }
 
+    /// Only if nothing else was written lately: what was written vouches for the next moment.
+    async fn beat(&self) -> Result<()> {
+        match self.health.written_within(BEAT_EVERY) {
+            true => Ok(()),
+            false => self.observe_write("beat", self.inner.beat()).await,
+        }
+    }
+
     async fn schema_version(&self) -> Result<u32> {
         self.observe("schema_version", self.inner.schema_version()).await
     }
@@ -108,7 +132,7 @@ impl Store for InstrumentedStore {
     }
 
     async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
-        self.observe("commit", self.inner.commit(group)).await
+        self.observe_write("commit", self.inner.commit(group)).await
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {

@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// Keys of `system_state` that belong to a database and not to its data.
-const OWN_KEYS: [&str; 4] =
-    ["schema_version", "last_retention", "retention_batch", "severity_words"];
+const OWN_KEYS: [&str; 5] =
+    ["schema_version", "last_retention", "retention_batch", "severity_words", "heartbeat"];
 const OWN_PREFIXES: [&str; 2] = ["migration:", "lease:"];
 
 /// What is to be stored; `None` for what the target database has of its own.

@@ -66,7 +66,7 @@ pub async fn health(app: App, _: GuardedRequest) -> Result<Response, Error> {
 }
 
 async fn probe(app: &App) -> PersistenceHealth {
-    let database = app.store.ping().await.is_ok();
+    let database = app.store.ping().await.is_ok() && app.store_health.is_up();
     let coordination = app.coordination.status();
     let schema_version = match database {
         true => app.store.schema_version().await.unwrap_or(0),

@@ -134,6 +134,10 @@ impl Store for MongoStore {
         .await
     }
 
+    async fn beat(&self) -> Result<()> {
+        within(SHORT, retention::beat(self)).await
+    }
+
     async fn schema_version(&self) -> Result<u32> {
         within(SHORT, schema::version(self)).await
     }

@@ -89,6 +89,11 @@ impl Store for SqliteStore {
         self.readers.read(connection::look).await
     }
 
+    async fn beat(&self) -> Result<()> {
+        self.writer.beat().await?;
+        self.readers.read(connection::look).await
+    }
+
     async fn schema_version(&self) -> Result<u32> {
         self.readers.read(state::schema_version).await
     }
