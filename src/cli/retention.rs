@@ -1,5 +1,5 @@
 //! `orchestrator retention`: sums up days that ended and deletes what is old, once, as the
-//! service does every day; or tells what it would do.
+//! service does every day; or shows what it would do.
 
 use std::{fmt::Write, sync::Arc};
 

@@ -86,7 +86,7 @@ pub struct Settings {
     pub max_patterns: usize,
     /// `KNOWLEDGE_MAX_QUESTIONS`: open questions kept.
     pub max_questions: usize,
-    /// `EMBEDDING_MODEL`: the folder of a model that tells what texts mean.
+    /// `EMBEDDING_MODEL`: the folder of a model that compares texts by meaning.
     pub embedding_model: Option<PathBuf>,
     /// `SEVERITY_MAP`, over the usual words.
     pub severity_words: SeverityWords,

@@ -153,7 +153,7 @@ fn summary(
     )
 }
 
-/// The last days that tell what is usual.
+/// The last days that show what is usual.
 pub fn usual_days(before: &[Consolidation]) -> &[Consolidation] {
     &before[before.len().saturating_sub(insights::USUAL_DAYS)..]
 }

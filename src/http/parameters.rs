@@ -13,7 +13,7 @@ use crate::{
     validation::{Problem, Rejection},
 };
 
-/// How much is told of a name that a client made up, in characters.
+/// How much is shown of a name that a client made up, in characters.
 const NAME_SHOWN: usize = 64;
 /// Names that are looked at: more than any route knows, and more problems than an answer lists.
 const NAMES_JUDGED: usize = 64;

@@ -130,7 +130,7 @@ impl Stats {
         &self.by_source_type
     }
 
-    /// How many do not tell where they come from.
+    /// How many have no provenance.
     pub fn unknown_provenance(&self) -> usize {
         self.unknown_provenance
     }

@@ -1,4 +1,4 @@
-//! What is kept of a day when its single alerts are gone.
+//! What is kept of a day when its single alerts were deleted.
 
 use std::collections::BTreeMap;
 

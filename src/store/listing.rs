@@ -87,7 +87,7 @@ pub enum Walk<'a> {
 pub struct ListPosition {
     /// When it was first received; of one fingerprint, when it began.
     pub at: Time,
-    /// What tells alerts of one moment apart: a row or document of the store; of one
+    /// What distinguishes alerts of one moment: a row or document of the store; of one
     /// fingerprint, nothing.
     pub tie: String,
 }

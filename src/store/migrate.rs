@@ -158,7 +158,7 @@ pub struct Report {
 /// Every migration that this binary or the database knows, in order, and where it stands.
 ///
 /// # Errors
-/// Only of the store: what is wrong with a migration is told by its [`State`].
+/// Only of the store: what is wrong with a migration is reported by its [`State`].
 pub async fn status(store: &dyn Store) -> Result<Vec<Row>> {
     let schema = store.schema();
     schema.prepare().await?;

@@ -1,4 +1,4 @@
-//! What the service tells of itself: log lines and metrics.
+//! What the service reports about itself: log lines and metrics.
 //!
 //! Nothing here decides anything; those who do hand in what happened.
 

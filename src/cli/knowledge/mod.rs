@@ -32,7 +32,7 @@ file there: importing again changes nothing, a changed file updates its entry, a
 renamed keeps it. Name the source (--source) where several folders have the same name.
 
 Only regular files of up to 4 MiB inside the folders are read. Links in them are not followed; what is
-not read is told at the end.
+not read is listed at the end.
 
 Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.";
 

@@ -9,7 +9,7 @@ use crate::model::Collection;
 
 /// So many are named; all are counted.
 const NAMED: usize = 20;
-/// How much is told of a document, in characters.
+/// How much is shown of a document, in characters.
 const SHOWN: usize = 120;
 
 /// What was left out so far; known in full once the export is at its end.

@@ -71,7 +71,7 @@ fn fields(text: &str) -> Result<Map<String, Value>, String> {
 
 fn state(text: &str) -> Result<Option<Stored>, String> {
     let fields = fields(text)?;
-    // The old orchestrator has records without a key; they are nobody's to find.
+    // The old orchestrator has records without a key; nothing finds them.
     let Some(key) = fields.get("key").and_then(Value::as_str).map(str::to_owned) else {
         return Ok(None);
     };

@@ -27,7 +27,7 @@ const BATCH: usize = 10_000;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Batches read ahead.
 const AHEAD: usize = 2;
-/// How often the first reading tells how far it is, in documents.
+/// How often the first reading reports how far it is, in documents.
 const TELL_EVERY: u64 = 1_000;
 const BUFFER: usize = 256 * 1024;
 
@@ -184,7 +184,7 @@ fn read(path: &Path, newest: u32, batches: &Batches) -> Result<(), ImportError> 
         if batch.len() == BATCH || bytes >= BATCH_BYTES {
             bytes = 0;
             let full = std::mem::take(&mut batch);
-            // Whoever writes has failed, and tells why.
+            // The writer has failed, and reports why.
             if batches.blocking_send((std::mem::take(&mut lines), full)).is_err() {
                 return Ok(());
             }

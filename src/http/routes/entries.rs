@@ -303,7 +303,7 @@ async fn change(
     }
 }
 
-/// With a hash of the entry before, so that it can be told what was overwritten.
+/// With a hash of the entry before, so that it can be found out what was overwritten.
 fn audit(app: &App, context: &RequestContext, key: &str, action: &str, done: &EditDone) {
     let before = serde_json::to_vec(&EntryJson::from(&done.before)).unwrap_or_default();
     let details = json!({

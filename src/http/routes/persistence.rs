@@ -24,7 +24,7 @@ use crate::{
 const DAYS_MOST: u32 = 365;
 const DAYS_USUAL: u32 = 30;
 
-/// How long a probe's result is told again, whatever the traffic.
+/// How long a probe's result is reused, whatever the traffic.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Is what is kept well?

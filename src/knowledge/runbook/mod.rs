@@ -1,7 +1,7 @@
 //! Runbooks to entries: Markdown and AsciiDoc, as people keep them.
 //!
 //! A runbook is written by people for people, so nothing in it is an error: what is missing is
-//! left empty, what is odd is taken as far as it goes, and each oddity is told as a warning that
+//! left empty, what is odd is taken as far as it goes, and each oddity is reported as a warning that
 //! names the file. `headings.txt` knows what parts of runbooks are called, `alerts` takes files
 //! apart that are about several, `composing` makes the entries, `placing` finds the entry that a text belongs to, `links` the
 //! alerts. What `knowledge::export` writes is read back here, too.

@@ -25,7 +25,7 @@ pub struct Placed {
     pub superseded: Vec<String>,
     /// Entries whose files were renamed: from where to where.
     pub renamed: Vec<(String, String)>,
-    /// Entries whose files are gone; they are to be deleted only when that is wanted.
+    /// Entries whose files were deleted; they are to be deleted only when that is wanted.
     pub gone: Vec<String>,
     /// The files of entries that an older version imported, and that are not among the files.
     pub unplaced: Vec<String>,

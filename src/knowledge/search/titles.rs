@@ -21,7 +21,7 @@ pub(super) fn compare(
     for hit in found.iter_mut().take(limits::TITLES) {
         let (mut covered, mut all) = (0.0, 0.0);
         for stem in texts.title_stems(hit.slot) {
-            let idf = *idfs.entry(stem).or_insert_with(|| tells(stem, dictionary));
+            let idf = *idfs.entry(stem).or_insert_with(|| information(stem, dictionary));
             all += idf;
             covered += idf * terms.likeness(stem);
         }
@@ -33,8 +33,8 @@ pub(super) fn compare(
     found.iter_mut().skip(limits::TITLES).for_each(|hit| hit.score = hit.score.min(worst));
 }
 
-/// How much a word of a title tells.
-fn tells(stem: &str, dictionary: &Dictionary<'_>) -> f32 {
+/// How much information a word of a title carries.
+fn information(stem: &str, dictionary: &Dictionary<'_>) -> f32 {
     let weight = if vocabulary().is_generic(stem) { weights::GENERIC } else { 1.0 };
     weight * dictionary.idf(stem)
 }

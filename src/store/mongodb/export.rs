@@ -73,7 +73,7 @@ fn exported(collection: Collection, scope: &ExportScope) -> Document {
     }
 }
 
-/// On disk; 0 if the server does not tell, which an export does not fail for.
+/// On disk; 0 if the server does not tell, which is no failure of an export.
 async fn database_bytes(db: &Database) -> u64 {
     let Ok(stats) = db.run_command(doc! { "dbStats": 1 }).await else { return 0 };
     let bytes = |field: &str| stats.get(field).and_then(integer).unwrap_or(0).max(0);

@@ -39,7 +39,7 @@ pub async fn export(file: &Arc<DatabaseFile>, scope: ExportScope) -> Result<Expo
             Ok((connection, counts)) => (Some(connection), Ok(counts)),
             Err(error) => (None, Err(error)),
         };
-        // A failure to hand the counts over means that whoever asked has gone.
+        // A failure to hand the counts over means that the caller has disconnected.
         if let (Ok(()), Some(connection)) = (counted.send(counts), connection) {
             stream(&connection, &scope, &pieces);
         }
@@ -96,7 +96,7 @@ fn stream(connection: &Connection, scope: &ExportScope, pieces: &mpsc::Sender<Pi
     }
 }
 
-/// Streams one table; false if the reader has gone.
+/// Streams one table; false if the reader has disconnected.
 fn stream_one(
     connection: &Connection,
     collection: Collection,

@@ -20,7 +20,7 @@ pub fn collection_counts(connection: &Connection) -> rusqlite::Result<Vec<(Colle
 /// How many documents one collection holds.
 pub fn count(connection: &Connection, collection: Collection) -> rusqlite::Result<u64> {
     let sql = match collection {
-        // Leases come and go; they are nobody's data.
+        // Leases come and go; they are no data.
         Collection::SystemState => {
             "SELECT count(*) FROM system_state WHERE key NOT LIKE 'lease:%'".to_owned()
         }
