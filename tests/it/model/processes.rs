@@ -225,14 +225,8 @@ impl<'a> Processes<'a> {
             }
             Step::Ask(at, topic) => {
                 self.follow(*at).await;
-                let question = Question {
-                    text: TOPICS[*topic].to_owned(),
-                    limit: 10,
-                    filter: QuestionFilter::default(),
-                };
                 self.base(*at).close_answered_questions().await.unwrap();
-                self.base(*at).ask(question).await.unwrap();
-                self.write(*at).await;
+                self.ask(*at, *topic, QuestionFilter::default()).await;
                 self.reference.ask(*topic);
             }
             Step::Answer(at, topic) => {
@@ -244,6 +238,9 @@ impl<'a> Processes<'a> {
                 self.write(*at).await;
                 self.reference.answer(*topic);
             }
+            Step::AskAroundImport(at, topic) => self.ask_around_import(*at, *topic).await,
+            Step::EditAndDelete(cause) => self.edit_and_delete(*cause).await,
+            Step::EditUnseen(at, cause) => self.edit_unseen(*at, *cause).await,
             Step::Wait(minutes) => self.clock.advance_millis(minutes * 60_000),
             Step::Retain(at) => self.retain(*at).await,
             Step::Restart(at) => self.replace(*at, Process::stop).await,
@@ -264,6 +261,70 @@ impl<'a> Processes<'a> {
         } else {
             assert!(is_missing(&edited), "{edited:?}");
         }
+    }
+
+    async fn ask(&self, at: usize, topic: usize, filter: QuestionFilter) {
+        let question = Question { text: TOPICS[topic].to_owned(), limit: 10, filter };
+        self.base(at).ask(question).await.unwrap();
+        self.write(at).await;
+    }
+
+    async fn ask_around_import(&mut self, at: usize, topic: usize) {
+        if !self.reference.is_answered(topic) {
+            return;
+        }
+        self.follow(at).await;
+        self.base(at).close_answered_questions().await.unwrap();
+        let elsewhere =
+            QuestionFilter { tag: Some("elsewhere".to_owned()), ..QuestionFilter::default() };
+        self.ask(at, topic, elsewhere).await;
+        self.written += 1;
+        let solution = format!("as imported, {}", self.written);
+        let command_line = Process::start(&self.place, &self.clock).await;
+        for entry in command_line.base.entries() {
+            if entry.category != Category::Question && entry.title == TOPICS[topic] {
+                let change = Change::Patch(json!({ "solution": solution }));
+                command_line.base.edit(&entry.id, None, change, "operator").await.unwrap();
+            }
+        }
+        command_line.stop().await;
+        // The process has not heard of it.
+        self.ask(at, topic, QuestionFilter::default()).await;
+        self.reference.import(topic, &solution);
+    }
+
+    /// The version of the pattern of this cause that the process shows.
+    async fn seen(&self, at: usize, id: &str) -> Option<u64> {
+        self.follow(at).await;
+        self.base(at).entries().iter().find(|entry| *entry.id == *id).map(|entry| entry.version)
+    }
+
+    async fn edit_and_delete(&mut self, cause: usize) {
+        let (id, last) = (pattern_id("DiskFull", CAUSES[cause]), self.all.len() - 1);
+        let seen = (self.seen(0, &id).await, self.seen(last, &id).await);
+        let (Some(one), Some(other)) = seen else { return };
+        self.written += 1;
+        let solution = format!("as a person wrote, {}", self.written);
+        let change = Change::Patch(json!({ "solution": solution }));
+        let (edited, deleted) = tokio::join!(
+            self.base(0).edit(&id, Some(one), change, "operator"),
+            self.base(last).edit(&id, Some(other), Change::Delete, "operator"),
+        );
+        match (edited.is_ok(), deleted.is_ok()) {
+            (true, false) => self.reference.edit(cause, &solution),
+            (false, true) => self.reference.delete(cause),
+            _ => panic!("one of both is done: {edited:?}, {deleted:?}"),
+        }
+    }
+
+    async fn edit_unseen(&mut self, at: usize, cause: usize) {
+        let (id, last) = (pattern_id("DiskFull", CAUSES[cause]), self.all.len() - 1);
+        let Some(seen) = self.seen(last, &id).await else { return };
+        self.edit(at, cause).await;
+        let change = Change::Patch(json!({ "solution": "unseen" }));
+        let late = self.base(last).edit(&id, Some(seen), change, "operator").await;
+        let refused = matches!(late, Err(ChangeError::Edit(EditError::Conflict(_))));
+        assert!(refused, "the later edit did not see the earlier: {late:?}");
     }
 
     /// In batches of two, so that there are several.
@@ -346,6 +407,14 @@ impl<'a> Processes<'a> {
                 }
             }
             equal(who, &format!("the pattern {name:?}"), shown, expected)?;
+        }
+        for (topic, title) in TOPICS.iter().enumerate() {
+            let answers =
+                |entry: &&Entry| entry.category != Category::Question && entry.title == *title;
+            let answers = entries.iter().filter(answers).map(|entry| entry.solution.clone());
+            let mut answers: Vec<_> = answers.collect();
+            answers.sort();
+            equal(who, &format!("what answers {title:?}"), answers, self.reference.answers(topic))?;
         }
         let asked = entries.iter().filter(|entry| entry.category == Category::Question);
         let asked: BTreeMap<String, i64> =

@@ -69,7 +69,8 @@ pub struct Reference {
     instances: Vec<Occurred>,
     patterns: BTreeMap<usize, Pattern>,
     questions: BTreeMap<usize, i64>,
-    answered: Vec<usize>,
+    /// The solutions of what answers a question.
+    answers: BTreeMap<usize, Vec<String>>,
 }
 
 /// When an alert began, if it says so.
@@ -241,7 +242,7 @@ impl Reference {
 
     /// A question is asked.
     pub fn ask(&mut self, topic: usize) {
-        if !self.answered.contains(&topic) {
+        if !self.is_answered(topic) {
             *self.questions.entry(topic).or_default() += 1;
         }
     }
@@ -249,7 +250,24 @@ impl Reference {
     /// It is answered.
     pub fn answer(&mut self, topic: usize) {
         self.questions.remove(&topic);
-        self.answered.push(topic);
+        self.answers.entry(topic).or_default().push(String::new());
+    }
+
+    /// Whether anything answers it.
+    pub fn is_answered(&self, topic: usize) -> bool {
+        self.answers.contains_key(&topic)
+    }
+
+    /// The text of what answers it is imported anew.
+    pub fn import(&mut self, topic: usize, solution: &str) {
+        self.answers.entry(topic).or_default().fill(solution.to_owned());
+    }
+
+    /// The solutions of what answers a question, in their order.
+    pub fn answers(&self, topic: usize) -> Vec<String> {
+        let mut solutions = self.answers.get(&topic).cloned().unwrap_or_default();
+        solutions.sort();
+        solutions
     }
 
     /// How often open questions were asked.

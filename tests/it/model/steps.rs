@@ -46,6 +46,15 @@ pub enum Step {
     Ask(usize, usize),
     /// A person writes what answers it.
     Answer(usize, usize),
+    /// An answered question is asked where nothing answers it, the command line changes the text
+    /// of what does, and it is asked again everywhere.
+    AskAroundImport(usize, usize),
+    /// A person writes the solution of the pattern of this cause while another deletes it; both
+    /// name the version that they see.
+    EditAndDelete(usize),
+    /// Two people write the solution of the pattern of this cause; the later one, at the last
+    /// process, has not seen what the other wrote.
+    EditUnseen(usize, usize),
     /// So many minutes go by.
     Wait(i64),
     /// Retention runs.
@@ -130,6 +139,9 @@ fn step(processes: usize) -> impl Strategy<Value = Step> {
         2 => (at(), pattern()).prop_map(|(at, cause)| Step::Delete(at, cause)),
         1 => (at(), 0..TOPICS.len()).prop_map(|(at, topic)| Step::Ask(at, topic)),
         1 => (at(), 0..TOPICS.len()).prop_map(|(at, topic)| Step::Answer(at, topic)),
+        1 => (at(), 0..TOPICS.len()).prop_map(|(at, topic)| Step::AskAroundImport(at, topic)),
+        1 => pattern().prop_map(Step::EditAndDelete),
+        1 => (at(), pattern()).prop_map(|(at, cause)| Step::EditUnseen(at, cause)),
         4 => minutes.prop_map(Step::Wait),
         4 => at().prop_map(Step::Retain),
         1 => at().prop_map(Step::Restart),
