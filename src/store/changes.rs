@@ -15,9 +15,10 @@ use crate::model::{Alert, BatchSums, Entry, Figures, InstanceChange, Outcome, Ta
 /// pattern without instances and never an instance without its pattern.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
-    /// Patterns that are made if there is no entry of their id and an instance of them changes
-    /// ([`patterns_of`](Self::patterns_of)): a repeat does not bring a deleted entry back.
-    pub patterns: Vec<Arc<Entry>>,
+    /// The pattern of each alert: made if there is no entry of its id and an instance of it
+    /// changes ([`patterns_of`](Self::patterns_of)). A repeat does not bring a deleted entry back;
+    /// an alert that is new does, also where only another process knows of the deletion.
+    pub patterns: Vec<Pattern>,
     /// Alerts that were received.
     pub alerts: Vec<AssignedAlert>,
     /// Changes of entries.
@@ -26,15 +27,21 @@ pub struct Group {
 
 impl Group {
     /// The patterns that these changes are about: what a backend makes before it writes them.
-    pub fn patterns_of(&self, changes: &[InstanceChange]) -> Vec<Arc<Entry>> {
-        if self.patterns.is_empty() {
-            return Vec::new();
-        }
+    pub fn patterns_of(&self, changes: &[InstanceChange]) -> Vec<Pattern> {
         let instances = changes.iter().filter_map(|change| change.after.as_ref());
         let changed: HashSet<&str> = instances.map(|after| after.entry_id.as_str()).collect();
-        let patterns = self.patterns.iter().filter(|pattern| changed.contains(&*pattern.id));
+        let patterns = self.patterns.iter().filter(|p| changed.contains(&*p.entry.id));
         patterns.cloned().collect()
     }
+}
+
+/// The pattern of alerts of a group.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// The entry, should it have to be made.
+    pub entry: Arc<Entry>,
+    /// Whether memory holds the entry, so that the stored one need not be returned.
+    pub known: bool,
 }
 
 /// One change of an entry.
@@ -93,8 +100,10 @@ pub struct Committed {
     pub outcomes: Vec<Outcome>,
     /// The instances whose part in figures changed.
     pub changes: Vec<InstanceChange>,
-    /// Entries that are stored in place of patterns that were to be made.
-    pub known: Vec<Entry>,
+    /// Patterns that were made.
+    pub made: Vec<Arc<Entry>>,
+    /// Entries that are stored in place of patterns that memory did not know.
+    pub found: Vec<Entry>,
     /// Entries whose figures must be read again.
     pub stale: Vec<String>,
     /// One for each edit, in the order of the group.

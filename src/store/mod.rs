@@ -27,7 +27,9 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use self::{
-    changes::{Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Position},
+    changes::{
+        Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Pattern, Position,
+    },
     embeddings::StoredEmbedding,
     error::{Result, StoreError},
     history::{AlertBucket, AlertCounts, Bucket, Buckets, ExportScope, Issue, Stored},

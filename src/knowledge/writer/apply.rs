@@ -1,6 +1,6 @@
 //! What the store answered, applied to memory: then published, then told to whoever asked.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Alone, FLUSH_AT_ONCE, Writer,
@@ -52,13 +52,12 @@ impl Writer {
 
     pub(super) fn committed(&mut self, batch: Batch, committed: Committed) {
         let Batch { group, sent, requested, flush, limited } = batch;
-        let known: HashSet<String> = committed.known.iter().map(|e| e.id.clone()).collect();
-        for pattern in group.patterns_of(&committed.changes) {
-            if !known.contains(&pattern.id) {
-                self.put(Entry::clone(&pattern));
-            }
+        for pattern in committed.made {
+            // Another process had deleted the one that is known.
+            self.remove(&pattern.id);
+            self.put(Entry::clone(&pattern));
         }
-        committed.known.into_iter().for_each(|entry| self.put(entry));
+        committed.found.into_iter().for_each(|entry| self.put(entry));
         self.state.apply(&committed.changes);
         self.count(&committed.outcomes, &committed.changes, limited);
         self.refold(committed.stale, &committed.changes);

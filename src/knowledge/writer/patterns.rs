@@ -13,7 +13,7 @@ use crate::{
         state::State,
     },
     model::{AlertPattern, Entry, OTHER_CAUSES, ReceivedAlert, pattern_id},
-    store::{AssignedAlert, Edit},
+    store::{AssignedAlert, Edit, Pattern},
 };
 
 /// The alert name that stands for all for which there is no room.
@@ -40,8 +40,10 @@ impl PatternLimits {
 pub struct Assignment<'a> {
     state: &'a State,
     limits: PatternLimits,
-    /// New patterns, by id.
+    /// The pattern of each alert as these alerts alone make it, by id.
     made: HashMap<String, Entry>,
+    /// How many of them are new.
+    new: usize,
     /// Known patterns whose text is refreshed.
     refreshed: HashMap<String, Entry>,
     /// Patterns that make room.
@@ -58,6 +60,7 @@ impl<'a> Assignment<'a> {
             state,
             limits,
             made: HashMap::new(),
+            new: 0,
             refreshed: HashMap::new(),
             evicted: Vec::new(),
             limited: 0,
@@ -100,12 +103,12 @@ impl<'a> Assignment<'a> {
 
     /// Whether there is room for one more pattern; a quiet one may be evicted for it.
     fn make_room(&mut self) -> bool {
-        let patterns = self.state.stats.patterns() + self.made.len() - self.evicted.len();
+        let patterns = self.state.stats.patterns() + self.new - self.evicted.len();
         if patterns < self.limits.patterns {
             return true;
         }
         let mut evictable = self.state.stats.evictable().skip(self.evicted.len());
-        let quiet = evictable.find(|id| !self.refreshed.contains_key(*id));
+        let quiet = evictable.find(|id| !self.made.contains_key(*id));
         let quiet = quiet.and_then(|id| self.state.get(id)).cloned();
         let found = quiet.is_some();
         self.evicted.extend(quiet);
@@ -113,23 +116,26 @@ impl<'a> Assignment<'a> {
     }
 
     fn learn(&mut self, entry_id: &str, of: AlertPattern, alert: &ReceivedAlert) {
+        let known = self.state.get(entry_id);
         if let Some(made) = self.made.get_mut(entry_id) {
             refresh(made, alert);
-        } else if let Some(refreshed) = self.refreshed.get_mut(entry_id) {
+        } else {
+            self.made.insert(entry_id.to_owned(), pattern(of, alert));
+            self.new += usize::from(known.is_none());
+        }
+        if let Some(refreshed) = self.refreshed.get_mut(entry_id) {
             refresh(refreshed, alert);
-        } else if let Some(known) = self.state.get(entry_id) {
+        } else if let Some(known) = known {
             let mut entry = Entry::clone(known);
             if refresh(&mut entry, alert) {
                 (entry.version, entry.written) = (known.version + 1, alert.received_at);
                 self.refreshed.insert(entry_id.to_owned(), entry);
             }
-        } else {
-            self.made.insert(entry_id.to_owned(), pattern(of, alert));
         }
     }
 
     /// The patterns to be made if they do not exist, and the changes of known ones.
-    pub fn finish(self) -> (Vec<Arc<Entry>>, Vec<Edit>) {
+    pub fn finish(self) -> (Vec<Pattern>, Vec<Edit>) {
         let evicted = self
             .evicted
             .into_iter()
@@ -138,7 +144,10 @@ impl<'a> Assignment<'a> {
             .refreshed
             .into_values()
             .map(|entry| Edit::Write { expected: Some(entry.version - 1), entry: Arc::new(entry) });
-        let made = self.made.into_values().map(Arc::new).collect();
-        (made, refreshed.chain(evicted).collect())
+        let patterns = self.made.into_values().map(|entry| Pattern {
+            known: self.state.get(&entry.id).is_some(),
+            entry: Arc::new(entry),
+        });
+        (patterns.collect(), refreshed.chain(evicted).collect())
     }
 }

@@ -30,10 +30,10 @@ pub(super) async fn commit(store: &MongoStore, group: &Group) -> Result<Committe
         }
         first => first?,
     };
-    let (known, mut stale) = patterns.settle();
+    let (made, found, mut stale) = patterns.settle();
     stale.extend(store.unsettled().iter().cloned());
     let (outcomes, changes) = recording.into_parts();
-    Ok(Committed { outcomes, changes, known, stale: stale.into_iter().collect(), edits })
+    Ok(Committed { outcomes, changes, made, found, stale: stale.into_iter().collect(), edits })
 }
 
 async fn run(

@@ -36,9 +36,30 @@ pub(super) async fn entry(store: &MongoStore, id: &str) -> Result<Option<Entry>,
 /// The entries of these ids, as far as they exist.
 pub(super) async fn of(
     store: &MongoStore,
-    ids: &[String],
+    ids: &[impl AsRef<str>],
 ) -> Result<HashMap<String, Entry>, MongoError> {
-    find(store, doc! { "id": { "$in": ids } }).await
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    find(store, among(ids)).await
+}
+
+fn among(ids: &[impl AsRef<str>]) -> Document {
+    doc! { "id": { "$in": ids.iter().map(AsRef::as_ref).collect::<Vec<&str>>() } }
+}
+
+/// Which of these ids are those of entries.
+pub(super) async fn existing(
+    store: &MongoStore,
+    ids: &[impl AsRef<str>],
+) -> Result<Vec<String>, MongoError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let documents = store.documents(Collection::KnowledgeBase).find(among(ids));
+    let documents = documents.projection(doc! { "_id": 0, "id": 1 }).batch_size(1000).await?;
+    let id = |document: Document| document.get_str("id").ok().map(str::to_owned);
+    Ok(documents.try_collect::<Vec<_>>().await?.into_iter().filter_map(id).collect())
 }
 
 /// The entries that match, by id.

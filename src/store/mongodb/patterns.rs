@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     model::{Collection, Entry, Instance},
-    store::Group,
+    store::{Group, Pattern},
 };
 
 /// The patterns of a group, and the entries that it changes.
@@ -27,8 +27,10 @@ use crate::{
 pub(super) struct Patterns<'a> {
     store: &'a MongoStore,
     looked_up: HashSet<String>,
-    /// Entries that were there already.
-    known: Vec<Entry>,
+    /// Those that did not exist.
+    made: Vec<Arc<Entry>>,
+    /// Entries that were there already, and memory did not know.
+    found: Vec<Entry>,
     /// Entries whose figures must be read again.
     stale: HashSet<String>,
     /// Entries that change.
@@ -48,7 +50,8 @@ impl<'a> Patterns<'a> {
         Self {
             store,
             looked_up: HashSet::new(),
-            known: Vec::new(),
+            made: Vec::new(),
+            found: Vec::new(),
             stale: HashSet::new(),
             concerned: alerts.chain(edits).collect(),
         }
@@ -59,11 +62,12 @@ impl<'a> Patterns<'a> {
         self.store.unsettled().extend(self.concerned.iter().cloned());
     }
 
-    /// All is done: the entries that were there already, and those whose figures must be read
-    /// again.
-    pub(super) fn settle(mut self) -> (Vec<Entry>, HashSet<String>) {
+    /// All is done: what was made, what was found in place of others, and the entries whose
+    /// figures must be read again.
+    pub(super) fn settle(mut self) -> (Vec<Arc<Entry>>, Vec<Entry>, HashSet<String>) {
         self.concerned.clear();
-        (std::mem::take(&mut self.known), std::mem::take(&mut self.stale))
+        let Self { made, found, stale, .. } = &mut self;
+        (std::mem::take(made), std::mem::take(found), std::mem::take(stale))
     }
 
     /// Notes that these instances are about to change.
@@ -79,23 +83,27 @@ impl<'a> Patterns<'a> {
     ///
     /// What is summed up of a pattern's instances was deleted with it, so those that carried it
     /// count by themselves again.
-    pub(super) async fn make(&mut self, patterns: Vec<Arc<Entry>>) -> Result<Made, MongoError> {
-        let mut wanted: HashMap<String, Arc<Entry>> = patterns
+    pub(super) async fn make(&mut self, patterns: Vec<Pattern>) -> Result<Made, MongoError> {
+        let mut wanted: HashMap<String, Pattern> = patterns
             .into_iter()
-            .filter(|pattern| !self.looked_up.contains(&pattern.id))
-            .map(|pattern| (pattern.id.clone(), pattern))
+            .filter(|pattern| !self.looked_up.contains(&pattern.entry.id))
+            .map(|pattern| (pattern.entry.id.clone(), pattern))
             .collect();
         if wanted.is_empty() {
             return Ok(Made { changed_instances: false });
         }
         let ids: Vec<String> = wanted.keys().cloned().collect();
-        for entry in knowledge::of(self.store, &ids).await?.into_values() {
+        let (known, unknown): (Vec<_>, Vec<_>) = ids.iter().partition(|id| wanted[*id].known);
+        for id in knowledge::existing(self.store, &known).await? {
+            wanted.remove(&id);
+        }
+        for entry in knowledge::of(self.store, &unknown).await?.into_values() {
             wanted.remove(&entry.id);
-            self.known.push(entry);
+            self.found.push(entry);
         }
         let missing: Vec<String> = wanted.keys().cloned().collect();
         let changed_instances = !missing.is_empty() && self.count_again(&missing).await?;
-        self.insert(wanted.into_values().collect()).await?;
+        self.insert(wanted.into_values().map(|pattern| pattern.entry).collect()).await?;
         self.looked_up.extend(ids);
         Ok(Made { changed_instances })
     }
@@ -108,12 +116,11 @@ impl<'a> Patterns<'a> {
         let collection = Collection::KnowledgeBase.name();
         let written = command::update(&self.store.db, collection, &statements).await?;
         let (made, others): (Vec<_>, Vec<_>) =
-            patterns.iter().enumerate().partition(|(place, _)| written.made.contains(place));
+            patterns.into_iter().enumerate().partition(|(place, _)| written.made.contains(place));
         self.store.followed().add(made.iter().map(|(_, pattern)| pattern.id.clone()));
-        let others: Vec<String> = others.iter().map(|(_, pattern)| pattern.id.clone()).collect();
-        if !others.is_empty() {
-            self.known.extend(knowledge::of(self.store, &others).await?.into_values());
-        }
+        self.made.extend(made.into_iter().map(|(_, pattern)| pattern));
+        let others: Vec<&String> = others.iter().map(|(_, pattern)| &pattern.id).collect();
+        self.found.extend(knowledge::of(self.store, &others).await?.into_values());
         Ok(())
     }
 

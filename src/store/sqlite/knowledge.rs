@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 use super::json::{from_json, json};
 use crate::{
     model::{Category, Entry, EntryText, Figures, Provenance, Severity, Time},
-    store::{Edit, Edited},
+    store::{Edit, Edited, Pattern},
 };
 
 /// All entries, without figures.
@@ -25,8 +25,10 @@ pub fn get(connection: &Connection, id: &str) -> rusqlite::Result<Option<Entry>>
 /// What came of making patterns.
 #[derive(Default)]
 pub struct Made {
-    /// Entries that were there already.
-    pub known: Vec<Entry>,
+    /// Those that did not exist.
+    pub made: Vec<Arc<Entry>>,
+    /// Entries that were there already, and memory did not know.
+    pub found: Vec<Entry>,
     /// Those made whose stored instances carried something.
     pub stale: Vec<String>,
     /// Whether anything was forgotten of instances, so that they are to be decided anew.
@@ -35,7 +37,7 @@ pub struct Made {
 
 /// Makes the patterns that do not exist. What is summed up of their instances went with the entry
 /// that was deleted, so the instances count by themselves again.
-pub fn make(tx: &Transaction<'_>, patterns: &[Arc<Entry>]) -> rusqlite::Result<Made> {
+pub fn make(tx: &Transaction<'_>, patterns: Vec<Pattern>) -> rusqlite::Result<Made> {
     let mut made = Made::default();
     let mut forget = tx.prepare_cached(
         "UPDATE alerts SET carried = NULL
@@ -43,17 +45,22 @@ pub fn make(tx: &Transaction<'_>, patterns: &[Arc<Entry>]) -> rusqlite::Result<M
     )?;
     let mut forget_deleted =
         tx.prepare_cached("DELETE FROM alert_identities WHERE carried ->> '$.entryId' = ?1")?;
-    for pattern in patterns {
-        if let Some(existing) = get(tx, &pattern.id)? {
-            made.known.push(existing);
+    let mut exists = tx.prepare_cached("SELECT 1 FROM knowledge_base WHERE id = ?1")?;
+    for Pattern { entry, known } in patterns {
+        if known && exists.exists([&entry.id])? {
             continue;
         }
-        put(tx, pattern)?;
-        made.forgot |= forget_deleted.execute([&pattern.id])? > 0;
-        if forget.execute([&pattern.id])? > 0 {
-            made.forgot = true;
-            made.stale.push(pattern.id.to_string());
+        if let Some(existing) = get(tx, &entry.id)? {
+            made.found.push(existing);
+            continue;
         }
+        put(tx, &entry)?;
+        made.forgot |= forget_deleted.execute([&entry.id])? > 0;
+        if forget.execute([&entry.id])? > 0 {
+            made.forgot = true;
+            made.stale.push(entry.id.clone());
+        }
+        made.made.push(entry);
     }
     Ok(made)
 }

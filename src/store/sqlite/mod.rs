@@ -312,12 +312,13 @@ impl Store for SqliteStore {
 /// Writes a group; the caller commits.
 fn commit(tx: &rusqlite::Transaction<'_>, group: &Group) -> rusqlite::Result<Committed> {
     let mut fold = alerts::decide(tx, &group.alerts)?;
-    let Made { known, stale, forgot } = knowledge::make(tx, &group.patterns_of(&fold.changes))?;
-    if forgot {
+    let made = knowledge::make(tx, group.patterns_of(&fold.changes))?;
+    if made.forgot {
         fold = alerts::decide(tx, &group.alerts)?;
     }
     alerts::write(tx, &fold.writes)?;
     let edits = group.edits.iter().map(|edit| knowledge::edit(tx, edit));
     let edits = edits.collect::<rusqlite::Result<_>>()?;
-    Ok(Committed { outcomes: fold.outcomes, changes: fold.changes, known, stale, edits })
+    let Made { made, found, stale, .. } = made;
+    Ok(Committed { outcomes: fold.outcomes, changes: fold.changes, made, found, stale, edits })
 }

@@ -65,6 +65,13 @@ pub enum Step {
     Crash(usize),
 }
 
+impl Step {
+    /// Whether processes that lag have followed after it.
+    pub fn is_a_pause(&self) -> bool {
+        matches!(self, Self::Wait(_) | Self::Retain(_) | Self::Restart(_) | Self::Crash(_))
+    }
+}
+
 /// A list of steps.
 pub struct History(pub Vec<Step>);
 

@@ -31,6 +31,7 @@ each_backend![Migrated:
     of_several_editors_one_wins_and_the_others_see_it,
     a_pattern_is_made_with_its_first_alert_and_never_over_another,
     a_repeat_does_not_bring_a_deleted_entry_back,
+    a_known_pattern_is_made_anew_where_another_process_deleted_it,
     an_entry_made_anew_counts_what_is_still_stored,
     what_was_summed_up_goes_with_the_entry,
     loading_shows_all_entries_and_figures_at_once,
@@ -240,11 +241,12 @@ async fn of_several_editors_one_wins_and_the_others_see_it(store: &dyn Store) {
 }
 
 async fn a_pattern_is_made_with_its_first_alert_and_never_over_another(store: &dyn Store) {
-    assert!(record(store, vec![firing("a")]).await.known.is_empty(), "it was made");
+    let first = record(store, vec![firing("a")]).await;
+    assert_eq!((first.made.len(), first.found.len()), (1, 0));
     let made = Entry { figures: Default::default(), ..entry(store, &learned()).await.unwrap() };
     assert_eq!(made, pattern(&firing("a")));
     let other = ReceivedAlert { entry_severity: Severity::Critical, ..firing("b") };
-    assert_eq!(record(store, vec![other]).await.known, std::slice::from_ref(&made));
+    assert_eq!(record(store, vec![other]).await.found, std::slice::from_ref(&made));
     assert_eq!(store.entries().await.unwrap(), [made]);
     // Of several that make it at once, one does.
     delete(store, &learned()).await;
@@ -262,6 +264,21 @@ async fn a_repeat_does_not_bring_a_deleted_entry_back(store: &dyn Store) {
     // A change of an instance does.
     record(store, vec![resolved("a")]).await;
     assert_eq!(learned_figures(store).await, (1, 0, Some(1.0), Some(600_000)));
+}
+
+async fn a_known_pattern_is_made_anew_where_another_process_deleted_it(store: &dyn Store) {
+    record(store, vec![firing("a")]).await;
+    let commit = async |alert: ReceivedAlert| {
+        let mut group = group(vec![alert]);
+        group.patterns.iter_mut().for_each(|pattern| pattern.known = true);
+        store.commit(Arc::new(group)).await.unwrap()
+    };
+    let there = commit(firing("b")).await;
+    assert_eq!((there.made.len(), there.found.len()), (0, 0), "what is known is not told");
+    delete(store, &learned()).await;
+    assert!(commit(firing("b")).await.made.is_empty(), "a repeat brings nothing back");
+    assert_eq!(commit(firing("c")).await.made.len(), 1);
+    assert_eq!(learned_figures(store).await, (3, 3, Some(0.0), None));
 }
 
 async fn an_entry_made_anew_counts_what_is_still_stored(store: &dyn Store) {

@@ -80,7 +80,8 @@ pub fn pattern(alert: &ReceivedAlert) -> Entry {
 pub fn group(alerts: Vec<ReceivedAlert>) -> Group {
     let mut made = BTreeSet::new();
     let patterns = alerts.iter().map(pattern).filter(|pattern| made.insert(pattern.id.clone()));
-    let patterns = patterns.map(Arc::new).collect();
+    let pattern = |entry| Pattern { entry: Arc::new(entry), known: false };
+    let patterns = patterns.map(pattern).collect();
     let assign = |alert: ReceivedAlert| {
         let entry_id = pattern_id(&alert.name, alert.cause.as_deref().unwrap_or_default());
         AssignedAlert { alert, entry_id }
