@@ -46,8 +46,9 @@ impl Known {
         let ids: Vec<String> = keys.iter().map(alert_id).collect();
         let fingerprints: Vec<_> = recording::fingerprints(received).into_iter().collect();
         let open = doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" };
-        let query = doc! { "$or": [{ "_id": { "$in": ids } }, open] };
-        known.take(find(store, query).await?);
+        // Two questions, each answered by its own index.
+        known.take(find(store, doc! { "_id": { "$in": ids } }).await?);
+        known.take(find(store, open).await?);
         let without_start: Vec<_> = recording::without_start(received).into_iter().collect();
         if !without_start.is_empty() {
             known.take(latest(store, &without_start).await?);
@@ -108,27 +109,41 @@ impl Known {
         self.stored.get(key)
     }
 
-    /// The statement that stores an alert where none is.
-    pub(super) fn insert(&self, store: &MongoStore, alert: &Alert) -> Document {
+    /// What stores an alert where none is.
+    pub(super) fn insert(&self, store: &MongoStore, alert: &Alert) -> Operation {
         let key = alert.key();
         let id = alert_id(&key);
-        let unreadable = self.unreadable.get(&id);
         let mut fields = alert_fields(alert);
         fields.insert("timestamp", date(alert.timestamp));
         fields.insert("firstReceived", date(alert.first_received));
-        fields.insert("revision", unreadable.copied().flatten().unwrap_or(0) + 1);
-        fields.insert("changedBy", &*store.id);
+        fields.insert("changedBy", &store.id);
+        fields.insert("syncedAt", date(store.server_now()));
         if let Some(carried) = &alert.carried {
             let batch = self.batches.get(&key).copied().unwrap_or(0);
             fields.insert("carried", carried_fields(carried, batch));
         }
-        let update = doc! { "$set": fields, "$currentDate": { "syncedAt": true } };
-        match unreadable {
-            Some(revision) => upsert(doc! { "_id": id, "revision": *revision }, update),
-            // No document has such a revision, so one that is there is a duplicate key.
-            None => upsert(doc! { "_id": id, "revision": { "$lt": 0 } }, update),
+        let revision = self.unreadable.get(&id);
+        fields.insert("revision", revision.copied().flatten().unwrap_or(0) + 1);
+        match revision {
+            Some(revision) => {
+                let query = doc! { "_id": id, "revision": *revision };
+                Operation::Update(upsert(query, doc! { "$set": fields }))
+            }
+            None => {
+                fields.insert("_id", id);
+                Operation::Insert(fields)
+            }
         }
     }
+}
+
+/// A write of one document.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    /// Makes it.
+    Insert(Document),
+    /// Changes it by this statement.
+    Update(Document),
 }
 
 /// The statement that changes a stored alert.

@@ -8,12 +8,13 @@ use std::collections::HashSet;
 
 use futures::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
+use tokio::time::Instant;
 
 use super::{
     IDENTITIES, MongoStore,
     error::MongoError,
     figures, knowledge,
-    wire::{carried, date, entry},
+    wire::{carried, date, entry, time_in},
 };
 use crate::{
     model::{Collection, EntryDocument, Time},
@@ -56,10 +57,15 @@ impl KnownEntries {
 
 /// The time by the server's clock.
 pub(super) async fn now(store: &MongoStore) -> Result<Position, MongoError> {
-    let hello = store.db.run_command(doc! { "hello": 1 }).await?;
-    let now = hello.get_datetime("localTime");
-    let now = now.map_err(|_| MongoError::Answer("`hello` without `localTime`"))?;
-    Ok(Position(now.timestamp_millis()))
+    let asked = Instant::now();
+    let now = clock_of(&store.db.run_command(doc! { "hello": 1 }).await?)?;
+    *store.clock.lock() = (now, asked);
+    Ok(Position(now.millis()))
+}
+
+/// The server's clock in its answer to `hello`.
+pub(super) fn clock_of(hello: &Document) -> Result<Time, MongoError> {
+    time_in(hello, "localTime").ok_or(MongoError::Answer("`hello` without `localTime`"))
 }
 
 /// How many documents the knowledge base has, by the server's own book-keeping.
