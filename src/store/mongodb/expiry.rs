@@ -342,9 +342,14 @@ async fn delete(store: &MongoStore, note: &Note) -> Result<HashSet<String>, Mong
             (revisions.get(id) == Some(&revision)).then(|| id.to_owned())
         })
         .collect();
-    let queries = unchanged.iter().map(|id| {
-        let mut query = before(note.before);
-        query.extend(doc! { "_id": id, "revision": revisions[id.as_str()] });
+    let mut by_revision: HashMap<i64, Vec<&String>> = HashMap::new();
+    for id in &unchanged {
+        by_revision.entry(revisions[id.as_str()]).or_default().push(id);
+    }
+    // The `_id` comes first, for servers that take an index by the order of the question.
+    let queries = by_revision.into_iter().map(|(revision, ids)| {
+        let mut query = doc! { "_id": { "$in": ids }, "revision": revision };
+        query.extend(before(note.before));
         query
     });
     let count = command::delete(&store.db, Collection::Alerts.name(), queries).await?;
