@@ -151,6 +151,7 @@ pub(super) enum Operation {
 /// It upserts, but never makes a document: then, too, it fails by itself, because it would have to
 /// change the `_id` that it asks for.
 pub(super) fn replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -> Document {
+    note_change_of_other(store, stored);
     let fields = alert_fields(alert);
     let mut unset = missing(&fields, &ALERT_OPTIONAL);
     let mut set = fields;
@@ -172,6 +173,18 @@ pub(super) fn replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -
         update.insert("$unset", std::mem::take(&mut unset));
     }
     upsert(doc! { "_id": alert_id(&alert.key()), "revision": stored.revision }, update)
+}
+
+/// What another process changed may not have been followed yet, and after this write it does not
+/// show any more that it was another, so the entries are read again.
+fn note_change_of_other(store: &MongoStore, stored: &StoredAlert) {
+    if stored.changed_by.as_ref() == Some(&store.id) {
+        return;
+    }
+    let mut unsettled = store.unsettled();
+    unsettled.insert(stored.alert.entry_id.clone());
+    unsettled.extend(stored.alert.carried.iter().map(|carried| carried.entry_id.clone()));
+    unsettled.extend(stored.moved_from.iter().cloned());
 }
 
 /// The statement that moves the last receipt on.

@@ -219,6 +219,8 @@ async fn apply(store: &MongoStore, note: &Note, expired: &mut Expired) -> Result
     expired.deleted += deleted.len() as u64;
     expired.changes.extend(changes(store, note, &stored, &deleted));
     announce(store, note).await?;
+    // What others changed of these instances before may not have been followed yet.
+    store.unsettled().extend(note.sums.keys().cloned());
     let done = doc! { "$set": { "done": true }, "$unset": { "alerts": "", "sums": "" } };
     let statement = doc! { "q": { "_id": NOTE, "number": note.number }, "u": done };
     command::update(&store.db, Collection::SystemState.name(), &[statement]).await?;

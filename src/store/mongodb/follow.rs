@@ -1,7 +1,9 @@
 //! What other processes changed, found by asking.
 //!
 //! Every change of an entry or an alert says who made it (`changedBy`) and when (`syncedAt`, by
-//! the server's clock). Deleted entries leave nothing behind: that some are missing shows in the
+//! the server's clock). A process leaves out alerts that it changed itself, and when it changes one
+//! that another process changed before it, it notes that the entry is to be read again. Entries
+//! change seldom, and in parts by several: they are read whoever changed them. Deleted entries leave nothing behind: that some are missing shows in the
 //! number of documents, and then all ids are read.
 
 use std::collections::HashSet;
@@ -77,7 +79,7 @@ pub(super) async fn document_count(store: &MongoStore) -> Result<i64, MongoError
 pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followed, MongoError> {
     let position = now(store).await?;
     let unsettled: Vec<String> = store.unsettled().iter().cloned().collect();
-    let mut query = changed_by_others(store, from);
+    let mut query = changed_since(from);
     if !unsettled.is_empty() {
         query = doc! { "$or": [query, { "id": { "$in": &unsettled } }] };
     }
@@ -106,9 +108,15 @@ pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followe
     Ok(Followed::Some { entries, deleted, figures, position })
 }
 
-fn changed_by_others(store: &MongoStore, from: Position) -> Document {
+fn changed_since(from: Position) -> Document {
     let since: DateTime = date(Time::from_millis(from.0.saturating_sub(OVERLAP_MS)));
-    doc! { "syncedAt": { "$gte": since }, "changedBy": { "$ne": &*store.id } }
+    doc! { "syncedAt": { "$gte": since } }
+}
+
+fn changed_by_others(store: &MongoStore, from: Position) -> Document {
+    let mut query = changed_since(from);
+    query.insert("changedBy", doc! { "$ne": &store.id });
+    query
 }
 
 /// Entries whose instances others changed, or deleted.
