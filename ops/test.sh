@@ -224,6 +224,7 @@ check_advisories() {
 run_checks() {
   check cargo fmt --check
   check cargo clippy --locked --all-targets -- -D warnings
+  check timeout --foreground 1200 cargo test --locked --no-run
   # A service that hangs must fail the run and not hold it up.
   check timeout --foreground 900 cargo test --locked --no-fail-fast
   check env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps

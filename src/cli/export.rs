@@ -21,7 +21,6 @@ use crate::{
     history::export::{Format, gzip, open_export},
     model::{Collection, SystemClock},
     security::{AuditContext, AuditLog, Event},
-    service::open_store,
     store::Store,
     telemetry::{Metrics, logging},
 };
@@ -79,7 +78,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = Settings::from_process()?;
     logging::init(&settings.log).map_err(failed)?;
     runtime().map_err(failed)?.block_on(async {
-        let store = open_store(&settings).await.map_err(failed)?;
+        let store = super::store::open_existing(&settings).await?;
         let done = write_all(&settings, store.as_ref(), args, format, &collections).await;
         store.close().await;
         done

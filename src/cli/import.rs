@@ -13,7 +13,6 @@ use crate::{
     config::Settings,
     history::import::{Imported, Progress, Step, import},
     model::SystemClock,
-    service::open_store,
     store::{Store, migrate},
     telemetry::logging,
 };
@@ -35,8 +34,12 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = Settings::from_process()?;
     logging::init(&settings.log).map_err(failed)?;
+    // A mistyped name makes no new database.
+    std::fs::File::open(&args.file).map_err(|error| {
+        Failure::Failed(format!("cannot read {}: {error}", args.file.display()))
+    })?;
     let imported = runtime().map_err(failed)?.block_on(async {
-        let store = open_store(&settings).await.map_err(failed)?;
+        let store = super::store::open(&settings).await?;
         let imported = put_back(&settings, store.as_ref(), args).await;
         store.close().await;
         imported

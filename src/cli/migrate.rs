@@ -11,7 +11,6 @@ use super::{
 use crate::{
     config::Settings,
     model::SystemClock,
-    service::open_store,
     store::{Store, migrate},
     telemetry::logging,
 };
@@ -40,7 +39,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = Settings::from_process()?;
     logging::init(&settings.log).map_err(failed)?;
     let text = runtime().map_err(failed)?.block_on(async {
-        let store = open_store(&settings).await.map_err(failed)?;
+        let store = super::store::open_existing(&settings).await?;
         let text = match args.action {
             Action::Status => status(store.as_ref()).await,
             Action::Up => up(store.as_ref(), args.dry_run).await,

@@ -3,6 +3,8 @@
 //!
 //! Exit codes are promised: 0 done, 1 failed, 64 usage, 78 configuration (those of `sysexits.h`).
 
+mod ask;
+mod backup;
 mod check_config;
 mod descriptors;
 mod export;
@@ -12,10 +14,12 @@ mod keygen;
 mod knowledge;
 mod migrate;
 mod output;
+mod pages;
 mod progress;
 mod retention;
 mod serve;
 mod sign;
+mod store;
 mod tls;
 
 use std::{io::ErrorKind, process::ExitCode};
@@ -59,6 +63,15 @@ enum Command {
     /// Put an ndjson export back, into either store
     #[command(after_help = import::HELP)]
     Import(import::Args),
+    /// Copy the SQLite database to a new file, while the service writes
+    #[command(after_help = backup::HELP)]
+    Backup(backup::Args),
+    /// Ask the running service a question
+    #[command(after_help = ask::HELP)]
+    Query(ask::QueryArgs),
+    /// List the alerts of the running service, the newest first
+    #[command(after_help = ask::HELP)]
+    Alerts(ask::AlertsArgs),
     /// Make new random keys, as lines for .env
     #[command(after_help = EXIT_CODES)]
     Keygen(keygen::Args),
@@ -71,6 +84,12 @@ enum Command {
     /// Show the effective settings, secrets redacted, or all that is wrong with them
     #[command(after_help = EXIT_CODES)]
     CheckConfig,
+    /// Print the script that completes commands in a shell
+    #[command(after_help = EXIT_CODES)]
+    Completions(pages::CompletionsArgs),
+    /// Print the manual page, or that of one command
+    #[command(after_help = EXIT_CODES)]
+    Man(pages::ManArgs),
 }
 
 /// Why a command did not do what it was called for.
@@ -133,6 +152,11 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Retention(args) => retention::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Query(args) => ask::query(&args),
+        Command::Alerts(args) => ask::alerts(&args),
+        Command::Completions(args) => pages::completions(&args),
+        Command::Man(args) => pages::man(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Healthcheck(args) => healthcheck::run(&args),

@@ -15,7 +15,6 @@ use crate::{
     history::{AlertExpiry, Calendar, ProgressListener, Report, RetentionJob, audit},
     model::SystemClock,
     security::AuditLog,
-    service::open_store,
     shutdown::Phase,
     store::Store,
     telemetry::{Metrics, logging},
@@ -33,7 +32,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = Settings::from_process()?;
     logging::init(&settings.log).map_err(failed)?;
     let text = runtime().map_err(failed)?.block_on(async {
-        let store = open_store(&settings).await.map_err(failed)?;
+        let store = super::store::open_existing(&settings).await?;
         let done = retain(&settings, &store, args.dry_run).await;
         store.close().await;
         done

@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod audit;
+mod client;
 mod cors;
 mod credentials;
 mod describe;
@@ -39,6 +40,7 @@ use self::reader::Reader;
 pub use self::{
     api_keys::ApiKeySettings,
     audit::AuditReads,
+    client::{ClientSettings, client},
     cors::CorsSettings,
     credentials::{Credentials, DEV_CREDENTIALS, KEY_BYTES, fresh_credentials, fresh_key},
     describe::Effective,
@@ -150,6 +152,7 @@ impl Settings {
         let (audit_log_path, audit_reads) = (audit::path(reader), audit::reads(reader));
         let log = log::read(reader);
         strength::judge(reader, mode, &api_keys, &webhook);
+        client::read(reader);
         misspelt::warn(reader);
         zone::check(reader);
         if let Some(limits) = &limits {

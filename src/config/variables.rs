@@ -86,6 +86,8 @@ pub const VARIABLES: &[Variable] = &[
     plain("AUDIT_READS", "off", "`off` or `all`: whether each read with a key is audited, too"),
     alias(plain("LOG_LEVEL", "info", "error, warn, info, debug, trace, off, or directives such as `info,orchestrator=debug`"), &["RUST_LOG"]),
     plain("LOG_FORMAT", "", "`pretty` or `json`; where not set: pretty on a terminal, else json"),
+    plain("ORCHESTRATOR_URL", "", "the service that `query` and `alerts` ask; where not set, the one at HOST and PORT"),
+    secret("ORCHESTRATOR_API_KEY", "", "the key that `query` and `alerts` ask with; where neither is set, the service's own"),
 ];
 
 /// The variable of that name.

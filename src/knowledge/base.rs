@@ -30,7 +30,7 @@ use super::{
     },
 };
 use crate::{
-    model::{Category, Clock, Entry, ReceivedAlert, SourceType},
+    model::{Category, Clock, Entry, ReceivedAlert},
     shutdown::Phase,
     store::{Expired, ExpiryBatch, Store, StoreError},
     telemetry::Metrics,
@@ -438,15 +438,5 @@ impl Base {
     /// The state as it was last published.
     pub(super) fn state(&self) -> Arc<State> {
         self.shared.state()
-    }
-
-    /// Entries made from files that `is_there` does not know any more.
-    pub fn without_file(&self, is_there: impl Fn(&str) -> bool) -> Vec<String> {
-        let from_files = |entry: &&Arc<Entry>| {
-            let provenance = &entry.provenance;
-            let mut sources = provenance.derived_from.iter();
-            provenance.source_type == SourceType::Runbook && !sources.any(|name| is_there(name))
-        };
-        self.shared.state().iter().filter(from_files).map(|entry| entry.id.clone()).collect()
     }
 }

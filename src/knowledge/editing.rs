@@ -156,11 +156,7 @@ pub enum Imported {
 /// stays, and so does what open questions it answered.
 pub fn reimported(known: &Entry, imported: &Entry, now: Time) -> Option<Entry> {
     let mut provenance = Provenance::clone(&imported.provenance);
-    for source in &known.provenance.derived_from {
-        if !provenance.derived_from.contains(source) {
-            provenance.derived_from.push(source.clone());
-        }
-    }
+    provenance.keep_sources_of(&known.provenance);
     if known.text == imported.text && *known.provenance == provenance {
         return None;
     }

@@ -1,6 +1,6 @@
 //! What the service knows, and how it answers.
 //!
-//! [`Base`] is read from memory; every change passes the [`writer`], which stores it first.
+//! [`Base`] is read from memory; every change passes `writer`, which stores it first.
 //! `learning` says what alerts teach, `search` finds, `questions` remembers what had no answer,
 //! `editing` is what people change, `summary` renders the page that dashboards poll.
 

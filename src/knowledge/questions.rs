@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::model::{Category, Entry, EntryText, Provenance, Severity, SourceType, Time};
+use crate::model::{
+    Category, Entry, EntryText, Provenance, QUESTION_PREFIX, Severity, SourceType, Time,
+};
 
 /// A question's text as two askings of it are compared: case, white space and what stands at
 /// its end make no difference.
@@ -19,7 +21,7 @@ pub fn question_id(text: &str) -> String {
     let normal = normalise(text);
     // A question of nothing but marks is compared as it is.
     let key = if normal.is_empty() { text } else { &normal };
-    format!("kb-question-{}", hex::encode(&Sha256::digest(key)[..8]))
+    format!("{QUESTION_PREFIX}{}", hex::encode(&Sha256::digest(key)[..8]))
 }
 
 /// The open question with this text, asked for the first time.

@@ -7,7 +7,7 @@ use std::{collections::HashMap as StdHashMap, sync::Arc};
 
 use imbl::{HashMap, OrdSet};
 
-use super::{runbook, stats::Stats, summary::AlertActivity};
+use super::{runbook::links, stats::Stats, summary::AlertActivity};
 use crate::{
     model::{Category, Entry, Figures, Instance, InstanceChange},
     store::Loaded,
@@ -29,8 +29,10 @@ pub struct State {
     entries: HashMap<Arc<str>, Arc<Entry>>,
     /// Figures of stored instances whose entry does not exist (any more).
     orphans: HashMap<Arc<str>, Figures>,
-    /// By alert name: what makes the links between patterns and runbooks, whichever comes first.
+    /// By what patterns and runbooks find each other by: what makes the links between patterns and runbooks, whichever comes first.
     names: HashMap<Arc<str>, Named>,
+    /// How many patterns an alert name has.
+    causes: HashMap<Arc<str>, usize>,
     pub stats: Stats,
     pub alerts: AlertActivity,
     /// Counts changes, so that a rendered summary knows whether it is still true.
@@ -85,57 +87,55 @@ impl State {
         view
     }
 
-    fn linked<'a>(&'a self, entry: &'a Entry) -> Box<dyn Iterator<Item = &'a Arc<str>> + 'a> {
-        match entry.category {
-            Category::AlertPattern => {
-                let named = alert_name(entry).and_then(|name| self.names.get(name));
-                Box::new(named.into_iter().flat_map(|named| &named.runbooks))
-            }
-            Category::Runbook => {
-                let named = entry.tags.iter().filter_map(|tag| self.names.get(tag.as_str()));
-                Box::new(named.flat_map(|named| &named.patterns))
-            }
-            _ => Box::new(std::iter::empty()),
-        }
+    fn linked<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = &'a Arc<str>> {
+        let of: fn(&Named) -> &OrdSet<Arc<str>> = match entry.category {
+            Category::AlertPattern => |named| &named.runbooks,
+            _ => |named| &named.patterns,
+        };
+        keys(entry).into_iter().filter_map(|key| self.names.get(key.as_str())).flat_map(of)
     }
 
-    /// The runbook written for a pattern's alert, else one that names it among its tags.
+    /// The runbook written for a pattern's alert, else the surest other one; of several one that
+    /// says what helps.
     pub fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>> {
         let name = alert_name(pattern)?;
-        let own = self.entries.get(runbook::id_for(name).as_str());
-        own.filter(|entry| entry.category == Category::Runbook).or_else(|| {
-            let others = self.names.get(name)?.runbooks.iter();
-            others.filter_map(|id| self.entries.get(id)).next()
-        })
+        let named = keys(pattern).into_iter().filter_map(|key| self.names.get(key.as_str()));
+        let runbooks = named.flat_map(|named| named.runbooks.iter().take(MAX_LINKS));
+        let runbooks = runbooks.filter_map(|id| self.entries.get(id));
+        let rank = |runbook: &&Arc<Entry>| {
+            (runbook.solution.is_empty(), !links::is_written_for(runbook, name))
+        };
+        runbooks.min_by_key(rank)
     }
 
     /// How many causes of an alert name have a pattern.
     pub fn causes(&self, alertname: &str) -> usize {
-        self.names.get(alertname).map_or(0, |named| named.patterns.len())
+        self.causes.get(alertname).copied().unwrap_or(0)
     }
 
     fn link(&mut self, entry: &Entry, there: bool) {
+        if let Some(name) = alert_name(entry) {
+            let count = self.causes.entry(name.into()).or_default();
+            *count = if there { *count + 1 } else { count.saturating_sub(1) };
+            if *count == 0 {
+                self.causes.remove(name);
+            }
+        }
         let id: Arc<str> = entry.id.as_str().into();
-        let mut change = |name: &str, of: fn(&mut Named) -> &mut OrdSet<Arc<str>>| {
-            let name: Arc<str> = name.into();
-            let named = self.names.entry(Arc::clone(&name)).or_default();
+        let of: fn(&mut Named) -> &mut OrdSet<Arc<str>> = match entry.category {
+            Category::AlertPattern => |named| &mut named.patterns,
+            _ => |named| &mut named.runbooks,
+        };
+        for key in keys(entry) {
+            let named = self.names.entry(key.as_str().into()).or_default();
             if there {
                 of(named).insert(Arc::clone(&id));
             } else {
                 of(named).remove(&id);
             }
             if named.patterns.is_empty() && named.runbooks.is_empty() {
-                self.names.remove(&name);
+                self.names.remove(key.as_str());
             }
-        };
-        match entry.category {
-            Category::AlertPattern => {
-                alert_name(entry).into_iter().for_each(|name| change(name, |n| &mut n.patterns));
-            }
-            Category::Runbook => {
-                entry.tags.iter().for_each(|tag| change(tag, |named| &mut named.runbooks));
-            }
-            _ => {}
         }
     }
 
@@ -240,6 +240,18 @@ fn step<'a>(
             true => of.tally.minus(carried.tally()),
             false => of.tally.plus(carried.tally()),
         };
+    }
+}
+
+/// What patterns and runbooks find each other by, the surest first; nothing for other entries.
+fn keys(entry: &Entry) -> Vec<String> {
+    match entry.category {
+        Category::AlertPattern => {
+            let name = alert_name(entry).unwrap_or(&entry.title);
+            links::keys_of_pattern(name, entry.runbook_url.as_deref())
+        }
+        Category::Runbook => links::keys_of_runbook(entry).into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 

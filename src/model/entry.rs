@@ -210,6 +210,23 @@ pub struct Provenance {
     pub texts: BTreeMap<TextField, TextSource>,
 }
 
+/// What the ids of open questions begin with.
+pub const QUESTION_PREFIX: &str = "kb-question-";
+
+impl Provenance {
+    /// Keeps the sources of the entry as it was: what questions it answered, and, unless it is a
+    /// runbook, whose file alone tells where it is from, all others.
+    pub fn keep_sources_of(&mut self, known: &Self) {
+        let files = self.source_type == SourceType::Runbook;
+        for source in &known.derived_from {
+            let kept = !files || source.starts_with(QUESTION_PREFIX);
+            if kept && !self.derived_from.contains(source) {
+                self.derived_from.push(source.clone());
+            }
+        }
+    }
+}
+
 /// What a person noted about an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Note {

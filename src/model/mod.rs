@@ -22,7 +22,7 @@ pub use consolidation::{
 };
 pub use entry::{
     AlertPattern, Author, Category, Entry, EntryJson, EntryText, ExportedEntry, Note, Provenance,
-    SourceType, TextField, TextSource,
+    QUESTION_PREFIX, SourceType, TextField, TextSource,
 };
 pub use figures::{BatchSums, Carried, Figures, Instance, SummedUp, Tally};
 pub use old_entry::{EntryDocument, OldEntry};

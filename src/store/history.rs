@@ -72,6 +72,7 @@ pub struct Buckets {
 
 /// A document to be written over the one with the same natural key.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // why: most of what is put are alerts, and a box each costs more
 pub enum Stored {
     /// By fingerprint and start.
     Alert(Alert),

@@ -9,6 +9,10 @@ use std::{
     thread,
 };
 
+use serde_json::json;
+
+use crate::harness::{Alert, Place, keys, payload};
+
 /// The binary in `directory` with these variables and no others.
 fn orchestrator(directory: &Path, variables: &[(&str, &str)], args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_orchestrator"));
@@ -284,4 +288,145 @@ fn a_file_with_secrets_that_others_may_touch_is_warned_about() {
         let _ = fs::remove_file(directory.path().join("key"));
         assert_eq!(warnings("key", "s3cr3t", mode, &file), expected, "{mode:o}");
     }
+}
+
+#[test]
+fn commands_that_change_nothing_create_nothing_and_name_the_store() {
+    for args in [
+        &["migrate", "status"][..],
+        &["migrate", "--dry-run"],
+        &["retention", "--dry-run"],
+        &["export"],
+        &["backup", "copy.db"],
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let mistyped = [("DATABASE_URL", "sqlite:typo/orchestrator.db")];
+        let output = orchestrator(directory.path(), &mistyped, args).output().unwrap();
+        assert_eq!((code(&output), stdout(&output)), (1, ""), "{args:?}");
+        let told = stderr(&output);
+        assert_eq!(told.matches("orchestrator.db").count(), 1, "{told}");
+        assert!(told.contains("SQLite at ") && told.contains("No such file"), "{told}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "{args:?}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for args in [&["import", "typo.ndjson"][..], &["knowledge", "import", "typo"]] {
+        let output = orchestrator(directory.path(), &[], args).output().unwrap();
+        assert!(code(&output) == 1 && stderr(&output).contains("typo"), "{}", stderr(&output));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "{args:?}");
+    }
+}
+
+#[test]
+fn a_mongodb_that_is_away_is_named_once_in_plain_words() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("mongodb://user:hunter2@127.0.0.1:{port}");
+    let variables = [
+        ("DATABASE_URL", url.as_str()),
+        ("STORE_CONNECT_TIMEOUT_SECONDS", "1"),
+        ("LOG_LEVEL", "off"),
+    ];
+    let output = run(&variables, &["migrate", "status"]);
+    assert_eq!(code(&output), 1);
+    let told = stderr(&output);
+    assert!(told.contains(&format!("MongoDB at 127.0.0.1:{port}: no server answers")), "{told}");
+    for inner in ["Kind:", "Topology", "labels", "hunter2"] {
+        assert!(!told.contains(inner), "{told}");
+    }
+    let output = run(&variables, &["backup", "copy.db"]);
+    assert!(code(&output) == 1 && stderr(&output).contains("mongodump"), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_while_the_service_writes_and_overwrites_nothing() {
+    let mut place = Place::sqlite();
+    place.set("DATABASE_URL", "sqlite:orchestrator.db");
+    let service = place.start().await;
+    let alert = payload([Alert::firing("DiskFull", "db-1")]);
+    service.alertmanager().notify(&alert).await.expect(200);
+    let writing = async {
+        for number in 0..40 {
+            let alert = Alert::firing("Later", &format!("db-{number}"));
+            service.alertmanager().notify(&payload([alert])).await.expect(200);
+        }
+    };
+    let mut command = place.command(&["backup", "copy.db"]);
+    let backing_up = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let (output, ()) = tokio::join!(backing_up, writing);
+    let output = output.unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("backed up ") && stdout(&output).ends_with("copy.db\n"));
+    let again = place.command(&["backup", "copy.db"]).output().unwrap();
+    assert!(code(&again) == 1 && stderr(&again).contains("copy.db"), "{}", stderr(&again));
+    service.stop().await.unwrap();
+    let restored = place.start_with(&[("DATABASE_URL", "sqlite:copy.db")]).await;
+    let summary = restored.summary().await;
+    assert!(summary["alerts"]["firing"].as_i64().unwrap() >= 1, "{summary}");
+}
+
+#[tokio::test]
+async fn a_question_is_answered_in_a_script_and_nothing_found_exits_1() {
+    let place = Place::sqlite();
+    let service = place.start().await;
+    let entry = json!({"title": "DiskFull", "solution": "Delete logs."});
+    service.operator().write(&entry).await;
+    let url = format!("http://{}", service.address());
+    let ask = async |key: &'static str, text: &'static str| {
+        let mut command = place.command(&["query", text]);
+        command.envs([("ORCHESTRATOR_URL", url.as_str()), ("ORCHESTRATOR_API_KEY", key)]);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    };
+    let found = ask(keys::OPERATOR, "DiskFull").await;
+    assert_eq!(code(&found), 0, "{}", stderr(&found));
+    let answer: serde_json::Value = serde_json::from_str(stdout(&found)).unwrap();
+    assert_eq!(answer["results"]["entries"][0]["title"], "DiskFull");
+    let nothing = ask(keys::OPERATOR, "zebra").await;
+    assert_eq!(code(&nothing), 1);
+    assert!(stderr(&nothing).contains("no answer"), "{}", stderr(&nothing));
+    let refused = ask("nobody-knows-this-key", "DiskFull").await;
+    assert!(code(&refused) == 1 && stderr(&refused).contains(&url), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("401"), "{}", stderr(&refused));
+}
+
+#[test]
+fn what_cannot_be_asked_is_told() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let away = run(&[("ORCHESTRATOR_URL", &url), ("ORCHESTRATOR_API_KEY", "k")], &["alerts"]);
+    assert_eq!(code(&away), 1);
+    assert!(stderr(&away).contains(&format!("{url}: ")) && stderr(&away).contains("refused"));
+    // The keys of this machine's service do not leave it.
+    let local = [("ORCHESTRATOR_URL", url.as_str()), ("API_KEY", "hunter2-hunter2")];
+    let unset = run(&local, &["alerts"]);
+    assert!(code(&unset) == 78 && stderr(&unset).contains("ORCHESTRATOR_API_KEY"));
+    assert_eq!(code(&run(&[], &["query"])), 64);
+}
+
+#[test]
+fn alerts_are_asked_for_with_every_filter() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = answer_once(listener, "404 Not Found");
+    let variables = [("ORCHESTRATOR_URL", url.as_str()), ("ORCHESTRATOR_API_KEY", "k1")];
+    let args =
+        ["alerts", "--status", "firing", "--label", "a=b", "--label", "c=d e", "--limit", "7"];
+    assert_eq!(code(&run(&variables, &args)), 1);
+    let asked = asked.join().unwrap();
+    assert!(
+        asked.starts_with("GET /api/alerts?status=firing&limit=7&label=a%3Db&label=c%3Dd+e "),
+        "{asked}"
+    );
+    assert!(asked.to_lowercase().contains("authorization: bearer k1"), "{asked}");
+}
+
+#[test]
+fn completions_and_manual_pages_are_printed() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&[], &["completions", shell]);
+        assert!(code(&output) == 0 && stdout(&output).contains("check-config"), "{shell}");
+    }
+    let whole = run(&[], &["man"]);
+    assert!(code(&whole) == 0 && stdout(&whole).contains(".TH orchestrator"));
+    let one = run(&[], &["man", "knowledge", "import"]);
+    assert!(code(&one) == 0 && stdout(&one).contains("prune"), "{}", stderr(&one));
+    assert_eq!(code(&run(&[], &["man", "nonsense"])), 64);
 }

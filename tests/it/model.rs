@@ -40,27 +40,27 @@ fn two_processes_on_sqlite_that_lag_agree_once_they_have_followed() {
 
 #[test]
 fn one_process_on_mongodb_shows_what_its_history_says() {
-    check_on(Mode::One, 40, Server::replica_set);
+    check_on(Mode::One, 12, Server::replica_set);
 }
 
 #[test]
 fn two_processes_on_mongodb_show_what_their_history_says() {
-    check_on(Mode::InStep, 30, Server::replica_set);
+    check_on(Mode::InStep, 8, Server::replica_set);
 }
 
 #[test]
 fn two_processes_on_mongodb_that_lag_agree_once_they_have_followed() {
-    check_on(Mode::Lagging, 30, Server::replica_set);
+    check_on(Mode::Lagging, 8, Server::replica_set);
 }
 
 #[test]
 fn one_process_on_a_lone_mongodb_shows_what_its_history_says() {
-    check_on(Mode::One, 40, Server::lone);
+    check_on(Mode::One, 12, Server::lone);
 }
 
 #[test]
 fn two_processes_on_a_lone_mongodb_show_what_their_history_says() {
-    check_on(Mode::InStep, 30, Server::lone);
+    check_on(Mode::InStep, 8, Server::lone);
 }
 
 /// A variable that a person sets to look into a failure.

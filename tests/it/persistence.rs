@@ -67,6 +67,7 @@ async fn learn_something(service: &Running) {
     ];
     service.alertmanager().notify(&payload(alerts)).await.expect(200);
     service.operator().ask("zebra stampede").await;
+    service.written().await;
 }
 
 async fn an_export_holds_what_was_stored(place: &Place) {

@@ -169,6 +169,7 @@ async fn the_least_recently_asked_leave_first(place: &Place) {
     // Asked anew, it begins anew, and the zebra leaves.
     gap(&service, "walrus").await;
     assert_eq!(asked_in(&service.summary().await).len(), 2);
+    service.written().await;
     assert_eq!(service.stored("knowledge_base").await.len(), 2);
 }
 

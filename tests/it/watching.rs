@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::{Alert, Place, TOKEN, keys, payload};
 
-const FAMILIES: [&str; 28] = [
+const FAMILIES: [&str; 30] = [
     "http_requests_total",
     "http_request_duration_seconds",
     "http_requests_in_flight",
@@ -16,6 +16,8 @@ const FAMILIES: [&str; 28] = [
     "alerts_received_total",
     "alerts_stored_total",
     "alerts_truncated_total",
+    "alerts_superseded_total",
+    "knowledge_patterns_limited_total",
     "alerts_trimmed_total",
     "alerts_rejected_total",
     "webhook_auth_total",

@@ -1,8 +1,10 @@
 //! A section as a list: each point of a list and each paragraph is one step, as written.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+use super::phrases;
 
 /// What a block does to the list of steps.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,13 +17,39 @@ enum Kind {
     ToTheOneAfter,
 }
 
-/// The steps that `text` tells.
+/// `text` without what only stands where one is still to be written, and without headings that
+/// nothing is left under.
+pub(super) fn without_placeholders(text: &str) -> Cow<'_, str> {
+    let blocks = blocks(text);
+    let is_unwritten = |(kind, range, _): &(Kind, Range<usize>, bool)| {
+        *kind == Kind::Own && phrases::is_placeholder(&text[range.clone()])
+    };
+    if !blocks.iter().any(is_unwritten) {
+        return Cow::Borrowed(text);
+    }
+    let mut kept: Vec<&Range<usize>> = Vec::new();
+    let mut headings: Vec<&Range<usize>> = Vec::new();
+    for block in &blocks {
+        match block.0 {
+            Kind::ToTheOneAfter => headings.push(&block.1),
+            _ if is_unwritten(block) => headings.clear(),
+            _ => {
+                kept.append(&mut headings);
+                kept.push(&block.1);
+            }
+        }
+    }
+    let pieces: Vec<&str> = kept.into_iter().map(|range| text[range.clone()].trim_end()).collect();
+    Cow::Owned(pieces.join("\n\n"))
+}
+
+/// The steps that `text` tells; what stands where one is to be written is none.
 pub(super) fn steps(text: &str) -> Vec<String> {
     let mut steps: Vec<String> = Vec::new();
     let mut waiting = String::new();
     for (kind, range, indented) in blocks(text) {
         let block = if indented { point(text, range) } else { text[range].trim().to_owned() };
-        if block.is_empty() {
+        if block.is_empty() || kind == Kind::Own && phrases::is_placeholder(&block) {
             continue;
         }
         match (kind, steps.last_mut()) {
@@ -118,6 +146,18 @@ mod tests {
     #[test]
     fn a_heading_belongs_to_the_step_after_it() {
         assert_eq!(steps("a\n### Disk\nb\n### End"), ["a", "### Disk\n\nb", "### End"]);
+    }
+
+    #[test]
+    fn what_is_still_to_be_written_is_left_out() {
+        assert_eq!(without_placeholders("TODO\n"), "");
+        assert_eq!(
+            without_placeholders("a\n\n### Disk\n\nTODO\n\n### Net\n\nb\n"),
+            "a\n\n### Net\n\nb"
+        );
+        assert_eq!(without_placeholders("- a\n- TBD\n"), "- a");
+        assert_eq!(without_placeholders("a\n```\n# TODO\n```\n"), "a\n```\n# TODO\n```\n");
+        assert_eq!(steps("1. a\n2. TODO\n"), ["a"]);
     }
 
     proptest::proptest! {

@@ -8,11 +8,15 @@ use crate::model::{Entry, EntryDocument, ExportedEntry, Figures, Time};
 /// How each exported entry begins; nothing that people write begins so.
 const BEGINNING: &str = "---\nid: \"";
 
-/// The entries of an export; a file that is none is one part.
+/// Whether an export wrote it. Other tools write an `id`, too, but none of these beside it.
+pub(super) fn is_export(markdown: &str) -> bool {
+    let head = markdown.split("\n---\n").next().unwrap_or_default();
+    let has = |name: &str| head.lines().any(|line| line.starts_with(name));
+    markdown.starts_with(BEGINNING) && has("category: \"") && has("severity: \"")
+}
+
+/// The entries of an export.
 pub(super) fn split(markdown: &str) -> Vec<&str> {
-    if !markdown.starts_with(BEGINNING) {
-        return vec![markdown];
-    }
     let boundary = format!("\n\n{BEGINNING}");
     let mut parts = Vec::new();
     let mut rest = markdown;
@@ -30,9 +34,6 @@ pub(super) fn restore(
     mut fields: Map<String, Value>,
     warnings: &mut Vec<String>,
 ) -> Entry {
-    if !fields.contains_key("id") {
-        return entry;
-    }
     for name in ["firstSeen", "lastUpdated"] {
         let written = fields.get(name).and_then(Value::as_str).and_then(Time::parse);
         if let Some(time) = written {

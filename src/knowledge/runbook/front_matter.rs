@@ -1,4 +1,5 @@
-//! The YAML block at the head of a Markdown file, between two lines of `---`.
+//! The block at the head of a Markdown file: YAML between two lines of `---`, or TOML between two
+//! of `+++`.
 
 use serde_json::{Map, Value};
 
@@ -16,25 +17,55 @@ pub(super) struct FrontMatter<'a> {
 /// Reads the front matter of `text`; without one, everything is body.
 pub(super) fn read(text: &str) -> FrontMatter<'_> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let Some(inside) = after_fence(text) else {
+    let Some((fence, inside)) = after_fence(text) else {
         return FrontMatter { body: text, ..FrontMatter::default() };
     };
-    let Some((yaml, body)) = split_at_fence(inside) else {
+    let Some((head, body)) = split_at_fence(inside, fence) else {
         return unclosed(inside);
     };
-    if yaml.trim().is_empty() {
+    if head.trim().is_empty() {
         return FrontMatter { body, ..FrontMatter::default() };
     }
-    let (fields, warning) = match serde_saphyr::from_str::<Value>(yaml) {
-        Ok(Value::Object(fields)) => (fields, None),
-        Ok(_) => (by_line(yaml), Some("the front matter holds no keys".to_owned())),
-        Err(error) => {
-            let reason = error.to_string();
-            let reason = reason.lines().next().unwrap_or_default().to_owned();
-            (by_line(yaml), Some(format!("the front matter is no YAML ({reason})")))
-        }
+    let read = if fence == TOML { toml_fields(head) } else { yaml_fields(head) };
+    let (fields, warning) = match read {
+        Ok(fields) => (fields, None),
+        Err(reason) => (by_line(head), Some(reason)),
     };
     FrontMatter { fields, body, warning }
+}
+
+const YAML: &str = "---";
+const TOML: &str = "+++";
+
+fn yaml_fields(yaml: &str) -> Result<Map<String, Value>, String> {
+    match serde_saphyr::from_str::<Value>(yaml) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err("the front matter holds no keys".to_owned()),
+        Err(error) => Err(format!("the front matter is no YAML ({})", first_line(&error))),
+    }
+}
+
+fn toml_fields(toml: &str) -> Result<Map<String, Value>, String> {
+    let table: toml::Table = toml
+        .parse()
+        .map_err(|error| format!("the front matter is no TOML ({})", first_line(&error)))?;
+    Ok(table.into_iter().map(|(key, value)| (key, json(value))).collect())
+}
+
+fn json(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(truth) => truth.into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json).collect(),
+        toml::Value::Table(table) => table.into_iter().map(|(k, v)| (k, json(v))).collect(),
+    }
+}
+
+fn first_line(error: &impl std::fmt::Display) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// A text, whatever scalar it was written as.
@@ -61,15 +92,17 @@ pub(super) fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-fn after_fence(text: &str) -> Option<&str> {
+fn after_fence(text: &str) -> Option<(&'static str, &str)> {
     let (first, rest) = text.split_once('\n')?;
-    (first.trim_end() == "---").then_some(rest)
+    let fence = [YAML, TOML].into_iter().find(|fence| first.trim_end() == *fence)?;
+    Some((fence, rest))
 }
 
-fn split_at_fence(inside: &str) -> Option<(&str, &str)> {
+fn split_at_fence<'a>(inside: &'a str, fence: &str) -> Option<(&'a str, &'a str)> {
     let mut at = 0;
     for line in inside.split_inclusive('\n') {
-        if matches!(line.trim_end(), "---" | "...") {
+        let line_end = line.trim_end();
+        if line_end == fence || fence == YAML && line_end == "..." {
             return Some((&inside[..at], &inside[at + line.len()..]));
         }
         at += line.len();
@@ -97,7 +130,8 @@ fn by_line(yaml: &str) -> Map<String, Value> {
 }
 
 fn key_and_value(line: &str) -> Option<(&str, &str)> {
-    let (key, value) = line.trim_end().split_once(':')?;
+    let (key, value) = line.trim_end().split_once([':', '='])?;
+    let key = key.trim_end();
     let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     is_key.then(|| (key, value.trim().trim_matches(['"', '\''])))
 }
@@ -113,6 +147,21 @@ mod tests {
         assert_eq!(texts(&front.fields["tags"]), ["disk", "7"]);
         assert_eq!(front.body, "# Body\n");
         assert_eq!(front.warning, None);
+    }
+
+    #[test]
+    fn toml_is_read_too() {
+        let front =
+            read("+++\ntitle = \"Disk\"\ndate = 2026-01-02\ntags = [\"a\", 'b']\n+++\nBody");
+        assert_eq!(text(&front.fields["title"]).as_deref(), Some("Disk"));
+        assert_eq!(text(&front.fields["date"]).as_deref(), Some("2026-01-02"));
+        assert_eq!(
+            (texts(&front.fields["tags"]), front.body),
+            (vec!["a".into(), "b".into()], "Body")
+        );
+        let wrong = read("+++\ntitle = \"Disk\"\ntags = [\n+++\nBody");
+        assert_eq!(text(&wrong.fields["title"]).as_deref(), Some("Disk"));
+        assert!(wrong.warning.unwrap().contains("no TOML"));
     }
 
     #[test]

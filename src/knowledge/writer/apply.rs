@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     knowledge::{editing::EditError, indexing::Urgency, search::IndexChange, state::State},
-    model::{Entry, InstanceChange, Outcome, Status},
+    model::{Entry, InstanceChange, Outcome, Provenance, Status},
     store::{Committed, Edit, Edited, Expired, Followed, Loaded, Result, StoreError},
 };
 
@@ -24,11 +24,10 @@ impl Writer {
     /// Holds an entry. What a question's answer added to its sources meanwhile stays.
     pub(super) fn put(&mut self, mut entry: Entry, urgency: Urgency) {
         if let Some(known) = self.state.get(&entry.id) {
-            let known = &known.provenance.derived_from;
-            let more = known.iter().filter(|s| !entry.provenance.derived_from.contains(s));
-            let more: Vec<_> = more.cloned().collect();
-            if !more.is_empty() {
-                Arc::make_mut(&mut entry.provenance).derived_from.extend(more);
+            let mut provenance = Provenance::clone(&entry.provenance);
+            provenance.keep_sources_of(&known.provenance);
+            if provenance.derived_from.len() > entry.provenance.derived_from.len() {
+                entry.provenance = Arc::new(provenance);
             }
         }
         if let Some(entry) = self.state.put(entry) {

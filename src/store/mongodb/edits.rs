@@ -9,13 +9,14 @@ use mongodb::bson::{Document, doc};
 use super::{
     MongoStore, command,
     error::MongoError,
+    follow::ANYONE,
     knowledge::{self, written_as},
     patterns::insert_statement,
     upgrade,
     wire::{ENTRY_OPTIONAL, entry_fields, missing, summed_up_fields},
 };
 use crate::{
-    model::{Category, Collection, Entry, Provenance, SummedUp},
+    model::{Category, Collection, Entry, Provenance, SourceType, SummedUp},
     store::{Edit, Edited},
 };
 
@@ -74,6 +75,7 @@ async fn decide(store: &MongoStore, edit: &Edit, again: bool) -> Result<Edited, 
             Edited::Done
         }
         (_, None) => Edited::Missing,
+        // An earlier try wrote it and did not hear so.
         (Edit::Write { entry, .. }, Some(stored)) if again && is_written(entry, &stored) => {
             note(store, edit);
             Edited::Done
@@ -104,7 +106,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
             let current = doc! { "id": id, "summedUp": { "$exists": true } };
             let add = doc! {
                 "$addToSet": { "provenance.derivedFrom": { "$each": sources } },
-                "$set": { "changedBy": &*store.id },
+                "$set": { "changedBy": ANYONE },
                 "$currentDate": { "syncedAt": true },
             };
             update(store, current, add).await
@@ -143,7 +145,14 @@ fn write(store: &MongoStore, entry: &Entry) -> Document {
         update.insert("$unset", unset);
     }
     let sources = &entry.provenance.derived_from;
-    update.insert("$addToSet", doc! { "provenance.derivedFrom": { "$each": sources } });
+    if entry.provenance.source_type == SourceType::Runbook {
+        // Where it is from is told by its file alone; what it answered comes with the entry.
+        if let Ok(set) = update.get_document_mut("$set") {
+            set.insert("provenance.derivedFrom", sources);
+        }
+    } else {
+        update.insert("$addToSet", doc! { "provenance.derivedFrom": { "$each": sources } });
+    }
     update
 }
 

@@ -15,6 +15,7 @@ use super::{
     IDENTITIES, MongoStore, alerts,
     command::{self, upsert},
     error::MongoError,
+    follow::ANYONE,
     knowledge,
     retention::before,
     upgrade,
@@ -273,7 +274,7 @@ async fn add_sums(
                 let mut sums = entry.summed_up;
                 sums.add_batch(note.number, &note.sums[&entry.id]);
                 let query = doc! { "id": &entry.id, "summedUp.batch": entry.summed_up.batch };
-                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": &*store.id };
+                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": ANYONE };
                 let update = doc! { "$set": set, "$currentDate": { "syncedAt": true } };
                 command::update_all(query, update)
             })
@@ -314,7 +315,7 @@ async fn mark(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
             let update = doc! {
                 "$set": {
                     "carried": carried_fields(&alert.carried, note.number),
-                    "changedBy": &*store.id,
+                    "changedBy": ANYONE,
                 },
                 "$inc": { "revision": 1_i64 },
                 "$currentDate": { "syncedAt": true },

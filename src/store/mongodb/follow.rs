@@ -57,6 +57,10 @@ impl KnownEntries {
     }
 }
 
+/// Who changed a document without having seen all of it: whoever follows reads it again, the one
+/// who changed it too, because another process may have changed it just before.
+pub(super) const ANYONE: &str = "";
+
 /// The time by the server's clock.
 pub(super) async fn now(store: &MongoStore) -> Result<Position, MongoError> {
     let asked = Instant::now();

@@ -52,6 +52,8 @@ use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample,
 // operation has a limit here: for a few documents, for a group, and for a whole collection.
 const SHORT: Duration = Duration::from_secs(4);
 const LONG: Duration = Duration::from_secs(10);
+/// What a group may take longer for each of its alerts.
+const PER_ALERT: Duration = Duration::from_millis(10);
 const WHOLE: Duration = Duration::from_secs(60);
 /// How long closing waits for operations under way.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -154,7 +156,8 @@ impl Store for MongoStore {
     }
 
     async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
-        within(LONG, commit::commit(self, &group)).await
+        let large = PER_ALERT.saturating_mul(u32::try_from(group.alerts.len()).unwrap_or(u32::MAX));
+        within(LONG + large, commit::commit(self, &group)).await
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {

@@ -11,6 +11,7 @@ use super::{
     IDENTITIES, MongoStore, alerts,
     command::{self, update_all, upsert},
     error::MongoError,
+    follow::ANYONE,
     knowledge,
     wire::{carried, entry_document},
 };
@@ -131,7 +132,7 @@ impl<'a> Patterns<'a> {
         let update = doc! {
             "$unset": { "carried": "" },
             "$inc": { "revision": 1_i64 },
-            "$set": { "changedBy": &*self.store.id },
+            "$set": { "changedBy": ANYONE },
             "$currentDate": { "syncedAt": true },
         };
         let collection = Collection::Alerts.name();

@@ -91,7 +91,8 @@ pub fn edit(tx: &Transaction<'_>, edit: &Edit) -> rusqlite::Result<Edited> {
 
 /// What an edit writes: sums are the store's own, but those of questions, and sources only gain.
 fn in_place_of(entry: &Entry, stored: Entry) -> Entry {
-    let provenance = with_sources(&entry.provenance, &stored.provenance.derived_from);
+    let mut provenance = Provenance::clone(&entry.provenance);
+    provenance.keep_sources_of(&stored.provenance);
     let question = entry.category == Category::Question;
     let summed_up = if question { entry.summed_up } else { stored.summed_up };
     Entry { provenance: provenance.into(), summed_up, ..entry.clone() }

@@ -5,6 +5,7 @@
 //! see the last commit.
 
 mod alerts;
+mod backup;
 mod connection;
 mod export;
 mod figures;
@@ -31,6 +32,7 @@ use std::{
 
 use async_trait::async_trait;
 
+pub use self::backup::backup;
 use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::Writer};
 use super::{
     AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,

@@ -11,7 +11,10 @@ use orchestrator::{
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::actor::{Actor, Actors};
+use super::{
+    actor::{Actor, Actors},
+    eventually,
+};
 
 /// A service that runs until it is stopped or its test ends.
 pub struct Running {
@@ -60,6 +63,14 @@ impl Running {
         let text = self.scrape().await;
         let found = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         found.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Waits until what was asked is in the store.
+    pub async fn written(&self) {
+        eventually("nothing waits", async || {
+            (self.sample("knowledge_unpersisted_entries").await == 0.0).then_some(())
+        })
+        .await;
     }
 
     /// Everything of one collection, as an admin exports it.

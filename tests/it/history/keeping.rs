@@ -213,15 +213,15 @@ impl ProgressListener for Impatient {
 
 async fn a_run_can_be_stopped_between_batches_and_the_next_one_goes_on(place: &Place) {
     let world = World::at("2026-11-20T12:00:00Z", place).await;
-    world.receive((0..1000).map(|n| world.firing(&n.to_string())).collect()).await;
+    world.receive((0..400).map(|n| world.firing(&n.to_string())).collect()).await;
     world.set("2026-11-24T12:00:00Z");
     let impatient = Arc::new(Impatient(Phase::default()));
     let stop = impatient.0.clone();
     let report = world.retention_with(impatient).run_if_due(&stop).await.unwrap().unwrap();
-    assert!(report.stopped && report.alerts < 1000, "{report:?}");
-    assert_eq!(world.alerts().await, 1000 - report.alerts);
+    assert!(report.stopped && report.alerts < 400, "{report:?}");
+    assert_eq!(world.alerts().await, 400 - report.alerts);
     let rest = world.retain().await.unwrap();
-    assert_eq!((rest.alerts, rest.stopped), (1000 - report.alerts, false));
+    assert_eq!((rest.alerts, rest.stopped), (400 - report.alerts, false));
 }
 
 async fn the_running_service_tells_metrics_and_audit_log_of_a_run(place: &Place) {

@@ -23,6 +23,7 @@ each_backend![Migrated:
     an_edit_is_made_of_the_version_that_it_expects_and_of_no_other,
     an_entry_is_made_once,
     an_edit_keeps_the_sums_and_only_adds_sources,
+    the_file_of_a_runbook_tells_where_it_is_from,
     a_question_takes_its_sums_with_it,
     sources_are_added_whatever_the_version,
     an_entry_is_deleted_if_it_is_of_the_version_expected,
@@ -51,7 +52,7 @@ pub fn full(id: &str) -> Entry {
     };
     let source = |by, name: &str| TextSource { by, name: name.to_owned(), at: at(2) };
     let provenance = Provenance {
-        source_type: SourceType::Runbook,
+        source_type: SourceType::Manual,
         source_model: "person".to_owned(),
         derived_from: vec!["disk.md".to_owned()],
         evidence_date: Some("2026-11-24".to_owned()),
@@ -80,7 +81,7 @@ pub fn full(id: &str) -> Entry {
 }
 
 fn bare(id: &str) -> Entry {
-    let text = EntryText::new("Disk full", Category::AlertPattern, Severity::High);
+    let text = EntryText::new("Disk full", Category::Troubleshooting, Severity::High);
     Entry::new(id.to_owned(), text, at(0))
 }
 
@@ -137,12 +138,26 @@ async fn an_edit_keeps_the_sums_and_only_adds_sources(store: &dyn Store) {
     make(store, full("kb")).await;
     let mut changed = next(&full("kb"), "second");
     changed.summed_up = SummedUp::default();
-    Arc::make_mut(&mut changed.provenance).derived_from = vec!["other.md".to_owned()];
+    let provenance = Arc::make_mut(&mut changed.provenance);
+    provenance.derived_from = vec!["other.md".to_owned()];
+    // Of a runbook the file alone tells where it is from.
+    provenance.source_type = SourceType::Manual;
     assert_eq!(edit(store, vec![write(&changed)]).await, [Edited::Done]);
     let stored = entry(store, "kb").await.unwrap();
     assert_eq!(stored.summed_up, full("kb").summed_up);
     assert_eq!(stored.provenance.derived_from.len(), 2, "{:?}", stored.provenance);
     assert_eq!(stored.title, "second");
+}
+
+async fn the_file_of_a_runbook_tells_where_it_is_from(store: &dyn Store) {
+    let mut runbook = full("kb");
+    Arc::make_mut(&mut runbook.provenance).source_type = SourceType::Runbook;
+    make(store, runbook.clone()).await;
+    let mut moved = next(&runbook, "second");
+    Arc::make_mut(&mut moved.provenance).derived_from = vec!["other.md".to_owned()];
+    assert_eq!(edit(store, vec![write(&moved)]).await, [Edited::Done]);
+    let stored = entry(store, "kb").await.unwrap();
+    assert_eq!(stored.provenance.derived_from, ["other.md"]);
 }
 
 async fn a_question_takes_its_sums_with_it(store: &dyn Store) {
@@ -228,7 +243,7 @@ async fn a_pattern_is_made_with_its_first_alert_and_never_over_another(store: &d
     let made = Entry { figures: Default::default(), ..entry(store, &learned()).await.unwrap() };
     assert_eq!(made, pattern(&firing("a")));
     let other = ReceivedAlert { entry_severity: Severity::Critical, ..firing("b") };
-    assert_eq!(record(store, vec![other]).await.known, [made.clone()]);
+    assert_eq!(record(store, vec![other]).await.known, std::slice::from_ref(&made));
     assert_eq!(store.entries().await.unwrap(), [made]);
     // Of several that make it at once, one does.
     delete(store, &learned()).await;
