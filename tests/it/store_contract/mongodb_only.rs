@@ -174,7 +174,13 @@ async fn a_store_that_goes_away_is_unavailable_and_comes_back_by_itself() {
     proxy.cut();
     all_operations_fail_soon(&store).await;
     proxy.open();
+    let asked = Instant::now();
     assert_eq!(outcomes(&store, vec![firing("a")]).await, [Outcome::Duplicate]);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    // Connections that broke unseen are replaced by the first write.
+    proxy.cut();
+    proxy.open();
+    assert_eq!(outcomes(&store, vec![firing("b")]).await, [Outcome::New]);
 }
 
 #[tokio::test]
