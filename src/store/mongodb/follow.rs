@@ -26,13 +26,13 @@ use crate::{
 /// How far each look reaches back before the one before it, because writes end a little after
 /// the time that they bear, and clocks are set.
 const OVERLAP_MS: i64 = 2_000;
-/// How far the position may stay behind while nobody else changes anything.
-const IDLE_MS: i64 = 30_000;
 
 /// The entries that this process knows of, to find out which were deleted.
 #[derive(Debug, Default)]
 pub(super) struct KnownEntries {
     ids: HashSet<String>,
+    /// Up to when nothing was changed, in milliseconds by the server's clock.
+    quiet_until: i64,
     /// Documents beyond one for each entry: of two with one id, or that cannot be read.
     beyond: i64,
 }
@@ -41,6 +41,7 @@ impl KnownEntries {
     /// All entries, read when the collection had so many documents.
     pub(super) fn reset(&mut self, ids: impl Iterator<Item = String>, documents: i64) {
         self.ids = ids.collect();
+        self.quiet_until = 0;
         self.beyond = documents - self.ids.len() as i64;
     }
 
@@ -56,10 +57,6 @@ impl KnownEntries {
         self.ids.len() as i64 + self.beyond == documents
     }
 }
-
-/// Who changed a document without having seen all of it: whoever follows reads it again, the one
-/// who changed it too, because another process may have changed it just before.
-pub(super) const ANYONE: &str = "";
 
 /// The time by the server's clock.
 pub(super) async fn now(store: &MongoStore) -> Result<Position, MongoError> {
@@ -81,6 +78,7 @@ pub(super) async fn document_count(store: &MongoStore) -> Result<i64, MongoError
 }
 
 pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followed, MongoError> {
+    let from = Position(from.0.max(store.followed().quiet_until));
     let position = now(store).await?;
     let unsettled: Vec<String> = store.unsettled().iter().cloned().collect();
     let mut query = changed_since(from);
@@ -104,8 +102,8 @@ pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followe
     let mut left = store.unsettled();
     left.retain(|id| !unsettled.contains(id));
     drop(left);
-    let nothing = entries.is_empty() && deleted.is_empty() && figures.is_empty();
-    if nothing && position.0 - from.0 < IDLE_MS {
+    if entries.is_empty() && deleted.is_empty() && figures.is_empty() {
+        store.followed().quiet_until = position.0;
         return Ok(Followed::Nothing);
     }
     let entries = entries.into_values().collect();
