@@ -1,9 +1,12 @@
-//! A million alerts export out, put back, and deleted, while requests go on.
+//! A million alerts listed, counted, exported, put back, and deleted, while requests go on.
 //!
-//! `cargo bench --bench history [-- ALERTS]` fills SQLite with alerts of the usual size and
-//! prints how fast each goes, how much memory it takes, and how long requests beside it wait.
+//! `cargo bench --bench history [-- ALERTS] [list|move|retain]` fills SQLite with alerts of the
+//! usual size and prints how fast each goes, how much memory it takes, and how long requests beside
+//! it wait. `list` asks for pages and for history while 5,000 alerts a second arrive.
 
 #![allow(clippy::unwrap_used)] // why: a bench that cannot go on has nothing to print
+
+mod stored;
 
 use std::{
     collections::BTreeMap,
@@ -23,12 +26,14 @@ use orchestrator::{
         export::{Format, open_export},
         import::import,
     },
-    model::{Alert, Clock, Collection, Status, SystemClock, Time, pattern_id},
+    model::{Clock, Collection, SystemClock, Time},
     service::Service,
     shutdown::Phase,
     store::{Store, Stored, migrate, sqlite::SqliteStore},
 };
 use serde_json::json;
+
+use self::stored::stored_alert;
 
 const TOKEN: &str = "webhook-token-of-the-history-bench-0123456789";
 const KEY: &str = "api-key-of-the-history-bench-0123456789abcdef";
@@ -38,9 +43,19 @@ const HOUR_MS: i64 = 3_600_000;
 fn main() {
     let alerts = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(1_000_000);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let parts = ["list", "move", "retain"];
+    let named: Vec<String> = std::env::args().filter(|arg| parts.contains(&arg.as_str())).collect();
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     runtime.block_on(async {
-        export_and_import(folder().path(), alerts).await;
-        retain(folder().path(), alerts).await;
+        if wanted("list") {
+            list(folder().path(), alerts).await;
+        }
+        if wanted("move") {
+            export_and_import(folder().path(), alerts).await;
+        }
+        if wanted("retain") {
+            retain(folder().path(), alerts).await;
+        }
     });
 }
 
@@ -55,44 +70,10 @@ async fn open(folder: &Path, name: &str) -> SqliteStore {
     store
 }
 
-/// An alert as Prometheus sends it, last received at `at`.
-fn alert(n: u64, at: Time) -> Alert {
-    let text = |name: &str, value: String| (name.to_owned(), value);
-    Alert {
-        fingerprint: format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        starts_at: at.plus_millis(-60_000),
-        name: format!("HighErrorRate{}", n % 50),
-        cause: None,
-        entry_id: pattern_id(&format!("HighErrorRate{}", n % 50), ""),
-        severity: ["critical", "warning", "info"][(n % 3) as usize].to_owned(),
-        status: if n.is_multiple_of(10) { Status::Firing } else { Status::Resolved },
-        message: format!("Error rate of node{n} is above 5 % for 10 minutes"),
-        timestamp: at,
-        first_received: at,
-        changed_at: at,
-        resolved_at: (!n.is_multiple_of(10)).then_some(at),
-        duration: (!n.is_multiple_of(10)).then_some(60_000),
-        labels: BTreeMap::from([
-            text("alertname", format!("HighErrorRate{}", n % 50)),
-            text("instance", format!("node{n}.example.org:9100")),
-            text("job", "api".into()),
-            text("severity", "warning".into()),
-            text("cluster", "eu-central-1".into()),
-        ]),
-        annotations: BTreeMap::from([
-            text("summary", format!("Error rate of node{n} is above 5 %")),
-            text("runbook_url", "https://runbooks.example.org/high-error-rate".into()),
-        ]),
-        generator_url: Some("http://prometheus.example.org:9090/graph?g0.expr=errors".into()),
-        receiver: Some("orchestrator".into()),
-        carried: None,
-    }
-}
-
 async fn fill(store: &SqliteStore, numbers: std::ops::Range<u64>, at: Time) {
     let mut numbers = numbers.into_iter().peekable();
     while numbers.peek().is_some() {
-        let batch = numbers.by_ref().take(5_000).map(|n| Stored::Alert(alert(n, at)));
+        let batch = numbers.by_ref().take(5_000).map(|n| Stored::Alert(stored_alert(n, at)));
         store.put(batch.collect()).await.unwrap();
     }
 }
@@ -107,6 +88,7 @@ async fn start(folder: &Path) -> (String, Phase) {
         ("RATE_LIMIT_HEALTH", "0"),
         ("RATE_LIMIT_PUBLIC", "0"),
         ("RATE_LIMIT_EXPORT", "0"),
+        ("RATE_LIMIT_API", "0"),
     ];
     let variables: BTreeMap<String, String> =
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -118,6 +100,89 @@ async fn start(folder: &Path) -> (String, Phase) {
     (url, phase)
 }
 
+/// Alerts that arrive beside, a second, and how many of them at once.
+const ARRIVING: usize = 5_000;
+const AT_ONCE: usize = 250;
+
+/// Pages and history, while new alerts arrive.
+async fn list(folder: &Path, alerts: u64) {
+    let now = SystemClock.now();
+    let store = open(folder, DATABASE).await;
+    // Over the two days that alerts are kept.
+    for hour in 0..47u64 {
+        let at = now.plus_millis(-(47 - hour as i64) * HOUR_MS);
+        fill(&store, alerts * hour / 47..alerts * (hour + 1) / 47, at).await;
+    }
+    store.note_retention(now).await.unwrap();
+    store.close().await;
+    let (url, phase) = start(folder).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let sender = tokio::spawn(arrive(url.clone(), Arc::clone(&stop)));
+    let day_ago = now.plus_millis(-24 * HOUR_MS);
+    let old = format!("/api/alerts?to={}", now.plus_millis(-40 * HOUR_MS).millis());
+    let period =
+        format!("/api/persistence/historical?from={}&to={}", day_ago.millis(), now.millis());
+    println!("{alerts} alerts are stored, and {ARRIVING} a second arrive:");
+    for (what, path, times) in [
+        ("GET /api/alerts", "/api/alerts", 500),
+        ("  ?status=firing", "/api/alerts?status=firing", 500),
+        ("  ?status=resolved", "/api/alerts?status=resolved", 500),
+        ("  ?alertname=", "/api/alerts?alertname=HighErrorRate7", 500),
+        ("  ?severity=&status=", "/api/alerts?severity=critical&status=firing", 500),
+        ("  ?to= 40 hours ago", &old, 500),
+        ("historical?days=30", "/api/persistence/historical?days=30", 100),
+        ("historical of a day", &period, 100),
+        (
+            "historical of a name, by the hour",
+            "/api/persistence/historical?days=30&alertname=HighErrorRate7&aggregation=hourly",
+            50,
+        ),
+        ("GET /health", "/health", 200),
+    ] {
+        let client = reqwest::Client::new();
+        let mut took = Vec::new();
+        for _ in 0..times {
+            let began = Instant::now();
+            let answer = client.get(format!("{url}{path}")).bearer_auth(KEY).send().await.unwrap();
+            assert!(answer.status().is_success(), "{}", answer.status());
+            answer.bytes().await.unwrap();
+            took.push(began.elapsed());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        print_times(what, took);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (sent, took) = sender.await.unwrap();
+    rate("arrived meanwhile", sent, took);
+    phase.drain();
+}
+
+/// Sends new alerts at the rate wanted, or as fast as they are taken.
+async fn arrive(url: String, stop: Arc<AtomicBool>) -> (u64, Duration) {
+    let (client, began) = (reqwest::Client::new(), Instant::now());
+    let mut pace = tokio::time::interval(Duration::from_secs(1) * AT_ONCE as u32 / ARRIVING as u32);
+    let mut sent = 0;
+    while !stop.load(Ordering::Relaxed) {
+        pace.tick().await;
+        let alert = |n: u64| {
+            json!({
+                "status": "firing",
+                "labels": {
+                    "alertname": format!("HighErrorRate{}", n % 50), "n": n.to_string(),
+                    "instance": format!("node{n}.example.org:9100"), "severity": "critical",
+                },
+                "annotations": {"summary": format!("Error rate of node{n} is above 5 %")},
+            })
+        };
+        let body = json!({"alerts": (sent..sent + AT_ONCE as u64).map(alert).collect::<Vec<_>>()});
+        let request = client.post(format!("{url}/webhook/alerts")).bearer_auth(TOKEN);
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+        sent += AT_ONCE as u64;
+    }
+    (sent, began.elapsed())
+}
+
 async fn export_and_import(folder: &Path, alerts: u64) {
     let now = SystemClock.now();
     let store = open(folder, DATABASE).await;
@@ -127,8 +192,9 @@ async fn export_and_import(folder: &Path, alerts: u64) {
     let file = folder.join("export.ndjson");
     let memory = Memory::watch();
     let began = Instant::now();
-    let export =
-        open_export(&store, &SystemClock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
+    let export = open_export(&store, &SystemClock, Format::Ndjson, Collection::ALL.to_vec().into())
+        .await
+        .unwrap();
     let (mut bytes, mut written) = (export.bytes, 0);
     let mut output = std::fs::File::create(&file).unwrap();
     while let Some(piece) = bytes.next().await {
@@ -244,19 +310,20 @@ impl Beside {
     async fn print(self) {
         self.stop.store(true, Ordering::Relaxed);
         for (what, task) in [("GET /health", self.health), ("POST an alert", self.webhooks)] {
-            let mut took = task.await.unwrap();
-            took.sort();
-            let ms = |part: usize| {
-                let place = (took.len() * part / 1000).min(took.len().saturating_sub(1));
-                took.get(place).map_or(0.0, |took| took.as_secs_f64() * 1000.0)
-            };
-            let (p50, p99, max) = (ms(500), ms(990), ms(1000));
-            let count = took.len();
-            println!(
-                "  {what:<42}{p50:>9.2} ms p50 {p99:>9.2} ms p99 {max:>9.2} ms max  ({count})"
-            );
+            print_times(what, task.await.unwrap());
         }
     }
+}
+
+fn print_times(what: &str, mut took: Vec<Duration>) {
+    took.sort();
+    let ms = |part: usize| {
+        let place = (took.len() * part / 1000).min(took.len().saturating_sub(1));
+        took.get(place).map_or(0.0, |took| took.as_secs_f64() * 1000.0)
+    };
+    let (p50, p99, max) = (ms(500), ms(990), ms(1000));
+    let count = took.len();
+    println!("  {what:<42}{p50:>9.2} ms p50 {p99:>9.2} ms p99 {max:>9.2} ms max  ({count})");
 }
 
 /// The resident memory of this process, watched from a thread.

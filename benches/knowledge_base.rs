@@ -1,55 +1,92 @@
 //! The whole knowledge base at its size: 100,000 entries learned from alerts, kept in SQLite.
 //!
 //! Prints how long a start takes (load and index), what the process holds, the times of a query
-//! at one client while learning goes on, and of rendering the summary after each change.
+//! at one client while learning goes on, of rendering the summary after each change, and of
+//! showing a pattern and a runbook of few and of 20,000 links; then how long a start takes over a
+//! million stored alerts.
 //!
-//! `cargo bench --bench knowledge_base -- [ENTRIES]`
+//! `cargo bench --bench knowledge_base -- [ENTRIES] [ALERTS]`
 
 mod scale;
+mod stored;
 
 use std::{error::Error, path::Path, sync::Arc, time::Instant};
 
 use orchestrator::{
     knowledge::{Base, BaseLimits, Question, QuestionFilter},
-    model::{ReceivedAlert, Status, SystemClock, Time},
+    model::{
+        AlertPattern, Category, Clock, Entry, EntryText, ReceivedAlert, Severity, Status,
+        SystemClock, Time, pattern_id,
+    },
     shutdown::Phase,
     store::{Store, Stored, migrate, sqlite::SqliteStore},
     telemetry::Metrics,
 };
 use tokio::task::JoinSet;
 
-use self::scale::{QUESTIONS, entry, print_times, resident_mb};
+use self::{
+    scale::{QUESTIONS, entry, print_times, resident_mb},
+    stored::stored_alert,
+};
 
 const ROUNDS: usize = 200;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let argument = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
-    let size: usize = argument.unwrap_or(100_000);
+    let mut arguments =
+        std::env::args().skip(1).filter_map(|argument| argument.parse::<usize>().ok());
+    let entries = arguments.next().unwrap_or(100_000);
+    let alerts = arguments.next().unwrap_or(1_000_000) as u64;
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let path = directory.path().join("bench.db");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        fill(&path, size).await?;
+        let path = directory.path().join("entries.db");
+        fill(&path, entries).await?;
+        let loaded = Loaded::start(&path, &format!("{entries} entries"), 10 * entries).await?;
+        ask(&loaded.base, entries).await?;
+        summarise(&loaded.base, entries).await?;
+        show(&loaded.base).await?;
+        println!("resident at the end: {:.0} MB", resident_mb());
+        loaded.end().await;
+
+        let path = directory.path().join("alerts.db");
+        fill_alerts(&path, alerts).await?;
+        let loaded = Loaded::start(&path, &format!("{alerts} stored alerts"), 1_000).await?;
+        loaded.end().await;
+        Ok(())
+    })
+}
+
+/// The knowledge base of a process.
+struct Loaded {
+    base: Base,
+    store: Arc<dyn Store>,
+    phase: Phase,
+    tasks: JoinSet<&'static str>,
+}
+
+impl Loaded {
+    /// Starts it over a database that is there, and prints how long that took.
+    async fn start(path: &Path, what: &str, patterns: usize) -> Result<Self, Box<dyn Error>> {
         let before = resident_mb();
         let began = Instant::now();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path).await?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await?);
         let metrics = Arc::new(Metrics::new()?);
-        let limits = BaseLimits { patterns: 10 * size, questions: 10_000 };
+        let limits = BaseLimits { patterns, questions: 10_000 };
         let clock = Arc::new(SystemClock);
         let (base, behind) = Base::load(Arc::clone(&store), clock, metrics, limits).await?;
-        println!("start with {size} entries: {:.2} s", began.elapsed().as_secs_f64());
+        println!("start with {what}: {:.2} s", began.elapsed().as_secs_f64());
         println!("resident: {:.0} MB (before the start: {before:.0} MB)", resident_mb());
         let (phase, mut tasks) = (Phase::default(), JoinSet::new());
         behind.spawn(&mut tasks, &phase);
-        ask(&base, size).await?;
-        summarise(&base, size).await?;
-        println!("resident at the end: {:.0} MB", resident_mb());
-        base.finish().await;
-        phase.drain();
-        while tasks.join_next().await.is_some() {}
-        store.close().await;
-        Ok(())
-    })
+        Ok(Self { base, store, phase, tasks })
+    }
+
+    async fn end(mut self) {
+        self.base.finish().await;
+        self.phase.drain();
+        while self.tasks.join_next().await.is_some() {}
+        self.store.close().await;
+    }
 }
 
 async fn fill(path: &Path, size: usize) -> Result<(), Box<dyn Error>> {
@@ -63,6 +100,18 @@ async fn fill(path: &Path, size: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+async fn fill_alerts(path: &Path, alerts: u64) -> Result<(), Box<dyn Error>> {
+    let store = SqliteStore::open(path).await?;
+    migrate::up(&store, "bench", &SystemClock, false).await?;
+    let now = SystemClock.now();
+    for first in (0..alerts).step_by(5_000) {
+        let chunk = first..alerts.min(first + 5_000);
+        store.put(chunk.map(|n| Stored::Alert(stored_alert(n, now))).collect()).await?;
+    }
+    store.close().await;
+    Ok(())
+}
+
 /// Each query after another alert of a known pattern was stored, as in an alert storm.
 async fn ask(base: &Base, size: usize) -> Result<(), Box<dyn Error>> {
     println!("queries, one client:");
@@ -71,7 +120,7 @@ async fn ask(base: &Base, size: usize) -> Result<(), Box<dyn Error>> {
         for round in 0..ROUNDS {
             learn(base, size, round).await?;
             let text = questions[round % questions.len()].replace("{}", &round.to_string());
-            let question = Question { text, limit: 10, filter: QuestionFilter::default() };
+            let question = question(&text);
             let began = Instant::now();
             std::hint::black_box(base.search(&question));
             times.push(began.elapsed());
@@ -95,6 +144,49 @@ async fn summarise(base: &Base, size: usize) -> Result<(), Box<dyn Error>> {
     print_times("receive", &mut learning);
     print_times("summary", &mut rendering);
     Ok(())
+}
+
+/// Patterns of one alert name and its runbook, which link to each other: ten, and 20,000.
+async fn show(base: &Base) -> Result<(), Box<dyn Error>> {
+    for (name, links) in [("FewLinks", 10), ("ManyLinks", 20_000)] {
+        let patterns = (0..links).map(|cause| {
+            let pattern = AlertPattern { alertname: name.to_owned(), cause: cause.to_string() };
+            let id = pattern_id(name, &pattern.cause);
+            let text = EntryText::new(
+                format!("{name}: {cause}"),
+                Category::AlertPattern,
+                Severity::Medium,
+            );
+            Entry { pattern: Some(pattern.into()), ..Entry::new(id, text, Time::default()) }
+        });
+        let runbook = EntryText::new(name.to_owned(), Category::Runbook, Severity::Medium);
+        let runbook = Entry::new(format!("rb-{name}"), runbook, Time::default());
+        for chunk in patterns.chain([runbook]).collect::<Vec<_>>().chunks(1_000) {
+            base.import(chunk.to_vec()).await?;
+        }
+        base.ask(question(name)).await?;
+        let mut times = [Vec::new(), Vec::new(), Vec::new()];
+        for round in 0..ROUNDS {
+            let pattern = pattern_id(name, &(round % links).to_string());
+            for (id, times) in [pattern, format!("rb-{name}")].iter().zip(&mut times) {
+                let began = Instant::now();
+                std::hint::black_box(base.entry(id).await);
+                times.push(began.elapsed());
+            }
+            let began = Instant::now();
+            std::hint::black_box(base.ask(question(&format!("{name} {round}"))).await?);
+            times[2].push(began.elapsed());
+        }
+        println!("with {links} links:");
+        for (what, times) in ["pattern", "runbook", "answer"].into_iter().zip(&mut times) {
+            print_times(what, times);
+        }
+    }
+    Ok(())
+}
+
+fn question(text: &str) -> Question {
+    Question { text: text.to_owned(), limit: 10, filter: QuestionFilter::default() }
 }
 
 /// One more instance of a known pattern is received.

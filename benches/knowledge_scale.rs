@@ -3,7 +3,7 @@
 //! Prints how long the index takes to build, the median and 99th percentile of a query by kind,
 //! how long one change takes to become searchable, and what the process holds.
 //!
-//! `cargo bench --bench knowledge_scale -- [ENTRIES]`
+//! `cargo bench --bench knowledge_scale -- [ENTRIES] [--model DIR]`
 
 mod scale;
 
@@ -11,12 +11,14 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
-use orchestrator::knowledge::search::{Index, IndexChange, Query};
+use orchestrator::knowledge::search::{Index, IndexChange, Model, Query};
 use orchestrator::model::Entry;
 
 use self::scale::{QUESTIONS, entry, print_times, resident_mb};
 
 const ROUNDS: usize = 200;
+/// Entries that are really embedded.
+const EMBEDDED: usize = 1000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let argument = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
@@ -33,9 +35,35 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(changes);
     println!("resident with the index        {:>9.1} MB", resident_mb());
     ask(&index, "after the start");
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--model").skip(1);
+    if let Some(folder) = arguments.next() {
+        embed(&index, &folder, &entries)?;
+        ask(&index, "by meaning, too");
+    }
     change(&index, &entries)?;
     ask(&index, "after 300 changes one by one");
     println!("resident at the end            {:>9.1} MB", resident_mb());
+    Ok(())
+}
+
+fn embed(index: &Index, folder: &str, entries: &[Arc<Entry>]) -> Result<(), Box<dyn Error>> {
+    index.understand(Model::load(folder.as_ref())?, entries.iter());
+    println!("resident with the model        {:>9.1} MB", resident_mb());
+    let began = Instant::now();
+    let Some(meaning) = index.meaning() else { return Ok(()) };
+    let mut made = Vec::new();
+    for waiting in meaning.waiting(entries.len()) {
+        if made.len() < EMBEDDED {
+            let texts = waiting.sections.iter().map(|section| &section.text);
+            made.push(texts.map(|text| meaning.embed(text)).collect::<Vec<_>>());
+            if made.len() == EMBEDDED {
+                println!("embedded {EMBEDDED} in {:.1} s", began.elapsed().as_secs_f64());
+            }
+        }
+        // The others get embeddings of these: it is the comparing that is measured.
+        meaning.take(&waiting, &made[made.len() * 7 / 11]);
+    }
+    println!("resident with the embeddings   {:>9.1} MB", resident_mb());
     Ok(())
 }
 
@@ -52,6 +80,32 @@ fn ask(index: &Index, when: &str) {
         }
         print_times(kind, &mut times);
     }
+    let pasted = paste();
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        let hits = index.search(&Query { text: &pasted, limit: 10, admits: &|_| true });
+        times.push(began.elapsed());
+        std::hint::black_box(hits);
+    }
+    print_times("paste", &mut times);
+}
+
+/// As long a paste as is taken, of a stack trace and log lines.
+fn paste() -> String {
+    let mut text = String::new();
+    for n in 0.. {
+        let line = format!(
+            "2026-03-02T03:11:42.{n:03}Z ERROR [pool-{n}] com.acme.shop.Part{n}Service: connection \
+             refused by upstream 10.4.2.17:8080 id=6f1c2f0e-0b0a-4f5e-9d5e-2b8f7f1f{n:04x}\n\tat \
+             com.acme.shop.Checkout{n}.run(Checkout{n}.java:{n})\n"
+        );
+        if text.len() + line.len() > 20_000 {
+            return text;
+        }
+        text.push_str(&line);
+    }
+    text
 }
 
 fn change(index: &Index, entries: &[Arc<Entry>]) -> Result<(), Box<dyn Error>> {

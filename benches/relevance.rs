@@ -1,24 +1,34 @@
-//! How well the knowledge base answers: imports runbooks, asks questions whose answers are known,
-//! and prints recall@1, recall@5 and the mean reciprocal rank at 10 by kind of question.
+//! How well the knowledge base answers: imports runbooks, asks questions whose answers are known
+//! and questions that nothing answers, and prints by kind how often a right runbook stands first
+//! and among five, how many answers are confident, and how large an answer is.
 //!
-//! `cargo bench --bench relevance -- [--misses] [RUNBOOKS_DIR] [QUERIES_JSON]`
+//! `cargo bench --bench relevance -- [--misses] [--scores] [--runbooks DIR] [--model DIR] [QUESTIONS_JSON...]`
+//!
+//! Without arguments: the runbooks and both sets of questions under `benches/relevance`. Nobody
+//! tunes on `untouched.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 use std::{error::Error, fs};
 
-use orchestrator::knowledge::runbook;
-use orchestrator::knowledge::search::{Index, IndexChange, Query};
-use orchestrator::model::Time;
+use orchestrator::knowledge::search::{Hit, Index, IndexChange, Model, Query};
+use orchestrator::knowledge::{Known, answers, runbook};
+use orchestrator::model::{Entry, Time};
 use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Questions {
+    questions: Vec<Question>,
+}
 
 /// A question and the runbooks that answer it, by file stem.
 #[derive(Deserialize)]
 struct Question {
-    query: String,
-    relevant: Vec<String>,
     kind: String,
+    text: String,
+    expected: Vec<String>,
 }
 
 /// Sums over the questions of a kind.
@@ -28,49 +38,136 @@ struct Figures {
     first: f64,
     among_five: f64,
     reciprocal: f64,
+    confident: f64,
 }
 
 impl Figures {
-    fn add(&mut self, rank: Option<usize>) {
+    fn add(&mut self, rank: Option<usize>, confident: bool) {
         self.questions += 1.0;
         self.first += f64::from(rank == Some(1));
         self.among_five += f64::from(rank.is_some_and(|rank| rank <= 5));
         self.reciprocal += rank.map_or(0.0, |rank| 1.0 / rank as f64);
+        self.confident += f64::from(confident);
     }
 
     fn print(&self, kind: &str) {
         let of = |sum: f64| sum / self.questions.max(1.0);
         println!(
-            "{kind:<10} {:>9} {:>9.2} {:>9.2} {:>7.2}",
+            "{kind:<12} {:>9} {:>9.2} {:>9.2} {:>7.2} {:>10.2}",
             self.questions,
             of(self.first),
             of(self.among_five),
-            of(self.reciprocal)
+            of(self.reciprocal),
+            of(self.confident)
         );
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let misses = arguments.iter().any(|argument| argument == "--misses");
-    let mut paths = arguments.iter().filter(|a| !a.starts_with("--")).map(PathBuf::from);
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let runbooks = paths.next().unwrap_or_else(|| corpus.join("runbooks"));
-    let queries = paths.next().unwrap_or_else(|| corpus.join("queries-dev.json"));
-    if !runbooks.is_dir() || !queries.is_file() {
-        println!("relevance: give a folder of Markdown runbooks and a JSON file of questions:");
-        println!("  cargo bench --bench relevance -- RUNBOOKS_DIR QUERIES_JSON");
-        println!("  [{{\"query\": \"...\", \"relevant\": [\"FileStem\"], \"kind\": \"...\"}}]");
-        return Ok(());
+/// What the command line says.
+struct Options {
+    misses: bool,
+    scores: bool,
+    runbooks: PathBuf,
+    /// A folder with a model, as `EMBEDDING_MODEL` names one.
+    model: Option<PathBuf>,
+    questions: Vec<PathBuf>,
+}
+
+impl Options {
+    fn read() -> Self {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/relevance");
+        let mut options = Self {
+            misses: false,
+            scores: false,
+            runbooks: own.join("runbooks"),
+            model: None,
+            questions: vec![],
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--bench" => {}
+                "--misses" => options.misses = true,
+                "--scores" => options.scores = true,
+                "--runbooks" => {
+                    options.runbooks = arguments.next().map(PathBuf::from).unwrap_or_default();
+                }
+                "--model" => options.model = arguments.next().map(PathBuf::from),
+                path => options.questions.push(PathBuf::from(path)),
+            }
+        }
+        if options.questions.is_empty() {
+            options.questions = vec![own.join("development.json"), own.join("untouched.json")];
+        }
+        options
     }
-    let index = import(&runbooks)?;
-    let questions: Vec<Question> = serde_json::from_str(&fs::read_to_string(&queries)?)?;
-    report(&index, &questions, misses);
+}
+
+/// The runbooks and their index.
+struct Books {
+    entries: HashMap<String, Arc<Entry>>,
+    index: Index,
+}
+
+impl Known for Books {
+    fn entry(&self, id: &str) -> Option<&Arc<Entry>> {
+        self.entries.get(id)
+    }
+
+    fn view(&self, entry: &Entry) -> Entry {
+        entry.clone()
+    }
+
+    fn runbook_of(&self, _: &Entry) -> Option<&Arc<Entry>> {
+        None
+    }
+
+    fn patterns_of(&self, _: &Entry) -> Vec<&Arc<Entry>> {
+        Vec::new()
+    }
+
+    fn fires_with(&self, _: &Entry) -> Vec<&Arc<Entry>> {
+        Vec::new()
+    }
+}
+
+impl Books {
+    /// Embeds all with the model of a folder.
+    fn embed(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        self.index.understand(Model::load(folder)?, self.entries.values());
+        let began = Instant::now();
+        if let Some(meaning) = self.index.meaning() {
+            meaning.embed_all();
+        }
+        println!("embedded in {:.1} s", began.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// How many bytes of JSON the entries and solutions of an answer are.
+    fn answer_bytes(&self, text: &str) -> usize {
+        let found = self.index.find(&Query { text, limit: 20, admits: &|_| true });
+        let entries = answers(self, &found, 10);
+        let solutions: usize = entries.iter().map(|scored| scored.entry.solution.len() + 3).sum();
+        serde_json::to_string(&entries).map_or(0, |json| json.len() + solutions)
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::read();
+    let books = import(&options.runbooks)?;
+    if let Some(folder) = &options.model {
+        books.embed(folder)?;
+    }
+    for path in &options.questions {
+        println!("\n{}", path.file_name().unwrap_or_default().display());
+        let questions: Questions = serde_json::from_str(&fs::read_to_string(path)?)?;
+        report(&books, &questions.questions, &options);
+    }
     Ok(())
 }
 
-fn import(folder: &Path) -> Result<Index, Box<dyn Error>> {
-    let mut changes = Vec::new();
+fn import(folder: &Path) -> Result<Books, Box<dyn Error>> {
+    let mut entries = HashMap::new();
     for file in fs::read_dir(folder)? {
         let path = file?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -79,37 +176,64 @@ fn import(folder: &Path) -> Result<Index, Box<dyn Error>> {
         }
         let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
         for parsed in runbook::read(name, &text, Time::default()) {
-            parsed.warnings.iter().for_each(|warning| println!("warning: {warning}"));
-            changes.push(IndexChange::Upsert(Arc::new(parsed.entry)));
+            let entry = Entry { id: runbook::stem(name).to_owned(), ..parsed.entry };
+            entries.insert(entry.id.clone(), Arc::new(entry));
         }
     }
     let index = Index::new()?;
+    let changes: Vec<_> = entries.values().cloned().map(IndexChange::Upsert).collect();
     index.apply(&changes)?;
     println!("{} runbooks from {}", index.len(), folder.display());
-    Ok(index)
+    Ok(Books { entries, index })
 }
 
-fn report(index: &Index, questions: &[Question], misses: bool) {
-    let mut by_kind: BTreeMap<&str, Figures> = BTreeMap::new();
-    let mut overall = Figures::default();
+fn report(books: &Books, questions: &[Question], options: &Options) {
+    let mut by_kind: BTreeMap<String, Figures> = BTreeMap::new();
+    let mut sizes: Vec<usize> =
+        questions.iter().map(|question| books.answer_bytes(&question.text)).collect();
+    sizes.sort_unstable();
     for question in questions {
-        let hits = index.search(&Query { text: &question.query, limit: 10, admits: &|_| true });
-        let wanted: Vec<String> =
-            question.relevant.iter().map(|stem| runbook::id_for(stem)).collect();
-        let rank = hits.iter().position(|hit| wanted.contains(&hit.id)).map(|at| at + 1);
-        by_kind.entry(&question.kind).or_default().add(rank);
-        overall.add(rank);
-        if misses && rank != Some(1) {
-            println!(
-                "{:?} {} {:?} -> {:?}",
-                rank, question.kind, question.query, question.relevant
-            );
+        let hits =
+            books.index.search(&Query { text: &question.text, limit: 10, admits: &|_| true });
+        let rank = hits.iter().position(|hit| question.expected.contains(&hit.id)).map(|at| at + 1);
+        let confident = hits.first().is_some_and(Hit::is_sure);
+        if options.misses {
+            print_miss(question, &hits, rank, confident);
+        }
+        let answerable = !question.expected.is_empty();
+        if options.scores {
+            let score = hits.first().map_or(0.0, |hit| hit.score);
+            println!("score {score:.3} {answerable} {} {rank:?}", question.kind);
+        }
+        let kinds = match answerable {
+            true => [question.kind.as_str(), "answerable"],
+            false => ["no answer", "no answer"],
+        };
+        for kind in &kinds[..1 + usize::from(answerable)] {
+            by_kind.entry((*kind).to_owned()).or_default().add(rank, confident);
         }
     }
     println!(
-        "{:<10} {:>9} {:>9} {:>9} {:>7}",
-        "kind", "questions", "recall@1", "recall@5", "MRR@10"
+        "{:<12} {:>9} {:>9} {:>9} {:>7} {:>10}",
+        "kind", "questions", "first", "in five", "MRR@10", "confident"
     );
     by_kind.iter().for_each(|(kind, figures)| figures.print(kind));
-    overall.print("all");
+    let size = |percent: usize| sizes.get(sizes.len() * percent / 100).copied().unwrap_or(0);
+    println!("bytes of an answer: median {}, 90 % at most {}", size(50), size(90));
+}
+
+fn print_miss(question: &Question, hits: &[Hit], rank: Option<usize>, confident: bool) {
+    let answerable = !question.expected.is_empty();
+    if answerable == confident && (!answerable || rank == Some(1)) {
+        return;
+    }
+    let best: Vec<_> = hits.iter().take(3).map(|h| format!("{} {:.2}", h.id, h.score)).collect();
+    let text: String = question.text.chars().take(90).collect();
+    let rank = rank.map_or("-".to_owned(), |rank| rank.to_string());
+    let sure = if confident { "high" } else { "low" };
+    println!(
+        "{rank:>2} {sure:<4} {text:?} -> {:?}; got {}",
+        question.expected.first(),
+        best.join(", ")
+    );
 }

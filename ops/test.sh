@@ -64,6 +64,9 @@ install_mongodb() {
   touch "$venv/${packages[0]}"
 }
 
+failed=()
+unchecked=()
+
 # --- services -------------------------------------------------------------------------------
 
 work="$(mktemp -d)"
@@ -196,10 +199,18 @@ start_services() {
   export TEST_REQUIRE_SERVICES=1
 }
 
-# --- checks ---------------------------------------------------------------------------------
+# The model that what needs one is tested with; where it cannot be had, that is said at the end.
+fetch_model() {
+  local folder="$target/test-model"
+  if [ ! -e "$folder/SHA256SUMS" ] && ! ops/fetch-model.sh "$folder" >"$work/model.log" 2>&1; then
+    cat "$work/model.log" >&2
+    unchecked+=("answers by the meaning of the fetched model (ops/fetch-model.sh did not get it)")
+    return
+  fi
+  export TEST_EMBEDDING_MODEL="$folder"
+}
 
-failed=()
-unchecked=()
+# --- checks ---------------------------------------------------------------------------------
 
 check() {
   local started="$SECONDS"
@@ -245,8 +256,10 @@ run_checks() {
 
 install_packages
 install_mongodb
+fetch_model
 if [ $# -gt 0 ]; then
   start_services
+  [ ${#unchecked[@]} -eq 0 ] || printf 'not run: %s\n' "${unchecked[@]}" >&2
   "$@"
 else
   install_rust_tools

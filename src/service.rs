@@ -18,11 +18,11 @@ use crate::{
     history::{Calendar, RetentionTask, Sampler, Totals},
     http::{
         self,
-        guard::rate_limit::Limits,
+        guard::{body_budget::BodyBudget, rate_limit::Limits},
         server::{self, Server, SharedTls},
         state::{App, AppParts},
     },
-    knowledge::{Base, BaseError, BaseLimits, BaseTasks},
+    knowledge::{Base, BaseError, BaseLimits, BaseTasks, search::ModelError, severities},
     model::Clock,
     security::{AuditContext, AuditLog, CertificateError, Event, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
@@ -32,10 +32,10 @@ use crate::{
 
 use self::{
     lock::ServiceLock,
-    opening::{bring_up_to_date, open_audit_log},
+    opening::{bring_up_to_date, load_model, open_audit_log},
 };
 pub use self::{
-    opening::{OfflineTools, open_store},
+    opening::{OfflineTools, apply_migrations, open_command_audit_log, open_store},
     secrets::{Secrets, SecretsError},
 };
 
@@ -66,6 +66,14 @@ pub enum ServiceError {
         path: std::path::PathBuf,
         /// Why not.
         cause: io::Error,
+    },
+    /// The model of `EMBEDDING_MODEL` could not be used.
+    #[error("the model in {path} could not be used: {cause}", path = path.display())]
+    Model {
+        /// The model's folder.
+        path: std::path::PathBuf,
+        /// Why not.
+        cause: ModelError,
     },
     /// An address could not be listened on.
     #[error("cannot listen on {address}: {cause}")]
@@ -119,8 +127,9 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let metrics = Arc::new(Metrics::new()?);
         let audit = open_audit_log(settings, &clock, &metrics)?;
-        let coordination =
-            Coordination::new(settings.redis.as_ref()).map_err(ServiceError::Redis)?;
+        let coordination = Coordination::new(settings.redis.as_ref(), &metrics);
+        let coordination = coordination.map_err(ServiceError::Redis)?;
+        coordination.check().await;
         let opened = tokio::select! {
             opened = open_store(settings) => opened?,
             () = phase.draining() => return Err(ServiceError::Interrupted),
@@ -136,8 +145,13 @@ impl Service {
 
         let limits =
             BaseLimits { patterns: settings.max_patterns, questions: settings.max_questions };
+        severities::reread(store.as_ref(), &settings.severity_words, clock.as_ref()).await?;
         let base = Base::load(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics), limits);
         let (base, base_tasks) = base.await?;
+
+        if let Some(folder) = settings.embedding_model.clone() {
+            base.understand(load_model(folder).await?);
+        }
 
         let certificate = Secrets::certificate(settings)?;
         let tls = certificate.as_ref().map(|loaded| SharedTls::new(Arc::clone(&loaded.config)));
@@ -160,6 +174,7 @@ impl Service {
             totals,
             store,
             store_health,
+            limits: Limits::new(&settings.limits, &coordination),
             coordination,
             keys: KeyRing::new(&settings.api_keys),
             verifier: Verifier::new(&settings.webhook),
@@ -167,10 +182,11 @@ impl Service {
             audit,
             audit_reads: settings.audit_reads,
             metrics: Arc::clone(&metrics),
-            limits: Limits::new(&settings.limits),
             trusted_proxies: settings.trusted_proxies.clone(),
             cors: settings.cors.clone(),
             body_limit: settings.server.body_limit,
+            webhook_body_limit: settings.server.webhook_body_limit,
+            bodies: BodyBudget::new(settings.server.body_limit, settings.server.webhook_body_limit),
             request_timeout: settings.server.request_timeout,
             clock,
             phase: phase.clone(),

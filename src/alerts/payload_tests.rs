@@ -317,7 +317,7 @@ proptest! {
         labels in prop::collection::btree_map("[a-z_]{1,9}", "[^\\x00]{0,20}", 0..20),
     ) {
         let alert = alert(json!({"status": "resolved", "labels": labels}));
-        prop_assert_eq!(&alert.labels, &labels);
+        prop_assert_eq!(&*alert.labels, &labels);
     }
 
     /// An alert is good or refused whatever stands beside it.

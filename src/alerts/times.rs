@@ -88,6 +88,25 @@ mod tests {
     }
 
     proptest! {
+        /// A sender's time is read as a time is, and means it, unless no clock can.
+        #[test]
+        fn a_senders_time_means_what_it_says(
+            text in "(0001|1969|1970|2026|9999)-(01-01|06-30|12-31)[Tt ](00:00:00|23:59:(59|60))\
+                     (\\.[0-9]{1,12})?([Zz]|[+-](00:00|05:45|23:59))",
+        ) {
+            let (now, time) = (now(), Time::parse(&text));
+            prop_assert!(time.is_some(), "{}", text);
+            let time = time.unwrap();
+            let sent = SentTime::from_text(&text);
+            prop_assert_eq!(sent, Some(SentTime((!time.is_go_zero()).then_some(time))));
+            let meant = Span::of(sent.unwrap(), SentTime(None), now).starts_at;
+            let expected = match time {
+                time if time.is_go_zero() || time.since(now) > DAY_MS => None,
+                time => Some(time.max(Time::EPOCH)),
+            };
+            prop_assert_eq!(meant, expected);
+        }
+
         #[test]
         fn a_span_is_within_what_clocks_can_mean(
             starts in prop::option::of(any::<i64>()), ends in prop::option::of(any::<i64>()),

@@ -1,16 +1,16 @@
 //! `orchestrator backup FILE`: the SQLite database as one file, while the service writes.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::{Failure, output, serve::failed, store};
 use crate::{
     config::{Settings, StoreTarget},
-    model::SystemClock,
-    security::{AuditContext, AuditLog, Event},
+    security::{AuditContext, Event},
+    service::open_command_audit_log,
     store::sqlite::backup,
-    telemetry::{Metrics, logging},
+    telemetry::logging,
 };
 
 pub(super) const HELP: &str = "\
@@ -38,9 +38,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     store::require_file(&settings)?;
     let size = backup(path, &args.file).map_err(|error| store::failure(&settings, &error))?;
-    let metrics = Metrics::new().map_err(failed)?;
-    let audit = &settings.audit_log_path;
-    let log = AuditLog::open(audit, Arc::new(SystemClock), metrics.audit_counters());
+    let log = open_command_audit_log(&settings);
     let details = json!({ "by": "command line", "format": "sqlite" });
     log.map_err(failed)?.record(Event::DataExport, AuditContext::default(), details);
     output::print(&format!("backed up {size} bytes to {}\n", args.file.display()))

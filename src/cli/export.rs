@@ -6,7 +6,6 @@ use std::{
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use futures::StreamExt;
@@ -19,14 +18,16 @@ use super::{
 use crate::{
     config::Settings,
     history::export::{Format, gzip, open_export},
-    model::{Collection, SystemClock},
-    security::{AuditContext, AuditLog, Event},
-    store::Store,
-    telemetry::{Metrics, logging},
+    model::{Collection, SystemClock, Time},
+    security::{AuditContext, Event},
+    service::open_command_audit_log,
+    store::{ExportScope, Store},
+    telemetry::logging,
 };
 
 pub(super) const HELP: &str = "\
-ndjson is what `orchestrator import` puts back. csv is a table of exactly one collection. A file
+ndjson is what `orchestrator import` puts back: a document that could not be put back is left out,
+named on standard error, and makes the exit code 1. csv is a table of exactly one collection. A file
 appears under its name only when it is whole.
 
 Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.";
@@ -39,9 +40,19 @@ pub(crate) struct Args {
     /// Only this collection; may repeat
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(Collection::ALL.map(Collection::name)))]
     pub collection: Vec<String>,
+    /// Only alerts first received, and samples taken, from this time on (RFC 3339)
+    #[arg(long, value_parser = time)]
+    pub from: Option<Time>,
+    /// Only alerts first received, and samples taken, before this time
+    #[arg(long, value_parser = time)]
+    pub to: Option<Time>,
     /// The file to write; compressed if its name ends in .gz [default: standard output]
     #[arg(long, short)]
     pub output: Option<PathBuf>,
+}
+
+fn time(text: &str) -> Result<Time, &'static str> {
+    Time::parse(text).ok_or("not an RFC 3339 time, as 2026-11-25T08:00:00Z")
 }
 
 impl Args {
@@ -93,8 +104,9 @@ async fn write_all(
     collections: &[Collection],
 ) -> Result<(), Failure> {
     super::require_schema(store).await?;
-    let export =
-        open_export(store, &SystemClock, format, collections.to_vec()).await.map_err(failed)?;
+    let scope = ExportScope { collections: collections.to_vec(), from: args.from, until: args.to };
+    let export = open_export(store, &SystemClock, format, scope).await.map_err(failed)?;
+    let skipped = export.skipped;
     let documents: u64 = export.head.counts.iter().map(|(_, count)| count).sum();
     let size = export.head.database_bytes.max(1);
     let mut bytes = if args.compressed() { gzip(export.bytes) } else { export.bytes };
@@ -108,7 +120,14 @@ async fn write_all(
         bar.inc(piece.len() as u64);
     }
     bar.finish_and_clear();
-    target.finish().map_err(failed)
+    target.finish().map_err(failed)?;
+    match skipped.count() {
+        0 => Ok(()),
+        count => Err(Failure::Failed(format!(
+            "{count} documents could not be put back and were left out:\n{}",
+            skipped.names().join("\n")
+        ))),
+    }
 }
 
 /// Where the bytes go.
@@ -162,9 +181,7 @@ async fn audit(
     format: Format,
     collections: &[Collection],
 ) -> Result<(), Failure> {
-    let metrics = Metrics::new().map_err(failed)?;
-    let path = &settings.audit_log_path;
-    let log = AuditLog::open(path, Arc::new(SystemClock), metrics.audit_counters());
+    let log = open_command_audit_log(settings);
     let names: Vec<_> = collections.iter().map(|collection| collection.name()).collect();
     let details = json!({ "by": "command line", "format": format.as_str(), "collections": names });
     let log = log.map_err(failed)?;
@@ -177,7 +194,13 @@ mod tests {
 
     fn args(format: Option<&str>, output: Option<&str>) -> Args {
         let format = format.map(str::to_owned);
-        Args { format, collection: Vec::new(), output: output.map(PathBuf::from) }
+        Args {
+            format,
+            collection: Vec::new(),
+            from: None,
+            to: None,
+            output: output.map(PathBuf::from),
+        }
     }
 
     #[test]

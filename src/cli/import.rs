@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use indicatif::ProgressBar;
 use parking_lot::Mutex;
+use serde_json::json;
 
 use super::{
     Failure, output, progress,
@@ -11,9 +12,11 @@ use super::{
 };
 use crate::{
     config::Settings,
-    history::import::{Imported, Progress, Step, import},
+    history::import::{ImportError, Imported, Progress, Step, import},
     model::SystemClock,
-    store::{Store, migrate},
+    security::{AuditContext, AuditLog, Event},
+    service::{apply_migrations, open_command_audit_log},
+    store::Store,
     telemetry::logging,
 };
 
@@ -23,6 +26,9 @@ program or of a newer schema is refused. Documents replace those with the same k
 twice equals importing once. Stop the service meanwhile: it knows only what it read at its start.
 
 Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.";
+
+/// Who changes something, in the audit log.
+const BY: &str = "command line";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,8 +45,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Failure::Failed(format!("cannot read {}: {error}", args.file.display()))
     })?;
     let imported = runtime().map_err(failed)?.block_on(async {
+        let audit = open_command_audit_log(&settings).map_err(failed)?;
         let store = super::store::open(&settings).await?;
-        let imported = put_back(&settings, store.as_ref(), args).await;
+        let imported = put_back(&settings, store.as_ref(), &audit, args).await;
         store.close().await;
         imported
     })?;
@@ -55,11 +62,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 async fn put_back(
     settings: &Settings,
     store: &dyn Store,
+    audit: &AuditLog,
     args: &Args,
 ) -> Result<Imported, Failure> {
     if settings.store.migrate_on_start {
-        let holder = uuid::Uuid::new_v4().to_string();
-        migrate::up(store, &holder, &SystemClock, false).await.map_err(failed)?;
+        apply_migrations(store, &SystemClock, audit, BY).await.map_err(failed)?;
     }
     let shown: Mutex<Option<(Step, ProgressBar)>> = Mutex::default();
     let progress: Arc<Progress> = Arc::new(move |step, behind, all| {
@@ -74,5 +81,27 @@ async fn put_back(
             bar.set_position(behind);
         }
     });
-    import(store, &args.file, progress).await.map_err(failed)
+    let imported = import(store, &args.file, progress).await;
+    audit_import(audit, &imported).await?;
+    imported.map_err(failed)
+}
+
+/// Writes down what was changed, also by an import that did not come to its end.
+async fn audit_import(
+    audit: &AuditLog,
+    imported: &Result<Imported, ImportError>,
+) -> Result<(), Failure> {
+    let details = match imported {
+        Ok(Imported { header, written, .. }) => json!({
+            "by": BY, "documents": written, "exportDate": header.export_date,
+        }),
+        Err(ImportError::Store { documents, error }) if *documents > 0 => json!({
+            "by": BY, "documents": documents, "error": error.to_string(),
+        }),
+        Err(_) => return Ok(()),
+    };
+    audit
+        .record_confirmed(Event::DataImport, AuditContext::default(), details)
+        .await
+        .map_err(failed)
 }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     config::Settings,
     model::SystemClock,
+    service::{apply_migrations, open_command_audit_log},
     store::{Store, migrate},
     telemetry::logging,
 };
@@ -42,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let store = super::store::open_existing(&settings).await?;
         let text = match args.action {
             Action::Status => status(store.as_ref()).await,
-            Action::Up => up(store.as_ref(), args.dry_run).await,
+            Action::Up => up(&settings, store.as_ref(), args.dry_run).await,
         };
         store.close().await;
         text
@@ -58,9 +59,15 @@ async fn status(store: &dyn Store) -> Result<String, Failure> {
     Ok(text)
 }
 
-async fn up(store: &dyn Store, dry_run: bool) -> Result<String, Failure> {
-    let holder = uuid::Uuid::new_v4().to_string();
-    let report = migrate::up(store, &holder, &SystemClock, dry_run).await.map_err(failed)?;
+async fn up(settings: &Settings, store: &dyn Store, dry_run: bool) -> Result<String, Failure> {
+    let report = match dry_run {
+        true => migrate::up(store, "", &SystemClock, true).await,
+        false => {
+            let audit = open_command_audit_log(settings).map_err(failed)?;
+            apply_migrations(store, &SystemClock, &audit, "command line").await
+        }
+    };
+    let report = report.map_err(failed)?;
     let mut text = String::new();
     let did = if report.dry_run { "would apply" } else { "applied" };
     for migration in &report.applied {

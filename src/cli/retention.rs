@@ -1,5 +1,5 @@
 //! `orchestrator retention`: sums up days that ended and deletes what is old, once, as the
-//! service does every day; or tells what it would do.
+//! service does every day; or shows what it would do.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -14,10 +14,10 @@ use crate::{
     config::Settings,
     history::{AlertExpiry, Calendar, ProgressListener, Report, RetentionJob, audit},
     model::SystemClock,
-    security::AuditLog,
+    service::open_command_audit_log,
     shutdown::Phase,
     store::Store,
-    telemetry::{Metrics, logging},
+    telemetry::logging,
 };
 
 #[derive(Debug, clap::Args)]
@@ -59,10 +59,8 @@ async fn retain(
     watch_signals(stop.clone()).map_err(failed)?;
     let report = job.run(&stop).await.map_err(failed)?;
     shown.finish();
-    let metrics = Metrics::new().map_err(failed)?;
-    let path = &settings.audit_log_path;
-    let log = AuditLog::open(path, Arc::new(SystemClock), metrics.audit_counters());
-    audit(&log.map_err(failed)?, &report, "command line");
+    let log = open_command_audit_log(settings);
+    audit(log.map_err(failed)?.as_ref(), &report, "command line");
     match report.stopped {
         true => {
             Err(Failure::Failed(format!("stopped before its end; {}", described(&report, "are"))))

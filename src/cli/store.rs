@@ -32,13 +32,13 @@ pub(super) fn require_file(settings: &Settings) -> Result<(), Failure> {
     }
 }
 
-/// What a failure of the store is told as.
+/// How a failure of the store is reported.
 pub(super) fn failure(settings: &Settings, error: &StoreError) -> Failure {
     let (StoreError::Unavailable(cause) | StoreError::Refused(cause)) = error;
     failed_at(settings, &in_words(&cause.to_string()))
 }
 
-/// What a failure of the service's parts is told as.
+/// How a failure of the service's parts is reported.
 pub(super) fn service_failure(settings: &Settings, error: &ServiceError) -> Failure {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {

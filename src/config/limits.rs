@@ -1,4 +1,4 @@
-//! Requests per client and minute, and how clients behind proxies are told apart.
+//! Requests per client and minute, and how clients behind proxies are distinguished.
 
 use std::net::IpAddr;
 

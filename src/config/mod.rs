@@ -86,6 +86,8 @@ pub struct Settings {
     pub max_patterns: usize,
     /// `KNOWLEDGE_MAX_QUESTIONS`: open questions kept.
     pub max_questions: usize,
+    /// `EMBEDDING_MODEL`: the folder of a model that compares texts by meaning.
+    pub embedding_model: Option<PathBuf>,
     /// `SEVERITY_MAP`, over the usual words.
     pub severity_words: SeverityWords,
     /// `AUDIT_LOG_PATH`.
@@ -148,6 +150,9 @@ impl Settings {
         let sample_interval = server::seconds(reader, "SAMPLE_INTERVAL_SECONDS", 86_400);
         let max_patterns = reader.number("KNOWLEDGE_MAX_PATTERNS", 100..=10_000_000);
         let max_questions = reader.number("KNOWLEDGE_MAX_QUESTIONS", 1..=1_000_000);
+        let embedding_model = reader
+            .optional("EMBEDDING_MODEL", "the path of a folder", |text| Some(PathBuf::from(text)));
+        let embedding_model = embedding_model.map(|path| reader.directory.join(path));
         let severity_words = severity::read(reader);
         let (audit_log_path, audit_reads) = (audit::path(reader), audit::reads(reader));
         let log = log::read(reader);
@@ -175,6 +180,7 @@ impl Settings {
             sample_interval: sample_interval?,
             max_patterns: max_patterns?,
             max_questions: max_questions?,
+            embedding_model,
             severity_words,
             audit_log_path: audit_log_path?,
             audit_reads: audit_reads?,

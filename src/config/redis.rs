@@ -1,9 +1,14 @@
 //! Redis, where replicas meet.
 
-use redis::IntoConnectionInfo;
+use std::time::Duration;
+
+use redis::{ConnectionAddr, IntoConnectionInfo};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Environment, describe::redacted_url, production, reader::Reader, strength};
+
+/// Far more than a Redis in the same data centre takes, and little for a request.
+const ANSWER_WITHIN: Duration = Duration::from_millis(50);
 
 /// Redis.
 #[derive(Clone, Debug)]
@@ -12,6 +17,8 @@ pub struct RedisSettings {
     pub url: SecretString,
     /// `REDIS_PASSWORD`, where the URL has none.
     pub password: Option<SecretString>,
+    /// How long a request waits for it before its replica decides alone.
+    pub answer_within: Duration,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Option<RedisSettings> {
@@ -31,6 +38,10 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Option<
         );
         return None;
     };
+    if let ConnectionAddr::TcpTls { insecure: true, .. } = parsed.addr() {
+        reader.problem("REDIS_URL", "must not switch off the check of Redis' certificate");
+        return None;
+    }
     reader.show("REDIS_URL", redacted_url(url.expose_secret()));
     let password = match parsed.redis_settings().password() {
         Some(own) => {
@@ -47,5 +58,5 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Option<
     if let Some(password) = &password {
         strength::judge_password(reader, "REDIS_PASSWORD", password.expose_secret(), environment);
     }
-    Some(RedisSettings { url, password })
+    Some(RedisSettings { url, password, answer_within: ANSWER_WITHIN })
 }

@@ -25,6 +25,8 @@ pub struct ServerSettings {
     pub metrics_port: Option<u16>,
     /// `BODY_LIMIT_BYTES`.
     pub body_limit: usize,
+    /// `WEBHOOK_BODY_LIMIT_BYTES`.
+    pub webhook_body_limit: usize,
     /// `REQUEST_TIMEOUT_SECONDS`.
     pub request_timeout: Duration,
     /// `MAX_CONNECTIONS`.
@@ -52,6 +54,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<ServerSettings> {
     let metrics_host = self::host(reader, "METRICS_HOST");
     let metrics_port = reader.number("METRICS_PORT", 0..=u16::MAX).filter(|port| *port != 0);
     let body_limit = reader.number("BODY_LIMIT_BYTES", 1..=1 << 30);
+    let webhook_body_limit = reader.number("WEBHOOK_BODY_LIMIT_BYTES", 1..=1 << 30);
     let request_timeout = seconds(reader, "REQUEST_TIMEOUT_SECONDS", 3600);
     let max_connections = reader.number("MAX_CONNECTIONS", 1..=1_000_000);
     let max_connections_per_client = reader.number("MAX_CONNECTIONS_PER_CLIENT", 1..=1_000_000);
@@ -71,6 +74,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<ServerSettings> {
         metrics_host: metrics_host?,
         metrics_port,
         body_limit: body_limit?,
+        webhook_body_limit: webhook_body_limit?,
         request_timeout: request_timeout?,
         max_connections: max_connections?,
         max_connections_per_client: max_connections_per_client?,

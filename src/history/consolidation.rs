@@ -8,14 +8,17 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use super::insights::{self, findings, severities, title};
 use crate::{
     model::{
-        Category, Consolidation, DayAlerts, DayMetrics, Entry, MetricDay, Severity, Time, TopIssue,
-        severity_key,
+        Category, Consolidation, DayAlerts, DayMetrics, DayName, Entry, MetricDay, Severity, Time,
+        TopIssue, severity_key,
     },
     store::Issue,
 };
 
 /// Issues that a consolidation names.
 const TOP_ISSUES: usize = 10;
+
+/// Alert names of which a consolidation keeps the counts, the most frequent ones.
+const NAMES: usize = 1_000;
 
 /// What is known of a day.
 #[derive(Clone, Debug)]
@@ -72,6 +75,7 @@ pub fn consolidate(facts: &DayFacts<'_>) -> Consolidation {
             total: facts.alerts,
             by_severity,
             top_issues: issues.into_iter().take(TOP_ISSUES).collect(),
+            by_name: by_name(facts.issues),
         },
         metrics,
         summary,
@@ -79,6 +83,22 @@ pub fn consolidate(facts: &DayFacts<'_>) -> Consolidation {
         recommendations: findings.into_iter().filter_map(|f| f.recommendation).collect(),
         kb_entries_generated,
     }
+}
+
+fn by_name(issues: &[Issue]) -> Vec<DayName> {
+    let mut names: BTreeMap<&str, DayName> = BTreeMap::new();
+    for issue in issues {
+        let day = names.entry(&issue.name).or_default();
+        day.name.clone_from(&issue.name);
+        day.count += issue.count;
+        day.resolved += issue.resolved;
+        *day.by_severity.entry(severity_key(&issue.severity).to_owned()).or_default() +=
+            issue.count;
+    }
+    let mut names: Vec<DayName> = names.into_values().collect();
+    names.sort_by_key(|day| Reverse(day.count));
+    names.truncate(NAMES);
+    names
 }
 
 /// The most frequent first; of equals the one whose name comes first.
@@ -133,7 +153,7 @@ fn summary(
     )
 }
 
-/// The last days that tell what is usual.
+/// The last days that show what is usual.
 pub fn usual_days(before: &[Consolidation]) -> &[Consolidation] {
     &before[before.len().saturating_sub(insights::USUAL_DAYS)..]
 }

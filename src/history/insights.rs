@@ -15,7 +15,7 @@ pub struct Finding {
     pub recommendation: Option<String>,
 }
 
-/// Days that tell what is usual, and how many it takes.
+/// Days that show what is usual, and how many it takes.
 pub const USUAL_DAYS: usize = 14;
 const USUAL_DAYS_LEAST: usize = 7;
 /// A value is unusual that many standard deviations away from the mean…

@@ -19,7 +19,7 @@ pub use self::{
     retention::{AlertExpiry, ProgressListener, Report, RetentionError, RetentionJob, SETTLE_MS},
     sampler::Sampler,
     schedule::Schedule,
-    series::{Aggregation, POINTS_MOST, Point},
+    series::{Aggregation, AlertPoint, POINTS_MOST, Point},
     tasks::{RetentionTask, audit},
-    totals::{Historical, Period, Totals},
+    totals::{Historical, HistoryFilter, Period, Totals},
 };

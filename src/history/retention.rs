@@ -35,6 +35,8 @@ pub const SETTLE_MS: i64 = 30_000;
 const BATCH_AIM: Duration = Duration::from_millis(20);
 /// How long it is remembered who the deleted alerts were.
 const REMEMBER_MS: i64 = 30 * 86_400_000;
+/// How far the clock may be ahead of everything else that tells the time.
+const PLAUSIBLE_MS: i64 = 86_400_000;
 const BATCH_FIRST: u32 = 200;
 const BATCH_LEAST: u32 = 20;
 const BATCH_MOST: u32 = 5_000;
@@ -120,6 +122,8 @@ pub struct RetentionJob {
     holder: String,
     expiry: Arc<dyn AlertExpiry>,
     listener: Arc<dyn ProgressListener>,
+    /// What the clock showed when this began, and the steady time of that moment.
+    began: (Time, Duration),
 }
 
 impl RetentionJob {
@@ -133,7 +137,8 @@ impl RetentionJob {
     ) -> Self {
         let schedule = Schedule::daily(calendar.clone(), settings.at);
         let holder = uuid::Uuid::new_v4().to_string();
-        Self { store, clock, calendar, schedule, settings, holder, expiry, listener }
+        let began = (clock.now(), clock.steady());
+        Self { store, clock, calendar, schedule, settings, holder, expiry, listener, began }
     }
 
     /// When a run is due next.
@@ -149,12 +154,39 @@ impl RetentionJob {
     /// Whether no run has come to its end since one was due last.
     pub async fn is_due(&self) -> Result<bool> {
         let due = self.schedule.due(self.settled());
-        Ok(self.store.last_retention().await?.is_none_or(|last| last < due))
+        // A run in the future was one by a clock that was wrong.
+        let wrong = self.clock.now().plus_millis(PLAUSIBLE_MS);
+        let last = self.store.last_retention().await?;
+        Ok(last.is_none_or(|last| last < due || last > wrong))
+    }
+
+    /// Whether the clock shows a time that may be: not far past both the store's own clock and the
+    /// newest data from before that. Where the store has no clock, the time that has passed since
+    /// this began stands for it, which nobody sets.
+    async fn is_plausible(&self) -> Result<bool> {
+        let now = self.clock.now();
+        let (began, steady) = self.began;
+        let passed = self.clock.steady().saturating_sub(steady).as_millis();
+        let passed = began.plus_millis(i64::try_from(passed).unwrap_or(i64::MAX));
+        let latest = self.store.clock().await?.unwrap_or(passed).plus_millis(PLAUSIBLE_MS);
+        if now <= latest {
+            return Ok(true);
+        }
+        let newest = self.store.newest_data(latest).await?;
+        Ok(newest.is_some_and(|newest| now <= newest.plus_millis(PLAUSIBLE_MS)))
     }
 
     /// Runs if a run is due and no other replica runs it; `None` if not.
     pub async fn run_if_due(&self, stop: &Phase) -> Result<Option<Report>, RetentionError> {
         if !self.is_due().await? {
+            return Ok(None);
+        }
+        if !self.is_plausible().await? {
+            tracing::error!(
+                now = %self.clock.now(),
+                "the clock is more than a day ahead of the store's and of the newest data: \
+                 retention deletes nothing. If the clock is right, restart the service"
+            );
             return Ok(None);
         }
         let run = async {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
-use super::Calendar;
+use super::{Calendar, Stretch};
 use crate::{
     model::Time,
     store::{Bucket, Buckets, Result, Store},
@@ -20,9 +20,10 @@ const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// How a series is put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Aggregation {
     /// Every sample.
+    #[default]
     Raw,
     /// A point an hour.
     Hourly,
@@ -100,6 +101,63 @@ pub async fn series(
     }
 }
 
+/// A point of the alerts of one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct AlertPoint {
+    /// When the stretch begins; raw, when alerts were first received.
+    #[schema(value_type = String)]
+    pub timestamp: Time,
+    /// How many began to fire in it: were first received.
+    pub firing: u64,
+    /// How many of them are resolved.
+    pub resolved: u64,
+}
+
+/// Reads the stored alerts of one name, the earliest first: the latest [`POINTS_MOST`] points and
+/// one more, if there are more.
+pub async fn alert_points(
+    store: &Arc<dyn Store>,
+    calendar: &Calendar,
+    name: &str,
+    aggregation: Aggregation,
+    (from, until): (Time, Time),
+) -> Result<BTreeMap<Time, AlertPoint>> {
+    let mut points = BTreeMap::new();
+    let (width_ms, stretches) = match aggregation {
+        Aggregation::Raw => (1, vec![Stretch { from, until, offset_ms: 0 }]),
+        Aggregation::Hourly => (HOUR_MS, calendar.stretches(from, until)),
+        Aggregation::Daily => (DAY_MS, calendar.stretches(from, until)),
+    };
+    for stretch in stretches {
+        let (from, until, offset_ms) = (stretch.from, stretch.until, stretch.offset_ms);
+        let wanted = Buckets { from, until, width_ms, offset_ms };
+        for bucket in store.alert_buckets(name, wanted, POINTS_MOST + 1).await? {
+            let timestamp = start_of(calendar, bucket.number, wanted);
+            let (firing, resolved) = (bucket.fired, bucket.resolved);
+            add_point(&mut points, AlertPoint { timestamp, firing, resolved });
+        }
+    }
+    Ok(points)
+}
+
+/// Adds to the point of the same time, if there is one.
+pub fn add_point(points: &mut BTreeMap<Time, AlertPoint>, point: AlertPoint) {
+    let none = AlertPoint { firing: 0, resolved: 0, ..point };
+    let known = points.entry(point.timestamp).or_insert(none);
+    known.firing += point.firing;
+    known.resolved += point.resolved;
+}
+
+/// When a bucket begins: an hour of the clock, or the local day that it is of.
+fn start_of(calendar: &Calendar, number: i64, of: Buckets) -> Time {
+    let start = Time::from_millis(number * of.width_ms - of.offset_ms);
+    match of.width_ms {
+        // The instant within the bucket that is certainly of this stretch.
+        DAY_MS => calendar.start_of(calendar.day_of(start.max(of.from))),
+        _ => start,
+    }
+}
+
 async fn raw(store: &Arc<dyn Store>, metric: &str, from: Time, until: Time) -> Result<Series> {
     let mut samples = store.samples(metric, from, until, POINTS_MOST + 1).await?;
     let truncated = samples.len() > POINTS_MOST;
@@ -124,12 +182,7 @@ async fn bucketed(
         let (from, until, offset_ms) = (stretch.from, stretch.until, stretch.offset_ms);
         let wanted = Buckets { from, until, width_ms, offset_ms };
         for bucket in store.sample_buckets(metric, wanted).await? {
-            let start = Time::from_millis(bucket.number * width_ms - offset_ms);
-            // The instant within the bucket that is certainly of this stretch.
-            let start = match width_ms {
-                DAY_MS => calendar.start_of(calendar.day_of(start.max(stretch.from))),
-                _ => start,
-            };
+            let start = start_of(calendar, bucket.number, wanted);
             joined
                 .entry(start)
                 .and_modify(|earlier| *earlier = join(*earlier, bucket))

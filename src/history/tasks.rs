@@ -1,4 +1,4 @@
-//! The history's tasks in the running service: the schedule of retention, and what it tells.
+//! The history's tasks in the running service: the schedule of retention, and what it reports.
 
 use std::{sync::Arc, time::Duration};
 
@@ -72,7 +72,7 @@ impl RetentionTask {
             self.show_last().await;
             let pause = match self.job.run_if_due(phase).await {
                 Ok(Some(report)) => {
-                    self.tell(&report);
+                    self.report(&report);
                     self.until_next()
                 }
                 Ok(None) => self.until_next(),
@@ -99,7 +99,7 @@ impl RetentionTask {
         }
     }
 
-    fn tell(&self, report: &Report) {
+    fn report(&self, report: &Report) {
         if !report.stopped {
             let now = self.clock.now().millis() / 1000;
             self.metrics.retention_last_success_timestamp_seconds.set(now);

@@ -6,7 +6,7 @@
 //! 1. While everything of the period is still kept (it begins no earlier than
 //!    `RETENTION_ALERTS_HOURS`, or `RETENTION_METRICS_DAYS`, ago), what is kept is counted, from
 //!    the period's first instant on.
-//! 2. Otherwise let C be the end of the last consolidated day. Days that end after the period's
+//! 2. Otherwise let C be the end of the last consolidated day that begins within it. Days that end after the period's
 //!    beginning and no later than C count by their consolidations, the first of them whole;
 //!    what is kept counts from C on, or from the period's beginning if that is later. So what
 //!    is still kept of a consolidated day (an alert that fires for weeks) is not counted again.
@@ -17,30 +17,56 @@ use serde::Serialize;
 
 use super::{
     Calendar,
-    series::{Aggregation, Point, series},
+    series::{Aggregation, AlertPoint, POINTS_MOST, Point, add_point, alert_points, series},
 };
 use crate::{
     config::RetentionSettings,
     knowledge::Base,
-    model::{Clock, Consolidation, Time, severity_key},
+    model::{Clock, Consolidation, DayName, Time, severity_key},
     store::{AlertCounts, Result, Store},
 };
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// A period that ends now.
+/// A period: from an instant until just before another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Period {
     /// When it begins.
     #[schema(value_type = String)]
     pub start_date: Time,
-    /// When it ends: now.
+    /// When it ends.
     #[schema(value_type = String)]
     pub end_date: Time,
-    /// How many days it has.
+    /// How many days it has, of which the last may have begun only.
     pub days: u32,
+}
+
+impl Period {
+    /// From `start` until just before `end`.
+    pub fn between(start_date: Time, end_date: Time) -> Self {
+        let days = end_date.since(start_date).max(0).div_euclid(DAY_MS);
+        let begun = end_date.since(start_date).rem_euclid(DAY_MS) > 0;
+        let days = u32::try_from(days + i64::from(begun)).unwrap_or(u32::MAX);
+        Self { start_date, end_date, days }
+    }
+
+    /// The days before `end`.
+    pub fn before(end: Time, days: u32) -> Self {
+        Self::between(end.plus_millis(-i64::from(days) * DAY_MS), end)
+    }
+}
+
+/// What of a period is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HistoryFilter<'a> {
+    /// Alerts of this name only, and their series.
+    pub alertname: Option<&'a str>,
+    /// The series of this metric.
+    pub metric: Option<&'a str>,
+    /// How series are put together.
+    pub aggregation: Aggregation,
 }
 
 /// One group of a count, as MongoDB's aggregation names it.
@@ -86,7 +112,11 @@ pub struct Historical {
     /// The metric asked for, the earliest point first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Vec<Point>>,
-    /// Whether the series has more points; the latest are given.
+    /// The alerts of the name asked for, the earliest point first. Of days of which single alerts
+    /// are kept no more there is one point a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert_series: Option<Vec<AlertPoint>>,
+    /// Whether a series has more points; the latest are given.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
 }
@@ -112,28 +142,52 @@ impl Totals {
         Self { store, base, clock, calendar, settings }
     }
 
-    /// What happened in the last `days` days, with the series of one metric if it is asked for.
-    pub async fn of_last(
+    /// What happened in the last `days` days.
+    pub async fn of_last(&self, days: u32, filter: HistoryFilter<'_>) -> Result<Historical> {
+        let period = Period::before(self.clock.now(), days);
+        // What is received now is of it.
+        let until = period.end_date.plus_millis(1);
+        self.over(period, until, filter).await
+    }
+
+    /// What happened in a period.
+    pub async fn of(&self, period: Period, filter: HistoryFilter<'_>) -> Result<Historical> {
+        let until = period.end_date;
+        self.over(period, until, filter).await
+    }
+
+    async fn over(
         &self,
-        days: u32,
-        metric: Option<(&str, Aggregation)>,
+        period: Period,
+        until: Time,
+        filter: HistoryFilter<'_>,
     ) -> Result<Historical> {
-        let end_date = self.clock.now();
-        let start_date = end_date.plus_millis(-i64::from(days) * DAY_MS);
-        let consolidations = self.store.consolidations_after(start_date).await?;
-        let (alerts, metrics_by_name, found) = tokio::try_join!(
-            self.alerts(start_date, end_date, &consolidations),
-            self.samples(start_date, end_date, &consolidations),
+        let start = period.start_date;
+        let mut consolidations = self.store.consolidations_after(start).await?;
+        consolidations.retain(|day| self.start_of(day) < until);
+        let span = Span { start, until, consolidations: &consolidations };
+        let (alerts, alert_points, metrics_by_name, found) = tokio::try_join!(
+            self.alerts(span, filter.alertname),
+            self.alert_points(span, filter),
+            self.samples(span),
             async {
-                let Some((name, aggregation)) = metric else { return Ok(None) };
-                let period = (start_date, end_date.plus_millis(1));
-                let found = series(&self.store, &self.calendar, name, aggregation, period).await?;
-                Ok(Some(found))
+                let Some(name) = filter.metric else { return Ok(None) };
+                let period = (start, until);
+                series(&self.store, &self.calendar, name, filter.aggregation, period)
+                    .await
+                    .map(Some)
             },
         )?;
-        let truncated = found.as_ref().is_some_and(|series| series.truncated);
+        let too_many = |points: &Option<Vec<AlertPoint>>| {
+            points.as_ref().is_some_and(|p| p.len() > POINTS_MOST)
+        };
+        let truncated =
+            found.as_ref().is_some_and(|series| series.truncated) || too_many(&alert_points);
+        let alert_series = alert_points.map(|mut points| {
+            points.drain(..points.len().saturating_sub(POINTS_MOST));
+            points
+        });
         Ok(Historical {
-            period: Period { start_date, end_date, days },
             metrics_count: metrics_by_name.values().sum(),
             alerts_count: alerts.total,
             alerts_by_severity: alerts.by_severity,
@@ -141,8 +195,16 @@ impl Totals {
             knowledge_base: self.knowledge(),
             consolidations: consolidations.len() as u64,
             series: found.map(|series| series.points),
+            alert_series,
             truncated,
+            period,
         })
+    }
+
+    /// The first instant of a day that is summed up.
+    fn start_of(&self, day: &Consolidation) -> Time {
+        let date = day.date.parse().ok();
+        date.map_or_else(|| day.timestamp.plus_millis(-DAY_MS), |date| self.calendar.start_of(date))
     }
 
     fn knowledge(&self) -> KnowledgeCounts {
@@ -157,18 +219,21 @@ impl Totals {
         }
     }
 
-    async fn alerts(
-        &self,
-        start: Time,
-        now: Time,
-        consolidations: &[Consolidation],
-    ) -> Result<AlertCounts> {
-        let kept_for = i64::from(self.settings.alerts_hours) * HOUR_MS;
-        let (summed_up, kept_from) = boundary(start, now, kept_for, consolidations);
-        let mut counts = self.store.received_counts(kept_from, now.plus_millis(1)).await?;
+    async fn alerts(&self, span: Span<'_>, name: Option<&str>) -> Result<AlertCounts> {
+        let (summed_up, kept_from) = self.alerts_boundary(span);
+        let kept = match name {
+            Some(name) => self.store.received_counts_of(name, kept_from, span.until).await,
+            None => self.store.received_counts(kept_from, span.until).await,
+        };
+        let mut counts = kept?;
         for day in summed_up {
-            counts.total += day.alerts.total;
-            for (severity, count) in &day.alerts.by_severity {
+            let named = name.map(|name| day.alerts.of_name(name));
+            let (total, by_severity) = match &named {
+                Some(named) => (named.count, &named.by_severity),
+                None => (day.alerts.total, &day.alerts.by_severity),
+            };
+            counts.total += total;
+            for (severity, count) in by_severity {
                 let key = severity_key(severity).to_owned();
                 *counts.by_severity.entry(key).or_default() += count;
             }
@@ -176,15 +241,34 @@ impl Totals {
         Ok(counts)
     }
 
-    async fn samples(
+    async fn alert_points(
         &self,
-        start: Time,
-        now: Time,
-        consolidations: &[Consolidation],
-    ) -> Result<BTreeMap<String, u64>> {
+        span: Span<'_>,
+        filter: HistoryFilter<'_>,
+    ) -> Result<Option<Vec<AlertPoint>>> {
+        let Some(name) = filter.alertname else { return Ok(None) };
+        let (summed_up, kept_from) = self.alerts_boundary(span);
+        let kept = (kept_from, span.until);
+        let points = alert_points(&self.store, &self.calendar, name, filter.aggregation, kept);
+        let mut points = points.await?;
+        for day in summed_up {
+            let DayName { count: firing, resolved, .. } = day.alerts.of_name(name);
+            if firing > 0 {
+                let timestamp = self.start_of(day);
+                add_point(&mut points, AlertPoint { timestamp, firing, resolved });
+            }
+        }
+        Ok(Some(points.into_values().collect()))
+    }
+
+    fn alerts_boundary<'a>(&self, span: Span<'a>) -> (&'a [Consolidation], Time) {
+        span.boundary(self.clock.now(), i64::from(self.settings.alerts_hours) * HOUR_MS)
+    }
+
+    async fn samples(&self, span: Span<'_>) -> Result<BTreeMap<String, u64>> {
         let kept_for = i64::from(self.settings.metrics_days) * DAY_MS;
-        let (summed_up, kept_from) = boundary(start, now, kept_for, consolidations);
-        let mut counts = self.store.sample_counts(kept_from).await?;
+        let (summed_up, kept_from) = span.boundary(self.clock.now(), kept_for);
+        let mut counts = self.store.sample_counts(kept_from, span.until).await?;
         for (name, day) in summed_up.iter().flat_map(|day| &day.metrics.by_name) {
             *counts.entry(name.clone()).or_default() += day.count;
         }
@@ -192,20 +276,23 @@ impl Totals {
     }
 }
 
-/// Which consolidations count, and from when on what is kept counts; see the module.
-///
-/// `consolidations` are those that ended after `start`, the earliest first.
-fn boundary(
+/// A period, and the days of it that are summed up, the earliest first.
+#[derive(Clone, Copy)]
+struct Span<'a> {
     start: Time,
-    now: Time,
-    kept_for_ms: i64,
-    consolidations: &[Consolidation],
-) -> (&[Consolidation], Time) {
-    match consolidations.last() {
-        Some(last) if start < now.plus_millis(-kept_for_ms) => {
-            (consolidations, last.timestamp.max(start))
+    until: Time,
+    consolidations: &'a [Consolidation],
+}
+
+impl<'a> Span<'a> {
+    /// Which consolidations count, and from when on what is kept counts; see the module.
+    fn boundary(self, now: Time, kept_for_ms: i64) -> (&'a [Consolidation], Time) {
+        match self.consolidations.last() {
+            Some(last) if self.start < now.plus_millis(-kept_for_ms) => {
+                (self.consolidations, last.timestamp.max(self.start))
+            }
+            _ => (&[], self.start),
         }
-        _ => (&[], start),
     }
 }
 
@@ -213,6 +300,10 @@ fn boundary(
 mod tests {
     use super::*;
     use crate::model::{DayAlerts, DayMetrics};
+
+    fn over(start: Time, consolidations: &[Consolidation]) -> Span<'_> {
+        Span { start, until: Time::from_millis(i64::MAX), consolidations }
+    }
 
     fn ended(day: i64) -> Consolidation {
         Consolidation {
@@ -232,15 +323,15 @@ mod tests {
         let now = Time::from_millis(10 * DAY_MS + 5);
         let start = now.plus_millis(-2 * DAY_MS);
         let days = [ended(9), ended(10)];
-        assert_eq!(boundary(start, now, 2 * DAY_MS, &days), (&[][..], start));
+        assert_eq!(over(start, &days).boundary(now, 2 * DAY_MS), (&[][..], start));
         let earlier = start.plus_millis(-1);
-        let (summed_up, kept_from) = boundary(earlier, now, 2 * DAY_MS, &days);
+        let (summed_up, kept_from) = over(earlier, &days).boundary(now, 2 * DAY_MS);
         assert_eq!((summed_up.len(), kept_from), (2, Time::from_millis(10 * DAY_MS)));
     }
 
     #[test]
     fn without_consolidations_what_is_kept_is_all_there_is() {
         let now = Time::from_millis(10 * DAY_MS);
-        assert_eq!(boundary(Time::from_millis(0), now, 1, &[]), (&[][..], Time::from_millis(0)));
+        assert_eq!(over(Time::EPOCH, &[]).boundary(now, 1), (&[][..], Time::from_millis(0)));
     }
 }

@@ -56,7 +56,7 @@ impl ExportPermits {
     }
 }
 
-/// The answer; the permit is given back when the last byte is sent or the client has gone.
+/// The answer; the permit is given back when the last byte is sent or the client has disconnected.
 pub fn response(export: OpenExport, format: Format, permit: OwnedSemaphorePermit) -> Response {
     let name = file_name(export.head.export_date, format);
     let (pieces, body) = mpsc::channel(PIECES_WAITING);

@@ -1,6 +1,6 @@
 //! What a handler gets: the request after the guards, and proofs that only they can make.
 //!
-//! A handler that takes a [`Caller`] or a [`ProvenBody`] cannot be put into the route table
+//! A handler that takes a [`Caller`] or a [`VerifiedBody`] cannot be put into the route table
 //! without the guard that makes one: it would not compile.
 
 use std::{marker::PhantomData, net::IpAddr, sync::Arc};
@@ -11,25 +11,44 @@ use axum::{
     http::request::Parts,
 };
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Error, guard::request_id::RequestId, state::App};
+use super::{
+    Error,
+    guard::{
+        body_budget::{Held, HeldBody},
+        rate_limit::{Bucket, Decision},
+        request_id::RequestId,
+    },
+    parameters::{Parameter, Parameters},
+    state::App,
+};
 use crate::{
     security::{AuditContext, Event, Key, Role},
     telemetry::RouteMetrics,
 };
 
 /// A request behind the guards.
-pub struct Call {
+pub struct GuardedRequest {
     /// Method, path, headers.
     pub parts: Parts,
     /// Not read yet.
     pub body: Body,
     /// Who and what it is, for logs.
-    pub about: About,
+    pub context: RequestContext,
+    /// Which limit it counts against.
+    pub bucket: Bucket,
+    /// The query parameters that its route knows.
+    pub known: &'static [Parameter],
 }
 
-impl Call {
+impl GuardedRequest {
+    /// Its query parameters, to be read and then checked.
+    pub fn parameters(&self) -> Parameters {
+        Parameters::of(&self.parts.uri, self.known)
+    }
+
     /// The `{id}` of the path.
     ///
     /// # Errors
@@ -42,7 +61,7 @@ impl Call {
 
 /// What is known of a request before anything of it is trusted.
 #[derive(Clone)]
-pub struct About {
+pub struct RequestContext {
     /// Its id.
     pub request_id: RequestId,
     /// The client's address.
@@ -51,9 +70,31 @@ pub struct About {
     pub deadline: Instant,
     /// The metrics of its route.
     pub metrics: Arc<RouteMetrics>,
+    /// What counting it came to, for the headers of its answer.
+    limit: Arc<Mutex<Option<Decision>>>,
 }
 
-impl About {
+impl RequestContext {
+    /// Of a request that nothing has been counted of yet.
+    pub fn new(
+        request_id: RequestId,
+        client: IpAddr,
+        deadline: Instant,
+        metrics: Arc<RouteMetrics>,
+    ) -> Self {
+        Self { request_id, client, deadline, metrics, limit: Arc::default() }
+    }
+
+    /// Its answer is to tell of this limit, unless it meets another.
+    pub fn note_limit(&self, decision: Decision) {
+        *self.limit.lock() = Some(decision);
+    }
+
+    /// What its answer is to tell of a limit.
+    pub fn limit(&self) -> Option<Decision> {
+        *self.limit.lock()
+    }
+
     /// Writes an audit event about this request.
     pub fn audit(&self, app: &App, event: Event, details: serde_json::Value) {
         let request_id = Some(self.request_id.as_str());
@@ -128,16 +169,21 @@ impl<R> Caller<R> {
 }
 
 /// Proof that a webhook's body comes from who may send it; the bytes as received.
-pub struct ProvenBody(Bytes);
+pub struct VerifiedBody(HeldBody);
 
-impl ProvenBody {
+impl VerifiedBody {
     /// Only the guard that checked signature or token makes one.
-    pub(super) fn proven(body: Bytes) -> Self {
+    pub(super) fn proven(body: HeldBody) -> Self {
         Self(body)
     }
 
     /// The body.
     pub fn bytes(&self) -> &Bytes {
-        &self.0
+        self.0.bytes()
+    }
+
+    /// The bytes are not needed any more; what was made of them goes on taking the room.
+    pub fn parsed(self) -> Held {
+        self.0.parsed()
     }
 }

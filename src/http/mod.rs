@@ -1,14 +1,14 @@
 //! The outside world: the route table, guards, and wire formats.
 //!
-//! [`routes()`] is the one list of what can be called: path → bucket → guard → handler.
-//! The router, the metrics' labels, the OpenAPI document and the test that walks every route as a
+//! [`routes()`] is the one list of what can be called: path → bucket → guard → handler → query
+//! parameters. The router, the metrics' labels, the OpenAPI document and the test that walks every route as a
 //! stranger all read it.
 
 pub mod error;
 pub mod export;
 pub mod extract;
 pub mod guard;
-mod parameters;
+pub mod parameters;
 pub mod routes;
 pub mod server;
 pub mod state;
@@ -32,8 +32,11 @@ use tower_http::{
 pub use self::error::Error;
 use self::{
     extract::{Admin, Operator, Viewer},
-    guard::{Guarded, rate_limit::Bucket, with_role, with_webhook_proof, without_guard},
-    routes::{auth, entries, health, knowledge, openapi, persistence, webhook},
+    guard::{
+        Guarded, GuardedRoute, rate_limit::Bucket, with_role, with_webhook_proof, without_guard,
+    },
+    parameters::Parameter::{self, Many, Once},
+    routes::{alerts, auth, entries, health, knowledge, openapi, persistence, webhook},
     state::App,
 };
 
@@ -45,6 +48,8 @@ pub struct Route {
     pub path: &'static str,
     /// Which limit it counts against.
     pub bucket: Bucket,
+    /// The query parameters that it knows; any other is a 400.
+    pub parameters: &'static [Parameter],
     /// Who may call it, and what then happens.
     pub guarded: Guarded,
 }
@@ -60,59 +65,89 @@ pub fn routes() -> Vec<Route> {
         get ("/api/knowledge/summary",      Public,  without_guard(knowledge::summary)),
         get ("/api/persistence/health",     Health,  without_guard(persistence::health)),
         post("/webhook/alerts",             Webhook, with_webhook_proof(webhook::alerts)),
+        get ("/api/alerts",                 Api,     with_role::<Viewer, _, _>(alerts::list))
+            .query(&[
+                Once("status"), Once("alertname"), Once("severity"), Many("label"),
+                Once("fingerprint"), Once("from"), Once("to"), Once("limit"), Once("cursor"),
+            ]),
         post("/api/knowledge/query",        Api,     with_role::<Operator, _, _>(knowledge::query)),
         post("/api/knowledge/entries",      Api,     with_role::<Operator, _, _>(entries::create)),
-        get ("/api/knowledge/entries",      Api,     with_role::<Viewer, _, _>(entries::list)),
+        get ("/api/knowledge/entries",      Api,     with_role::<Viewer, _, _>(entries::list))
+            .query(&[
+                Once("category"), Once("severity"), Once("tag"), Once("alertname"),
+                Once("firing"), Once("sort"), Once("limit"), Once("cursor"),
+            ]),
         get ("/api/knowledge/entries/{id}", Api,     with_role::<Viewer, _, _>(entries::read)),
         put ("/api/knowledge/entries/{id}", Api,     with_role::<Operator, _, _>(entries::replace)),
         patch("/api/knowledge/entries/{id}", Api,    with_role::<Operator, _, _>(entries::patch)),
         delete("/api/knowledge/entries/{id}", Api,   with_role::<Operator, _, _>(entries::delete)),
         post("/api/knowledge/entries/{id}/notes", Api, with_role::<Operator, _, _>(entries::note)),
         post("/api/knowledge/entries/{id}/feedback", Api, with_role::<Operator, _, _>(entries::feedback)),
-        get ("/api/knowledge/export",       Export,  with_role::<Admin, _, _>(knowledge::export)),
-        get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical)),
-        get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export)),
+        get ("/api/knowledge/export",       Export,  with_role::<Admin, _, _>(knowledge::export))
+            .query(&[Once("format")]),
+        get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical))
+            .query(&[
+                Once("days"), Once("from"), Once("to"), Once("alertname"), Once("metric"),
+                Once("aggregation"),
+            ]),
+        get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export))
+            .query(&[Once("format"), Many("collection"), Once("from"), Once("to")]),
         get ("/api/auth/me",                Api,     with_role::<Viewer, _, _>(auth::me)),
     ]
 }
 
+impl Route {
+    fn new(method: Method, path: &'static str, bucket: Bucket, guarded: Guarded) -> Self {
+        Self { method, path, bucket, parameters: &[], guarded }
+    }
+
+    /// The same, with query parameters.
+    fn query(self, parameters: &'static [Parameter]) -> Self {
+        Self { parameters, ..self }
+    }
+}
+
 fn get(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
-    Route { method: Method::GET, path, bucket, guarded }
+    Route::new(Method::GET, path, bucket, guarded)
 }
 
 fn post(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
-    Route { method: Method::POST, path, bucket, guarded }
+    Route::new(Method::POST, path, bucket, guarded)
 }
 
 fn put(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
-    Route { method: Method::PUT, path, bucket, guarded }
+    Route::new(Method::PUT, path, bucket, guarded)
 }
 
 fn patch(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
-    Route { method: Method::PATCH, path, bucket, guarded }
+    Route::new(Method::PATCH, path, bucket, guarded)
 }
 
 fn delete(path: &'static str, bucket: Bucket, guarded: Guarded) -> Route {
-    Route { method: Method::DELETE, path, bucket, guarded }
+    Route::new(Method::DELETE, path, bucket, guarded)
 }
 
 /// The router of the main listener.
 pub fn router(app: &App) -> Router {
     let mut router = Router::new();
-    for Route { method, path, bucket, guarded } in routes() {
+    for Route { method, path, bucket, parameters, guarded } in routes() {
         let metrics = app.metrics.route(path, &method);
         let filter = MethodFilter::try_from(method).unwrap_or(MethodFilter::GET);
-        let service = guard::stack(app, Some(bucket), metrics, guarded);
+        let service = guard::stack(app, GuardedRoute { bucket, parameters, metrics, guarded });
         router = router.route(path, on_service(filter, service));
     }
+    // What matches no route is counted all the same, or it would be the cheapest way to flood.
     let unmatched = |guarded: Guarded| {
-        guard::stack(app, None, app.metrics.route("unmatched", &Method::GET), guarded)
+        let metrics = app.metrics.route("unmatched", &Method::GET);
+        let bucket = Bucket::Public;
+        guard::stack(app, GuardedRoute { bucket, parameters: &[], metrics, guarded })
     };
     let not_allowed = unmatched(guard::failing(|| Error::MethodNotAllowed));
     let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
         .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
-    guard::cors::around(router.layer(compression()), &app.cors)
+    // One stack of layers, because the router boxes a request once for each of its own.
+    guard::cors::around(router, &app.cors).layer((guard::request_id::layer(), compression()))
 }
 
 /// The router of the metrics' own listener.

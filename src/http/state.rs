@@ -9,7 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::guard::rate_limit::Limits;
+use super::guard::{body_budget::BodyBudget, rate_limit::Limits};
 use crate::{
     config::{AuditReads, CorsSettings},
     history::Totals,
@@ -59,6 +59,10 @@ pub struct AppParts {
     pub cors: CorsSettings,
     /// Largest body in bytes.
     pub body_limit: usize,
+    /// Largest body of a webhook whose token is proven, in bytes.
+    pub webhook_body_limit: usize,
+    /// Room for all bodies together.
+    pub bodies: BodyBudget,
     /// How long a whole request may take.
     pub request_timeout: Duration,
     /// The wall clock.

@@ -6,13 +6,17 @@ use regex::Regex;
 use serde::{Deserialize, Serialize, de::MapAccess};
 use validator::{Validate, ValidationError, ValidationErrors};
 
-use super::freshness::Freshness;
+use super::{
+    freshness::Freshness,
+    search::{Confidence, Fragment},
+};
 use crate::{
-    model::{Category, Entry, EntryJson, Severity},
+    model::{Alert, Category, Entry, EntryJson, Severity, TextMap, Time, epoch_ms},
     validation::{self, Accept, Field, Rejection, is_one_of, problem},
 };
 
 const MAX_QUERY_CHARS: usize = 5000;
+const MAX_TEXT_CHARS: usize = 20_000;
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: i64 = 100;
 const MAX_TAG_CHARS: usize = 200;
@@ -61,11 +65,12 @@ impl QuestionFilter {
 impl Question {
     /// Reads the body of a query.
     pub fn parse(body: &[u8]) -> Result<Self, Rejection> {
-        let asked: QueryBody = validation::parse(body)?;
+        let Asked(asked) = validation::parse(body)?;
         let filter = asked.filter.given().unwrap_or_default();
         let limit = asked.limit.given().and_then(|limit| usize::try_from(limit).ok());
+        let text = asked.query.given().or(asked.text.given()).unwrap_or_default();
         Ok(Self {
-            text: asked.query.given().unwrap_or_default().trim().to_owned(),
+            text: text.trim().to_owned(),
             limit: limit.unwrap_or(DEFAULT_LIMIT),
             filter: QuestionFilter {
                 category: filter.category.given().and_then(|name| Category::parse(&name)),
@@ -76,11 +81,34 @@ impl Question {
     }
 }
 
+/// A body that asks in exactly one of the two ways.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Asked(QueryBody);
+
+impl Validate for Asked {
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        let Self(body) = self;
+        let mut errors = body.validate().err().unwrap_or_default();
+        let missing = |field: &Field<String>| matches!(field, Field::Missing | Field::Null);
+        let asked = match (missing(&body.query), missing(&body.text)) {
+            (true, false) => is_text(&body.text).map_err(|problem| ("text", problem)),
+            (false, true) => is_query(&body.query).map_err(|problem| ("query", problem)),
+            (true, true) => Err(("query", problem("is required, or text"))),
+            (false, false) => Err(("text", problem("must not be given beside query"))),
+        };
+        if let Err((field, problem)) = asked {
+            errors.add(field, problem);
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
 #[derive(Deserialize, Default, Validate)]
 #[serde(default)]
 struct QueryBody {
-    #[validate(custom(function = "is_query"))]
     query: Field<String>,
+    text: Field<String>,
     #[validate(custom(function = "is_limit"))]
     limit: Field<i64>,
     #[validate(nested)]
@@ -119,17 +147,29 @@ impl Validate for Field<FilterBody> {
 }
 
 fn is_query(query: &Field<String>) -> Result<(), ValidationError> {
-    match query {
-        Field::Missing | Field::Null => Err(problem("is required")),
-        Field::Mistyped => Err(problem("must be a string")),
-        Field::Given(text) => match text.trim() {
-            "" => Err(problem("must not be empty")),
-            text if text.chars().count() > MAX_QUERY_CHARS => {
-                Err(problem(format!("must be at most {MAX_QUERY_CHARS} characters long")))
-            }
-            text if !ALLOWED.is_match(text) => Err(problem("Invalid characters")),
-            _ => Ok(()),
-        },
+    let text = is_of_length(query, MAX_QUERY_CHARS)?;
+    if ALLOWED.is_match(text) { Ok(()) } else { Err(problem("Invalid characters")) }
+}
+
+/// What people paste: no control characters but tab and line ends, a Windows one among them.
+fn is_text(text: &Field<String>) -> Result<(), ValidationError> {
+    let text = is_of_length(text, MAX_TEXT_CHARS)?;
+    let mut after = text.chars().skip(1);
+    let refused = |c: char| {
+        let next = after.next();
+        c.is_control() && !matches!(c, '\t' | '\n') && (c, next) != ('\r', Some('\n'))
+    };
+    if text.chars().any(refused) { Err(problem("Invalid characters")) } else { Ok(()) }
+}
+
+fn is_of_length(text: &Field<String>, max: usize) -> Result<&str, ValidationError> {
+    match text.as_given().map(|text| text.trim()) {
+        None => Err(problem("must be a string")),
+        Some("") => Err(problem("must not be empty")),
+        Some(text) if text.chars().count() > max => {
+            Err(problem(format!("must be at most {max} characters long")))
+        }
+        Some(text) => Ok(text),
     }
 }
 
@@ -159,13 +199,41 @@ fn is_tag(tag: &Field<String>) -> Result<(), ValidationError> {
 
 /// An entry that answers, and how well.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ScoredEntry {
-    /// The entry.
+    /// The entry; long texts are cut to what is relevant.
     #[serde(flatten)]
     #[schema(value_type = EntryJson)]
     pub entry: Entry,
-    /// Higher is better; comparable within one answer only.
+    /// 0 to 1; comparable between questions.
     pub score: f32,
+    /// Whether to rely on it.
+    pub confidence: Confidence,
+    /// Its parts that answer, the best first.
+    pub highlights: Vec<Fragment>,
+    /// Why it stands where it does, beside its words, each a sentence for a person.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// Alerts of a pattern that fire now, at most five.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub firing_alerts: Vec<FiringAlert>,
+    /// Whether a text was cut: the whole is at `GET /api/knowledge/entries/{id}`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+/// An alert that fires now, in short.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FiringAlert {
+    /// Which alert.
+    pub fingerprint: String,
+    /// Since when.
+    #[serde(with = "epoch_ms")]
+    #[schema(value_type = i64)]
+    pub starts_at: Time,
+    /// What it is about.
+    pub labels: TextMap,
 }
 
 /// What a question without an answer became.
@@ -184,13 +252,29 @@ pub struct Answer {
     pub question: Question,
     /// The best first.
     pub entries: Vec<ScoredEntry>,
-    /// The open question, where nothing is known.
+    /// The open question, where nothing is known for sure.
     pub gap: Option<Gap>,
     /// How fresh the whole base is.
     pub freshness: Freshness,
 }
 
 impl Answer {
+    /// The patterns of which alerts fire.
+    pub fn firing_patterns(&self) -> Vec<String> {
+        let fires = |scored: &&ScoredEntry| scored.entry.figures.firing > 0;
+        self.entries.iter().filter(fires).map(|scored| scored.entry.id.clone()).collect()
+    }
+
+    /// Shows alerts that fire with their patterns.
+    pub fn show_firing(&mut self, alerts: Vec<Alert>) {
+        for Alert { entry_id, fingerprint, starts_at, labels, .. } in alerts {
+            let of = self.entries.iter_mut().find(|scored| scored.entry.id == entry_id);
+            if let Some(scored) = of {
+                scored.firing_alerts.push(FiringAlert { fingerprint, starts_at, labels });
+            }
+        }
+    }
+
     /// What helps, from the entries in their order, nothing twice.
     pub fn solutions(&self) -> Vec<&str> {
         let mut solutions: Vec<&str> = Vec::new();
@@ -255,9 +339,50 @@ mod tests {
         assert!(Question::parse(body(5001).as_bytes()).is_err());
     }
 
+    #[test]
+    fn a_text_may_hold_whatever_people_paste() {
+        for text in [
+            "{\"State\": {\"OOMKilled\": false}} <b> $x | y; `z` \\ ~ ^ [1] *",
+            "it’s down – please help … 5 € > 3 🔥",
+            "line one\r\n\tat com.acme.Main(Main.java:1)\n",
+            "rate(http_requests_total{status!~\"5..\"}[5m]) > 0",
+        ] {
+            let body = serde_json::json!({"text": text}).to_string();
+            assert_eq!(Question::parse(body.as_bytes()).unwrap().text, text.trim());
+        }
+        for mark in "\u{0}\u{7}\u{1b}\u{7f}\u{85}\r".chars() {
+            let body = serde_json::json!({"text": format!("a{mark}b")}).to_string();
+            let Err(Rejection::Invalid(problems)) = Question::parse(body.as_bytes()) else {
+                panic!("{mark:?} was taken");
+            };
+            assert_eq!((problems[0].path.as_str(), problems.len()), ("text", 1));
+        }
+        let of = |n: usize| serde_json::json!({"text": "ж".repeat(n)}).to_string();
+        assert!(Question::parse(of(20_000).as_bytes()).is_ok());
+        assert!(Question::parse(of(20_001).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_question_is_asked_in_exactly_one_way() {
+        for (body, path) in [
+            (r#"{}"#, "query"),
+            (r#"{"text":null}"#, "query"),
+            (r#"{"query":"a","text":"b"}"#, "text"),
+            (r#"{"query":"a","text":7}"#, "text"),
+            (r#"{"text":7}"#, "text"),
+            (r#"{"text":" "}"#, "text"),
+        ] {
+            let Err(Rejection::Invalid(problems)) = Question::parse(body.as_bytes()) else {
+                panic!("{body} was taken");
+            };
+            assert_eq!((problems[0].path.as_str(), problems.len()), (path, 1), "{body}");
+        }
+        assert!(Question::parse(br#"{"query":null,"text":"b"}"#).is_ok());
+    }
+
     proptest! {
         #[test]
-        fn no_body_makes_it_panic(body in r#"(\{("(query|limit|filter|tag)":("[^"]{0,9}"|-?[0-9]{1,20}|[0-9]e[0-9]|null|\[\]|\{"tag":"x"\}),?){0,4}\}?|.{0,40})"#) {
+        fn no_body_makes_it_panic(body in r#"(\{("(query|text|limit|filter|tag)":("[^"]{0,9}"|-?[0-9]{1,20}|[0-9]e[0-9]|null|\[\]|\{"tag":"x"\}),?){0,4}\}?|.{0,40})"#) {
             let _ = Question::parse(body.as_bytes());
         }
     }

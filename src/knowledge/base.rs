@@ -4,25 +4,25 @@
 //! changed goes to the [`writer`](super::writer); what is searched is the
 //! [index](super::indexing).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Duration, Instant},
 };
 
 use super::{
     answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry},
+    answering,
     draft::EntryDraft,
     editing::{Change, Editor, Imported, created},
+    embedding,
     indexing::{self, Indexer, Urgency},
     questions::{question, question_id},
-    search::{Index, IndexChange, Query, SearchError},
+    search::{Confidence, Index, IndexChange, Model, Query, SearchError},
+    shared::{RECENT_MS, Shared},
     state::State,
-    summary::{self, RenderedSummary},
+    summary::RenderedSummary,
     writer::{
         Writer,
         patterns::PatternLimits,
@@ -30,18 +30,16 @@ use super::{
     },
 };
 use crate::{
-    model::{Category, Clock, Entry, ReceivedAlert},
+    model::{Clock, Entry, ReceivedAlert},
     shutdown::Phase,
     store::{Expired, ExpiryBatch, Store, StoreError},
     telemetry::Metrics,
 };
 
-/// After how long a summary is rendered again although nothing changed: ages grow by themselves.
-const SUMMARY_AGE_MS: i64 = 60_000;
-/// Which alerts are recent.
-pub(super) const RECENT_MS: i64 = 24 * 3_600_000;
-/// How often it is said that patterns are limited.
-const WARN_EVERY: Duration = Duration::from_secs(60);
+/// Alerts that are shown of a pattern.
+const MAX_FIRING_ALERTS: u32 = 5;
+/// How long an answer waits for them.
+const FIRING_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why the base could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -79,19 +77,6 @@ pub struct Base {
     requests: mpsc::UnboundedSender<Request>,
 }
 
-/// What readers, the writer and the index share.
-pub(super) struct Shared {
-    state: ArcSwap<State>,
-    pub(super) indexer: Indexer,
-    rendered: ArcSwapOption<Rendered>,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) metrics: Arc<Metrics>,
-    /// The writer's own door, for what the index finds.
-    requests: mpsc::WeakUnboundedSender<Request>,
-    warned: Mutex<Option<Instant>>,
-}
-
 /// The tasks behind the base.
 pub struct BaseTasks {
     writer: Writer,
@@ -109,52 +94,13 @@ pub struct Counts {
     pub by_severity: Vec<(&'static str, usize)>,
 }
 
-struct Rendered {
-    revision: u64,
-    minute: i64,
-    summary: RenderedSummary,
-}
-
-impl Shared {
-    /// The state as it was last published.
-    pub(super) fn state(&self) -> Arc<State> {
-        self.state.load_full()
-    }
-
-    pub(super) fn publish(&self, state: &State) {
-        for category in Category::ALL {
-            let count = state.stats.by_category().get(&category).copied().unwrap_or(0);
-            let gauge = self.metrics.knowledge_entries.with_label_values(&[category.as_str()]);
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        self.state.store(Arc::new(state.clone()));
-    }
-
-    pub(super) fn close_questions(&self, answered: Vec<(String, String)>) {
-        if let Some(requests) = self.requests.upgrade() {
-            let _ = requests.send(Request::Close(answered));
-        }
-    }
-
-    /// Says, once a minute, that alerts share patterns because there are too many.
-    pub(super) fn warn_of_limited(&self, alerts: u64) {
-        let mut warned = self.warned.lock();
-        if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-            *warned = Some(Instant::now());
-            tracing::warn!(
-                alerts,
-                "alerts share a pattern because there are too many alert names or causes; see \
-                 KNOWLEDGE_MAX_PATTERNS"
-            );
-        }
-    }
-}
-
 impl BaseTasks {
     /// The name of the task that writes.
     pub const WRITER: &str = "writer";
     /// The name of the task that keeps the index.
     pub const INDEX: &str = "index";
+    /// The name of the task that embeds entries, where a model is set.
+    pub const EMBEDDING: &str = "embedding";
 
     /// Spawns the writer alone, for a command that indexes what it changed at its end
     /// ([`Base::close_answered_questions`]).
@@ -170,6 +116,13 @@ impl BaseTasks {
     pub fn spawn(self, tasks: &mut JoinSet<&'static str>, phase: &Phase) {
         let shared = Arc::clone(&self.shared);
         self.spawn_writer(tasks);
+        if shared.indexer.index().meaning().is_some() {
+            let (shared, phase) = (Arc::clone(&shared), phase.clone());
+            tasks.spawn(async move {
+                embedding::run(shared, phase).await;
+                Self::EMBEDDING
+            });
+        }
         let phase = phase.clone();
         tasks.spawn(async move {
             indexing::run(shared, phase).await;
@@ -195,16 +148,9 @@ impl Base {
         state.alerts.last24_hours =
             store.received_since(clock.now().plus_millis(-RECENT_MS)).await?;
         let (requests, inbox) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            state: ArcSwap::default(),
-            indexer: Indexer::new(Index::new()?),
-            rendered: ArcSwapOption::empty(),
-            store,
-            clock,
-            metrics,
-            requests: requests.downgrade(),
-            warned: Mutex::default(),
-        });
+        let indexer = Indexer::new(Index::new()?, metrics.knowledge_indexed_texts_total.clone());
+        let door = requests.downgrade();
+        let shared = Arc::new(Shared::new(indexer, store, clock, metrics, door));
         for entry in state.iter() {
             shared.indexer.enqueue(IndexChange::Upsert(Arc::clone(entry)), Urgency::Now);
         }
@@ -216,6 +162,12 @@ impl Base {
         let writer = Writer::new(Arc::clone(&shared), inbox, state, position, limits);
         let base = Self { shared: Arc::clone(&shared), requests };
         Ok((base, BaseTasks { writer, shared }))
+    }
+
+    /// Ranks answers by what texts mean, too, from now on; before the tasks are spawned, one of
+    /// which embeds the entries.
+    pub fn understand(&self, model: Model) {
+        self.shared.indexer.index().understand(model, self.shared.state().iter());
     }
 
     async fn request<T>(
@@ -330,7 +282,9 @@ impl Base {
             (asked, entries)
         })
         .await?;
-        let gap = match entries.first() {
+        // A weak answer is given, and the question stays open all the same.
+        let sure = entries.first().filter(|best| best.confidence == Confidence::High);
+        let gap = match sure {
             None => Some(self.note_question(&asked.text).await),
             Some(best) => {
                 self.close_if_open(&asked, &best.entry.id);
@@ -340,19 +294,33 @@ impl Base {
         let outcome = if gap.is_some() { "gap" } else { "answered" };
         self.shared.metrics.knowledge_queries_total.with_label_values(&[outcome]).inc();
         let freshness = self.shared.state().stats.freshness(self.shared.clock.now());
-        Ok(Answer { question: asked, entries, gap, freshness })
+        let mut answer = Answer { question: asked, entries, gap, freshness };
+        self.show_firing(&mut answer).await;
+        Ok(answer)
+    }
+
+    /// Shows what fires of the answers' patterns; without it if the store does not tell at once.
+    async fn show_firing(&self, answer: &mut Answer) {
+        let patterns = answer.firing_patterns();
+        if patterns.is_empty() {
+            return;
+        }
+        let firing = self.shared.store.firing_of(patterns, MAX_FIRING_ALERTS);
+        match tokio::time::timeout(FIRING_WITHIN, firing).await {
+            Ok(Ok(alerts)) => answer.show_firing(alerts),
+            Ok(Err(error)) => tracing::debug!(%error, "an answer does not show what fires"),
+            Err(_) => tracing::debug!("an answer does not show what fires: the store is slow"),
+        }
     }
 
     /// The entries that answer a question, best first, as the index was last committed.
     pub fn search(&self, asked: &Question) -> Vec<ScoredEntry> {
         let state = self.shared.state();
         let admits = |id: &str| state.get(id).is_some_and(|entry| asked.filter.admits(entry));
-        let query = Query { text: &asked.text, limit: asked.limit, admits: &admits };
-        let scored = self.shared.indexer.index().search(&query).into_iter().filter_map(|hit| {
-            let entry = state.view(state.get(&hit.id)?);
-            Some(ScoredEntry { entry, score: hit.score })
-        });
-        scored.collect()
+        // What is folded into one answer must not make fewer of them.
+        let limit = asked.limit.saturating_mul(2);
+        let query = Query { text: &asked.text, limit, admits: &admits };
+        answering::answers(&*state, &self.shared.indexer.index().find(&query), asked.limit)
     }
 
     async fn note_question(&self, text: &str) -> Gap {
@@ -383,18 +351,7 @@ impl Base {
     /// # Errors
     /// Only of defects.
     pub fn summary(&self) -> Result<RenderedSummary, BaseError> {
-        let now = self.shared.clock.now();
-        let minute = now.millis().div_euclid(SUMMARY_AGE_MS);
-        let state = self.shared.state.load();
-        if let Some(page) = &*self.shared.rendered.load()
-            && (page.revision, page.minute) == (state.revision, minute)
-        {
-            return Ok(page.summary.clone());
-        }
-        let summary = summary::render(&state, now)?;
-        let rendered = Rendered { revision: state.revision, minute, summary: summary.clone() };
-        self.shared.rendered.store(Some(Arc::new(rendered)));
-        Ok(summary)
+        Ok(self.shared.summary()?)
     }
 
     /// How many entries there are.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use strum::VariantArray;
 
 use super::draft::EntryDraft;
 use crate::{
@@ -126,12 +127,13 @@ fn patched(entry: &Entry, patch: &Value) -> Result<EntryDraft, Rejection> {
 /// Puts another text in place; what alerts refresh and the person changed is theirs from now on.
 fn rewrite(entry: &mut Entry, text: EntryText, editor: &Editor) {
     let before = &entry.text;
-    let edited = TextField::ALL.into_iter().filter(|field| match field {
+    let edited = TextField::VARIANTS.iter().copied().filter(|field| match field {
         TextField::Description => before.description != text.description,
         TextField::Solution => before.solution != text.solution,
         TextField::RunbookUrl => before.runbook_url != text.runbook_url,
         TextField::Steps => before.steps != text.steps,
         TextField::Tags => before.tags != text.tags,
+        TextField::Severity => before.severity != text.severity,
     });
     let source = TextSource { by: Author::Person, name: editor.name.clone(), at: editor.at };
     let edited: Vec<_> = edited.map(|field| (field, source.clone())).collect();

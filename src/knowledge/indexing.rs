@@ -11,16 +11,17 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use prometheus::IntCounter;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
 
 use super::{
-    base::Shared,
-    search::{Index, IndexChange, SearchError},
+    search::{Hit, Index, IndexChange, Prefilter, Query, SearchError},
+    shared::Shared,
 };
-use crate::{knowledge::search::Query, model::Category, shutdown::Phase};
+use crate::{model::Category, shutdown::Phase};
 
 /// The least time between two commits of a text that alerts change.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -44,6 +45,7 @@ pub struct Indexer {
     queue: Mutex<Queue>,
     wake: Notify,
     committed: watch::Sender<u64>,
+    indexed: IntCounter,
 }
 
 #[derive(Default)]
@@ -51,16 +53,17 @@ struct Queue {
     now: Vec<IndexChange>,
     /// The latest text of each entry that waits for its minute.
     seldom: HashMap<String, IndexChange>,
-    /// When a text that alerts changed was last committed.
+    /// When the text of a pattern was last left to be committed.
     committed_at: HashMap<String, Instant>,
     /// Counts the changes to be committed now.
     enqueued: u64,
 }
 
 impl Indexer {
-    pub(super) fn new(index: Index) -> Self {
+    /// `indexed` counts the texts that are committed.
+    pub(super) fn new(index: Index, indexed: IntCounter) -> Self {
         let committed = watch::Sender::new(0);
-        Self { index, queue: Mutex::default(), wake: Notify::new(), committed }
+        Self { index, queue: Mutex::default(), wake: Notify::new(), committed, indexed }
     }
 
     /// The index, as it was last committed.
@@ -71,22 +74,22 @@ impl Indexer {
     /// Leaves a change to be committed.
     pub(super) fn enqueue(&self, change: IndexChange, urgency: Urgency) {
         let mut queue = self.queue.lock();
-        let id = match &change {
+        let (id, is_pattern) = match &change {
             IndexChange::Upsert(entry) if entry.category == Category::Question => return,
-            IndexChange::Upsert(entry) => entry.id.as_str(),
-            IndexChange::Remove(id) => id.as_str(),
+            IndexChange::Upsert(entry) => {
+                (entry.id.as_str(), entry.category == Category::AlertPattern)
+            }
+            IndexChange::Remove(id) => (id.as_str(), false),
         };
         let lately = queue.committed_at.get(id).is_some_and(|at| at.elapsed() < SELDOM);
-        if urgency == Urgency::Seldom {
-            if lately {
-                queue.seldom.insert(id.to_owned(), change);
-                return;
-            }
-            let id = id.to_owned();
+        if urgency == Urgency::Seldom && lately {
+            queue.seldom.insert(id.to_owned(), change);
+            return;
+        }
+        let id = id.to_owned();
+        queue.seldom.remove(&id);
+        if is_pattern {
             queue.committed_at.insert(id, Instant::now());
-        } else {
-            let id = id.to_owned();
-            queue.seldom.remove(&id);
         }
         queue.enqueued += 1;
         queue.now.push(change);
@@ -115,6 +118,7 @@ impl Indexer {
             (std::mem::take(&mut queue.now), queue.enqueued)
         };
         self.index.apply(&changes)?;
+        self.indexed.inc_by(changes.len() as u64);
         self.committed.send_replace(enqueued);
         let upserted = changes.into_iter().filter_map(|change| match change {
             IndexChange::Upsert(entry) => Some(entry.id.clone()),
@@ -142,17 +146,22 @@ impl Queue {
 
 /// Open questions that are being asked of new entries.
 #[derive(Default)]
-struct Asking {
-    of: Arc<HashSet<String>>,
+struct Asking(VecDeque<Batch>);
+
+/// Entries that are new, and the questions that were open before they could be found: who asks
+/// later has been answered from them already, or has excluded them.
+struct Batch {
+    of: HashSet<String>,
+    /// Made when its first question is asked.
+    filter: Option<Prefilter>,
     left: VecDeque<String>,
-    next: HashSet<String>,
 }
 
 /// Commits changes and asks questions until the phase turns to draining.
 pub(super) async fn run(shared: Arc<Shared>, phase: Phase) {
     let mut asking = Asking::default();
     loop {
-        if asking.left.is_empty() {
+        if asking.0.is_empty() {
             tokio::select! {
                 () = shared.indexer.wake.notified() => {}
                 () = tokio::time::sleep(SELDOM / 4) => {}
@@ -161,8 +170,7 @@ pub(super) async fn run(shared: Arc<Shared>, phase: Phase) {
         }
         let step = Arc::clone(&shared);
         let stepped = tokio::task::spawn_blocking(move || {
-            let committed = step.indexer.commit();
-            let committed = committed.map(|new| asking.go_on(&step, new));
+            let committed = asking.commit(&step).map(|()| asking.go_on(&step));
             (asking, committed)
         });
         match stepped.await {
@@ -188,26 +196,43 @@ pub(super) async fn run(shared: Arc<Shared>, phase: Phase) {
 }
 
 impl Asking {
-    /// Asks for a while; the questions that are answered, by the entries that answer them.
-    fn go_on(&mut self, shared: &Shared, new: HashSet<String>) -> Vec<(String, String)> {
-        let state = shared.state();
-        self.next.extend(new);
-        if self.left.is_empty() && !self.next.is_empty() {
-            self.of = Arc::new(std::mem::take(&mut self.next));
-            if state.stats.open_questions() > 0 {
-                let questions = state.iter().filter(|entry| entry.category == Category::Question);
-                self.left = questions.map(|question| question.id.clone()).collect();
-            }
+    /// Commits what waits; what is new is to be asked about.
+    fn commit(&mut self, shared: &Shared) -> Result<(), SearchError> {
+        let open: VecDeque<_> = shared.state().stats.questions().map(str::to_owned).collect();
+        let new = shared.indexer.commit()?;
+        if new.is_empty() || open.is_empty() {
+            return Ok(());
         }
-        let (of, begun) = (Arc::clone(&self.of), Instant::now());
-        let admits = |id: &str| of.contains(id);
+        match self.0.back_mut() {
+            Some(last) if last.filter.is_none() && last.left == open => last.of.extend(new),
+            _ => self.0.push_back(Batch { of: new, filter: None, left: open }),
+        }
+        Ok(())
+    }
+
+    /// Asks for a while; the questions that are answered, by the entries that answer them.
+    fn go_on(&mut self, shared: &Shared) -> Vec<(String, String)> {
+        let (state, begun) = (shared.state(), Instant::now());
         let mut answered = Vec::new();
         while begun.elapsed() < ASK_BUDGET {
-            let Some(id) = self.left.pop_front() else { break };
+            let Some(batch) = self.0.front_mut() else { break };
+            let of = &batch.of;
+            let filter = batch.filter.get_or_insert_with(|| {
+                Prefilter::new(of.iter().filter_map(|id| state.get(id)).map(AsRef::as_ref))
+            });
+            let Some(id) = batch.left.pop_front() else {
+                self.0.pop_front();
+                continue;
+            };
             let Some(question) = state.get(&id) else { continue };
+            if !filter.may_answer(&question.description) {
+                continue;
+            }
+            let admits = |id: &str| of.contains(id);
             let query = Query { text: &question.description, limit: 1, admits: &admits };
             let hit = shared.indexer.index().search(&query).into_iter().next();
-            answered.extend(hit.map(|hit| (id, hit.id)));
+            // A weak hit closes no question.
+            answered.extend(hit.filter(Hit::is_sure).map(|hit| (id, hit.id)));
         }
         answered
     }
@@ -216,14 +241,12 @@ impl Asking {
 /// Commits what waits, and asks all open questions of it.
 pub(super) fn ask_all(shared: &Shared) -> Result<(), SearchError> {
     let mut asking = Asking::default();
-    let mut new = shared.indexer.commit()?;
-    loop {
-        let answered = asking.go_on(shared, std::mem::take(&mut new));
+    asking.commit(shared)?;
+    while !asking.0.is_empty() {
+        let answered = asking.go_on(shared);
         if !answered.is_empty() {
             shared.close_questions(answered);
         }
-        if asking.left.is_empty() {
-            return Ok(());
-        }
     }
+    Ok(())
 }

@@ -48,19 +48,20 @@ pub fn pattern(of: AlertPattern, alert: &ReceivedAlert) -> Entry {
 }
 
 /// Refreshes the text of a pattern by an alert of it: field by field the newest alert's non-empty
-/// value wins, unless a person has edited the field, and the highest severity is kept. True if
+/// value wins, and the highest severity is kept, unless a person has edited the field. True if
 /// anything changed.
 ///
 /// The newest alert is the one that began last; of several that began at once, the one of the
 /// highest fingerprint, so that they do not take turns.
 pub fn refresh(pattern: &mut Entry, alert: &ReceivedAlert) -> bool {
     let mut changed = false;
-    if alert.entry_severity > pattern.severity {
+    let edited = pattern.provenance.is_edited(TextField::Severity);
+    if alert.entry_severity > pattern.severity && !edited {
         Arc::make_mut(&mut pattern.text).severity = alert.entry_severity;
         changed = true;
     }
     let began = alert.starts_at.unwrap_or(alert.received_at);
-    for field in TextField::ALL {
+    for field in TextField::NEWEST_WINS {
         if is_newest(pattern, field, alert, began)
             && let Some(value) = Value::of(field, alert)
             && !value.is_in(&pattern.text)
@@ -87,6 +88,35 @@ fn is_newest(pattern: &Entry, field: TextField, alert: &ReceivedAlert, began: Ti
     }
 }
 
+/// Whether alerts alone made the difference between two texts of an entry, whoever of them, and
+/// whichever process heard them.
+pub fn is_learned(before: &Entry, after: &Entry) -> bool {
+    if before.text == after.text || after.category != Category::AlertPattern {
+        return false;
+    }
+    let mut text = EntryText::clone(&before.text);
+    if !after.provenance.is_edited(TextField::Severity) {
+        text.severity = after.severity;
+    }
+    for (field, source) in &after.provenance.texts {
+        if source.by == Author::Alert {
+            copy(*field, &after.text, &mut text);
+        }
+    }
+    text == *after.text
+}
+
+fn copy(field: TextField, from: &EntryText, to: &mut EntryText) {
+    match field {
+        TextField::Description => to.description.clone_from(&from.description),
+        TextField::Solution => to.solution.clone_from(&from.solution),
+        TextField::RunbookUrl => to.runbook_url.clone_from(&from.runbook_url),
+        TextField::Steps => to.steps.clone_from(&from.steps),
+        TextField::Tags => to.tags.clone_from(&from.tags),
+        TextField::Severity => to.severity = from.severity,
+    }
+}
+
 fn is_empty(text: &EntryText, field: TextField) -> bool {
     match field {
         TextField::Description => text.description.is_empty(),
@@ -94,6 +124,7 @@ fn is_empty(text: &EntryText, field: TextField) -> bool {
         TextField::RunbookUrl => text.runbook_url.is_none(),
         TextField::Steps => text.steps.is_empty(),
         TextField::Tags => text.tags.is_empty(),
+        TextField::Severity => false,
     }
 }
 
@@ -127,6 +158,7 @@ impl<'a> Value<'a> {
                 Some(Self::Steps(lines.filter(|line| !line.is_empty()).take(MAX_STEPS).collect()))
             }
             TextField::Tags => Some(tags(alert)).filter(|tags| !tags.is_empty()).map(Self::Tags),
+            TextField::Severity => None,
         }
     }
 
@@ -218,6 +250,22 @@ mod tests {
         refresh(&mut entry, &alert(9, &[("description", "new"), ("runbook_url", "https://r")]));
         assert_eq!(entry.description, "old");
         assert_eq!(entry.runbook_url.as_deref(), Some("https://r"));
+    }
+
+    #[test]
+    fn what_alerts_changed_is_told_from_what_a_person_did() {
+        let before = made_of(&alert(5, &[("description", "old")]));
+        let mut after = before.clone();
+        assert!(!is_learned(&before, &after));
+        refresh(&mut after, &alert(9, &[("description", "new"), ("steps", "look")]));
+        assert!(is_learned(&before, &after));
+        Arc::make_mut(&mut after.text).title = "Renamed".into();
+        assert!(!is_learned(&before, &after));
+        let mut edited = before.clone();
+        let person = TextSource { by: Author::Person, name: "ops".into(), at: Time::default() };
+        Arc::make_mut(&mut edited.provenance).texts.insert(TextField::Description, person);
+        Arc::make_mut(&mut edited.text).description = "by hand".into();
+        assert!(!is_learned(&before, &edited));
     }
 
     #[test]

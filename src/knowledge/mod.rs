@@ -5,9 +5,12 @@
 //! `editing` is what people change, `summary` renders the page that dashboards poll.
 
 mod answer;
+mod answering;
 mod base;
+mod cutting;
 mod draft;
 mod editing;
+mod embedding;
 pub mod export;
 mod freshness;
 mod indexing;
@@ -18,13 +21,16 @@ mod questions;
 mod ranking;
 pub mod runbook;
 pub mod search;
+pub mod severities;
+mod shared;
 mod state;
 mod stats;
 mod summary;
 mod vocabulary;
 mod writer;
 
-pub use answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry};
+pub use answer::{Answer, FiringAlert, Gap, Question, QuestionFilter, ScoredEntry};
+pub use answering::{Known, answers};
 pub use base::{Base, BaseError, BaseLimits, BaseTasks, Counts};
 pub use draft::EntryDraft;
 pub use editing::{Change, EditError, Imported};

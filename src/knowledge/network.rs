@@ -33,7 +33,7 @@ impl Network {
         });
     }
 
-    /// An entry with these tags has gone.
+    /// An entry with these tags was removed.
     pub fn remove(&mut self, tags: &[String]) {
         let tags = self.numbered(tags);
         self.each_pair(&tags, |links, pair| match links.get_mut(&pair) {

@@ -7,7 +7,7 @@ use std::{collections::HashMap as StdHashMap, sync::Arc};
 
 use imbl::{HashMap, OrdSet};
 
-use super::{runbook::links, stats::Stats, summary::AlertActivity};
+use super::{answering::Known, runbook::links, stats::Stats, summary::AlertActivity};
 use crate::{
     model::{Category, Entry, Figures, Instance, InstanceChange},
     store::Loaded,
@@ -15,6 +15,9 @@ use crate::{
 
 /// Links of an entry that are shown; a runbook may have thousands of patterns.
 const MAX_LINKS: usize = 50;
+
+/// Alerts that began so near to each other fire together.
+const TOGETHER_MS: i64 = 10 * 60_000;
 
 /// The alerts and runbooks that belong to one alert name.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,8 @@ pub struct State {
     names: HashMap<Arc<str>, Named>,
     /// How many patterns an alert name has.
     causes: HashMap<Arc<str>, usize>,
+    /// The entries of which alerts fire.
+    firing: OrdSet<Arc<str>>,
     pub stats: Stats,
     pub alerts: AlertActivity,
     /// Counts changes, so that a rendered summary knows whether it is still true.
@@ -113,7 +118,7 @@ impl State {
         self.causes.get(alertname).copied().unwrap_or(0)
     }
 
-    fn link(&mut self, entry: &Entry, there: bool) {
+    fn link(&mut self, id: &Arc<str>, entry: &Entry, there: bool) {
         if let Some(name) = alert_name(entry) {
             let count = self.causes.entry(name.into()).or_default();
             *count = if there { *count + 1 } else { count.saturating_sub(1) };
@@ -121,7 +126,6 @@ impl State {
                 self.causes.remove(name);
             }
         }
-        let id: Arc<str> = entry.id.as_str().into();
         let of: fn(&mut Named) -> &mut OrdSet<Arc<str>> = match entry.category {
             Category::AlertPattern => |named| &mut named.patterns,
             _ => |named| &mut named.runbooks,
@@ -129,9 +133,9 @@ impl State {
         for key in keys(entry) {
             let named = self.names.entry(key.as_str().into()).or_default();
             if there {
-                of(named).insert(Arc::clone(&id));
+                of(named).insert(Arc::clone(id));
             } else {
-                of(named).remove(&id);
+                of(named).remove(id);
             }
             if named.patterns.is_empty() && named.runbooks.is_empty() {
                 self.names.remove(key.as_str());
@@ -154,11 +158,20 @@ impl State {
         self.revision += 1;
         self.alerts.firing =
             self.alerts.firing.saturating_add_signed(figures.firing - before.firing);
-        match self.entries.get_mut(id) {
-            Some(entry) => {
-                self.stats.remove_counted(entry);
-                Arc::make_mut(entry).figures = figures;
-                self.stats.add_counted(entry);
+        if (figures.firing > 0) != (before.firing > 0) {
+            match figures.firing > 0 {
+                true => self.firing.insert(id.into()),
+                false => self.firing.remove(id),
+            };
+        }
+        let known = self.entries.get_key_value(id).map(|(id, _)| Arc::clone(id));
+        match known {
+            Some(id) => {
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    self.stats.remove_counted(&id, entry);
+                    Arc::make_mut(entry).figures = figures;
+                    self.stats.add_counted(&id, entry);
+                }
             }
             None if figures == Figures::default() => {
                 self.orphans.remove(id);
@@ -187,33 +200,40 @@ impl State {
 
     /// Holds the entry, with the figures of its stored instances; returns it if its text is new.
     pub fn put(&mut self, entry: Entry) -> Option<Arc<Entry>> {
-        let id: Arc<str> = entry.id.as_str().into();
+        let known = self.entries.get_key_value(entry.id.as_str());
+        let (id, old) = match known {
+            Some((id, old)) => (Arc::clone(id), Some(Arc::clone(old))),
+            None => (entry.id.as_str().into(), None),
+        };
         let figures = self.figures(&id);
         let entry = Arc::new(Entry { figures, ..entry });
-        let old = self.entries.get(&id).cloned();
         if old.as_ref() == Some(&entry) {
             return None;
         }
         self.revision += 1;
         if let Some(old) = &old {
-            self.stats.remove(old);
-            self.link(old, false);
+            self.stats.remove(&id, old);
+            self.link(&id, old, false);
         }
         self.orphans.remove(&id);
-        self.stats.add(&entry);
-        self.link(&entry, true);
+        self.stats.add(&id, &entry);
+        self.link(&id, &entry, true);
         self.entries.insert(id, Arc::clone(&entry));
         old.is_none_or(|old| old.text != entry.text).then_some(entry)
     }
 
     /// Takes an entry out; false if there is none. Its stored instances stay counted.
     pub fn remove(&mut self, id: &str) -> bool {
-        let Some(entry) = self.entries.remove(id) else { return false };
+        let known = self.entries.get_key_value(id);
+        let Some((id, entry)) = known.map(|(id, entry)| (Arc::clone(id), Arc::clone(entry))) else {
+            return false;
+        };
+        self.entries.remove(&id);
         self.revision += 1;
-        self.stats.remove(&entry);
-        self.link(&entry, false);
+        self.stats.remove(&id, &entry);
+        self.link(&id, &entry, false);
         if entry.figures != Figures::default() {
-            self.orphans.insert(id.into(), entry.figures);
+            self.orphans.insert(id, entry.figures);
         }
         true
     }
@@ -252,6 +272,38 @@ fn keys(entry: &Entry) -> Vec<String> {
         }
         Category::Runbook => links::keys_of_runbook(entry).into_iter().collect(),
         _ => Vec::new(),
+    }
+}
+
+impl Known for State {
+    fn entry(&self, id: &str) -> Option<&Arc<Entry>> {
+        self.get(id)
+    }
+
+    fn view(&self, entry: &Entry) -> Entry {
+        self.view(entry)
+    }
+
+    fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>> {
+        self.runbook_of(pattern)
+    }
+
+    fn patterns_of(&self, runbook: &Entry) -> Vec<&Arc<Entry>> {
+        self.linked(runbook).take(MAX_LINKS).filter_map(|id| self.get(id)).collect()
+    }
+
+    fn fires_with(&self, pattern: &Entry) -> Vec<&Arc<Entry>> {
+        let Some(at) = pattern.figures.last_fired.filter(|_| pattern.figures.firing > 0) else {
+            return Vec::new();
+        };
+        let others = self.firing.iter().filter(|id| ***id != *pattern.id);
+        let near = others.filter_map(|id| self.get(id)).filter_map(|other| {
+            let apart = (other.figures.last_fired?.millis() - at.millis()).abs();
+            (apart <= TOGETHER_MS).then_some((apart, other))
+        });
+        let mut near: Vec<_> = near.collect();
+        near.sort_by(|(a, x), (b, y)| (a, &x.id).cmp(&(b, &y.id)));
+        near.into_iter().map(|(_, other)| other).collect()
     }
 }
 

@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     freshness::{Ages, Freshness},
     network::Network,
-    ranking::Ranking,
+    ranking::{Ranking, Sorted},
 };
-use crate::model::{Author, Category, Entry, Severity, SourceType, Time};
+use crate::model::{Author, Category, Entry, QUESTION_PREFIX, Severity, SourceType, Time};
 
 type Id = Arc<str>;
 
@@ -20,25 +20,25 @@ pub struct Stats {
     by_severity: BTreeMap<Severity, usize>,
     by_tag: Ranking<Id>,
     by_source_type: BTreeMap<SourceType, usize>,
-    by_source_model: Ranking<Id>,
-    derived_from: Ranking<Id>,
+    by_source_model: BTreeMap<&'static str, usize>,
+    derived_from: BTreeMap<&'static str, usize>,
     unknown_provenance: usize,
     ages: Ages,
-    updated: Ranking<Id>,
-    learned: Ranking<Id>,
-    critical: Ranking<Id>,
-    frequent: Ranking<Id>,
+    updated: Sorted<Id>,
+    learned: Sorted<Id>,
+    critical: Sorted<Id>,
+    frequent: Sorted<Id>,
     /// Patterns that may make room for others.
-    evictable: Ranking<Id>,
-    asked: Ranking<Id>,
-    asked_last: Ranking<Id>,
+    evictable: Sorted<Id>,
+    asked: Sorted<Id>,
+    asked_last: Sorted<Id>,
     network: Network,
 }
 
 impl Stats {
     /// An entry is there.
-    pub fn add(&mut self, entry: &Entry) {
-        self.add_counted(entry);
+    pub fn add(&mut self, id: &Id, entry: &Entry) {
+        self.add_counted(id, entry);
         self.text(entry, 1);
         if answers(entry) {
             self.network.add(&entry.tags);
@@ -46,8 +46,8 @@ impl Stats {
     }
 
     /// An entry was removed.
-    pub fn remove(&mut self, entry: &Entry) {
-        self.remove_counted(entry);
+    pub fn remove(&mut self, id: &Id, entry: &Entry) {
+        self.remove_counted(id, entry);
         self.text(entry, -1);
         if answers(entry) {
             self.network.remove(&entry.tags);
@@ -55,40 +55,41 @@ impl Stats {
     }
 
     /// The part that changes with counters, severity and times.
-    pub fn add_counted(&mut self, entry: &Entry) {
+    pub fn add_counted(&mut self, id: &Id, entry: &Entry) {
         self.total += 1;
         *self.by_category.entry(entry.category).or_default() += 1;
         *self.by_severity.entry(entry.severity).or_default() += 1;
         self.ages.add(entry.last_updated());
-        self.rank(entry, true);
+        self.rank(id, entry, true);
     }
 
     /// The same, taken away.
-    pub fn remove_counted(&mut self, entry: &Entry) {
+    pub fn remove_counted(&mut self, id: &Id, entry: &Entry) {
         self.total -= 1;
         decrement(&mut self.by_category, entry.category);
         decrement(&mut self.by_severity, entry.severity);
         self.ages.remove(entry.last_updated());
-        self.rank(entry, false);
+        self.rank(id, entry, false);
     }
 
-    fn rank(&mut self, entry: &Entry, there: bool) {
-        let id = Id::from(entry.id.as_str());
-        let score = |score: i64| there.then_some(score);
+    /// Whatever is taken out is as it was when it was put in, and so is its score.
+    fn rank(&mut self, id: &Id, entry: &Entry, there: bool) {
         let (first, last) = (entry.first_seen.millis(), entry.last_updated().millis());
         if entry.category == Category::Question {
-            self.asked.set(&id, score(entry.occurrences()));
-            self.asked_last.set(&id, score(last));
+            self.asked.set(id, entry.occurrences(), there);
+            self.asked_last.set(id, last, there);
             return;
         }
-        self.updated.set(&id, score(last));
-        self.learned.set(&id, score(first));
+        self.updated.set(id, last, there);
+        self.learned.set(id, first, there);
         if entry.category == Category::AlertPattern {
-            self.frequent.set(&id, score(entry.occurrences()));
-            self.evictable.set(&id, score(last).filter(|_| is_evictable(entry)));
+            self.frequent.set(id, entry.occurrences(), there);
+            if is_evictable(entry) {
+                self.evictable.set(id, last, there);
+            }
         }
         if entry.severity == Severity::Critical {
-            self.critical.set(&id, score(last));
+            self.critical.set(id, last, there);
         }
     }
 
@@ -97,19 +98,15 @@ impl Stats {
             self.by_tag.add(&Id::from(tag.as_str()), delta);
         }
         let provenance = &entry.provenance;
-        if delta > 0 {
-            *self.by_source_type.entry(provenance.source_type).or_default() += 1;
-        } else {
-            decrement(&mut self.by_source_type, provenance.source_type);
-        }
+        count(&mut self.by_source_type, provenance.source_type, delta);
         if provenance.source_type == SourceType::Unknown {
             self.unknown_provenance = self.unknown_provenance.saturating_add_signed(delta as isize);
         }
         if !provenance.source_model.is_empty() {
-            self.by_source_model.add(&Id::from(provenance.source_model.as_str()), delta);
+            count(&mut self.by_source_model, model_kind(provenance.source_type), delta);
         }
         for source in &provenance.derived_from {
-            self.derived_from.add(&Id::from(source.as_str()), delta);
+            count(&mut self.derived_from, source_kind(provenance.source_type, source), delta);
         }
     }
 
@@ -133,7 +130,7 @@ impl Stats {
         &self.by_source_type
     }
 
-    /// How many do not tell where they come from.
+    /// How many have no provenance.
     pub fn unknown_provenance(&self) -> usize {
         self.unknown_provenance
     }
@@ -158,14 +155,14 @@ impl Stats {
         named(&self.by_tag, n)
     }
 
-    /// The commonest source models.
-    pub fn top_source_models(&self, n: usize) -> impl Iterator<Item = (&str, i64)> {
-        named(&self.by_source_model, n)
+    /// Entries by the kind of who made them: the page is public, so it names no key and no file.
+    pub fn by_source_model(&self) -> &BTreeMap<&'static str, usize> {
+        &self.by_source_model
     }
 
-    /// What most entries rest on.
-    pub fn top_derived_from(&self, n: usize) -> impl Iterator<Item = (&str, i64)> {
-        named(&self.derived_from, n)
+    /// What entries rest on, by kind.
+    pub fn derived_from(&self) -> &BTreeMap<&'static str, usize> {
+        &self.derived_from
     }
 
     /// Ids of the entries that changed last.
@@ -198,6 +195,11 @@ impl Stats {
         self.frequent.len()
     }
 
+    /// Ids of all open questions.
+    pub fn questions(&self) -> impl Iterator<Item = &str> {
+        self.asked_last.lowest().map(AsRef::as_ref)
+    }
+
     /// Ids of the open questions asked most.
     pub fn most_asked(&self, n: usize) -> impl Iterator<Item = &str> {
         ids(&self.asked, n)
@@ -228,8 +230,39 @@ fn named(ranking: &Ranking<Id>, n: usize) -> impl Iterator<Item = (&str, i64)> {
     ranking.top(n).map(|(name, count)| (name.as_ref(), count))
 }
 
-fn ids(ranking: &Ranking<Id>, n: usize) -> impl Iterator<Item = &str> {
-    ranking.top(n).map(|(id, _)| id.as_ref())
+fn ids(sorted: &Sorted<Id>, n: usize) -> impl Iterator<Item = &str> {
+    sorted.top(n).map(|(id, _)| id.as_ref())
+}
+
+/// What kind of author made the entry: a person, whatever the key's label.
+fn model_kind(source: SourceType) -> &'static str {
+    match source {
+        SourceType::AlertPattern => "alertmanager",
+        SourceType::MetricPattern => "sampler",
+        SourceType::Manual => "person",
+        SourceType::Runbook => "runbook",
+        SourceType::Query => "operator",
+        SourceType::Unknown => "unknown",
+    }
+}
+
+/// What kind of thing an entry of that type rests on: a question, or what it was made from.
+fn source_kind(of: SourceType, source: &str) -> &'static str {
+    match of {
+        _ if source.starts_with(QUESTION_PREFIX) => "question",
+        SourceType::AlertPattern => "alert",
+        SourceType::MetricPattern => "metric",
+        SourceType::Runbook => "runbook",
+        SourceType::Manual | SourceType::Query | SourceType::Unknown => "other",
+    }
+}
+
+fn count<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K, delta: i64) {
+    if delta > 0 {
+        *counts.entry(key).or_default() += 1;
+    } else {
+        decrement(counts, key);
+    }
 }
 
 fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {

@@ -129,8 +129,9 @@ struct ProvenanceView<'a> {
     total_entries: usize,
     unknown_provenance_count: usize,
     by_source_type: BTreeMap<&'static str, usize>,
-    by_source_model: BTreeMap<&'a str, i64>,
-    derived_from: BTreeMap<&'a str, i64>,
+    /// By kind: the page is public, so it names no key and no file.
+    by_source_model: &'a BTreeMap<&'static str, usize>,
+    derived_from: &'a BTreeMap<&'static str, usize>,
 }
 
 /// Renders the page; its cost does not grow with the number of entries.
@@ -177,8 +178,8 @@ fn page(state: &State, now: Time) -> Summary<'_> {
                 total_entries: stats.total(),
                 unknown_provenance_count: stats.unknown_provenance(),
                 by_source_type: counts(stats.by_source_type(), |source| source.as_str()),
-                by_source_model: stats.top_source_models(TOP_TAGS).collect(),
-                derived_from: stats.top_derived_from(TOP_TAGS).collect(),
+                by_source_model: stats.by_source_model(),
+                derived_from: stats.derived_from(),
             },
         },
     }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// Longest phrase, in words.
-const LONGEST_PHRASE: usize = 4;
+const LONGEST_PHRASE: usize = 6;
 
 /// A word or phrase, as stems.
 pub(crate) type Phrase = Vec<String>;
@@ -17,7 +17,9 @@ pub(crate) type Phrase = Vec<String>;
 #[derive(Debug, Default)]
 pub(crate) struct Vocabulary {
     stop: HashSet<String>,
-    light: HashSet<String>,
+    low: HashSet<String>,
+    generic: HashSet<String>,
+    log: HashSet<String>,
     others: HashMap<Phrase, Vec<Phrase>>,
 }
 
@@ -36,8 +38,18 @@ impl Vocabulary {
     }
 
     /// Whether the word says little about the matter: "keeps", "again".
-    pub fn is_light(&self, word: &str) -> bool {
-        self.light.contains(word)
+    pub fn is_low(&self, word: &str) -> bool {
+        self.low.contains(word)
+    }
+
+    /// Whether entries about anything have the word of this stem: "server", "error".
+    pub fn is_generic(&self, stem: &str) -> bool {
+        self.generic.contains(stem)
+    }
+
+    /// Whether any log line, query or stack trace has the word: "level", "caller".
+    pub fn is_log_word(&self, word: &str) -> bool {
+        self.log.contains(word)
     }
 
     /// The longest phrase known that `stems` begins with: its length and what else it is called.
@@ -65,7 +77,9 @@ impl Vocabulary {
         let words = || line.split_whitespace().map(str::to_owned);
         match (section, line.split_once("->")) {
             ("stop", _) => self.stop.extend(words()),
-            ("light", _) => self.light.extend(words()),
+            ("low", _) => self.low.extend(words()),
+            ("generic", _) => self.generic.extend(words().map(|word| stems(&word).concat())),
+            ("log", _) => self.log.extend(words()),
             (_, Some((typed, meant))) => self.link(&phrases(typed), &phrases(meant)),
             (_, None) => {
                 let group = phrases(line);
@@ -150,9 +164,11 @@ mod tests {
         for line in text.lines().map(|l| l.split('#').next().unwrap().trim()) {
             match line {
                 "" => {}
-                "[stop]" | "[light]" | "[same]" | "[means]" => section = line,
+                "[stop]" | "[low]" | "[generic]" | "[log]" | "[same]" | "[means]" => section = line,
                 _ => match section {
-                    "[stop]" | "[light]" => assert_eq!(line, line.to_lowercase()),
+                    "[stop]" | "[low]" | "[generic]" | "[log]" => {
+                        assert_eq!(line, line.to_lowercase())
+                    }
                     "[same]" => assert!(!line.contains("->") && line.contains(','), "{line}"),
                     "[means]" => assert_eq!(line.matches("->").count(), 1, "{line}"),
                     _ => panic!("outside any section: {line}"),

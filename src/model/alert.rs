@@ -1,13 +1,12 @@
 //! Alerts: as they are received, as they are stored, and what receiving one did.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Carried, Instance, Severity, Time};
+use super::{Carried, Instance, Severity, TextMap, Time};
 
 /// Whether the condition behind an alert still holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It holds.
@@ -60,9 +59,9 @@ pub struct ReceivedAlert {
     /// The sentence for a person: the summary, else the description, else the name.
     pub message: String,
     /// All labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: TextMap,
     /// All annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: TextMap,
     /// Where the alert comes from, for a person to click.
     pub generator_url: Option<String>,
     /// Alertmanager's receiver that the notification went to.
@@ -81,12 +80,13 @@ pub struct AlertKey {
 }
 
 /// One alert instance as stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
     /// Identity of the label set.
     pub fingerprint: String,
     /// When it began.
+    #[schema(value_type = String)]
     pub starts_at: Time,
     /// The label `alertname`.
     pub name: String,
@@ -102,21 +102,25 @@ pub struct Alert {
     /// The sentence for a person.
     pub message: String,
     /// When it was last received; retention goes by this.
+    #[schema(value_type = String)]
     pub timestamp: Time,
     /// When it was first received; history counts it on that day and on no other.
+    #[schema(value_type = String)]
     pub first_received: Time,
     /// When it was received that its status, its duration or its entry last changed.
+    #[schema(value_type = String)]
     pub changed_at: Time,
     /// When it ended, if resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub resolved_at: Option<Time>,
     /// `resolved_at - starts_at` in milliseconds, never negative.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<i64>,
     /// All labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: TextMap,
     /// All annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: TextMap,
     /// Where the alert comes from.
     #[serde(default, rename = "generatorURL", skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<String>,
@@ -125,6 +129,7 @@ pub struct Alert {
     pub receiver: Option<String>,
     /// What retention has summed up of it, if it was deleted before and came back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
     pub carried: Option<Carried>,
 }
 

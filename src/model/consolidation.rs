@@ -1,11 +1,11 @@
-//! What is kept of a day when its single alerts are gone.
+//! What is kept of a day when its single alerts were deleted.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Time;
+use super::{Time, severity_key};
 
 /// One day summed up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,42 @@ pub struct DayAlerts {
     pub by_severity: BTreeMap<String, u64>,
     /// What fired most, the most frequent first.
     pub top_issues: Vec<TopIssue>,
+    /// The same by alert name, the most frequent first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_name: Vec<DayName>,
+}
+
+/// The alerts of one name on one day.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DayName {
+    /// The label `alertname`.
+    pub name: String,
+    /// How many instances.
+    pub count: u64,
+    /// How many of them were resolved when the day was summed up.
+    pub resolved: u64,
+    /// All by severity label.
+    pub by_severity: BTreeMap<String, u64>,
+}
+
+impl DayAlerts {
+    /// The alerts of one name; of a day that was summed up before names were, those of its top
+    /// issues.
+    pub fn of_name(&self, name: &str) -> DayName {
+        if let Some(day) = self.by_name.iter().find(|day| day.name == name) {
+            return day.clone();
+        }
+        let mut day = DayName { name: name.to_owned(), ..DayName::default() };
+        let known_by_issues = self.by_name.is_empty();
+        for issue in self.top_issues.iter().filter(|issue| known_by_issues && issue.name == name) {
+            day.count += issue.count;
+            day.resolved += issue.resolved;
+            *day.by_severity.entry(severity_key(&issue.severity).to_owned()).or_default() +=
+                issue.count;
+        }
+        day
+    }
 }
 
 /// Alerts of one name and cause.
@@ -125,6 +161,7 @@ pub fn consolidation_from_json(document: &Value) -> Option<Consolidation> {
             total: total(alerts),
             by_severity: by_severity.unwrap_or_default(),
             top_issues: Vec::new(),
+            by_name: Vec::new(),
         },
         metrics: DayMetrics { total: total(fields.get("metrics")), by_name: BTreeMap::new() },
         summary: fields.get("summary").and_then(text).unwrap_or_default(),

@@ -19,7 +19,7 @@ pub struct Sample {
     pub unit: String,
     /// When it was taken.
     pub timestamp: Time,
-    /// What tells it apart from samples of the same name and time.
+    /// What distinguishes it from samples of the same name and time.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
 }

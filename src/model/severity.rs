@@ -3,7 +3,9 @@
 use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use strum::{EnumString, IntoStaticStr};
+use utoipa::ToSchema;
 
 /// How bad it is; ordered, `Low` first.
 #[derive(
@@ -19,7 +21,7 @@ use strum::{EnumString, IntoStaticStr};
     Deserialize,
     EnumString,
     IntoStaticStr,
-    utoipa::ToSchema,
+    ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -139,6 +141,11 @@ impl SeverityWords {
     pub fn add(&mut self, word: &str, severity: Severity) -> bool {
         let word = normalized(word);
         !word.is_empty() && *self.own.entry(word.into_owned()).or_insert(severity) == severity
+    }
+
+    /// Tells apart what words mean in one configuration of one version, and in another.
+    pub fn signature(&self) -> String {
+        hex::encode(Sha256::digest(format!("{WORDS:?}{:?}", self.own)))
     }
 
     /// What a word means, white space and case aside; `None` if it is not known.

@@ -242,6 +242,34 @@ mod tests {
             prop_assert_eq!(Time::parse(&read.unwrap().to_string()), read);
         }
 
+        /// Wherever a leap second is written, at any offset: it is the second before it.
+        #[test]
+        fn a_leap_second_is_the_second_before_it(
+            minute in EARLIEST_MS / 60_000 + 1_440..=LATEST_MS / 60_000 - 1_440,
+            fraction in "(\\.[0-9]{1,12})?", offset in -1_439i64..1_440, z in "[Zz]",
+        ) {
+            let local = Timestamp::from_second((minute + offset) * 60).unwrap();
+            let local = local.strftime("%Y-%m-%dT%H:%M").to_string();
+            let sign = if offset < 0 { '-' } else { '+' };
+            let (hour, minute) = (offset.abs() / 60, offset.abs() % 60);
+            let zone = if offset == 0 { z } else { format!("{sign}{hour:02}:{minute:02}") };
+            let leap = Time::parse(&format!("{local}:60{fraction}{zone}"));
+            prop_assert!(leap.is_some(), "{}:60{}{}", local, fraction, zone);
+            prop_assert_eq!(leap, Time::parse(&format!("{local}:59{fraction}{zone}")));
+        }
+
+        /// What no calendar and no clock has is no time.
+        #[test]
+        fn what_is_out_of_a_calendars_or_a_clocks_range_is_no_time(
+            year in 1i64..=9_999, month in 0u32..=13, day in 0u32..=32, hour in 0u32..=25,
+            minute in 0u32..=61, second in 0u32..=62,
+        ) {
+            let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+            let date = civil::Date::new(year as i16, month.min(99) as i8, day.min(99) as i8);
+            let clock = hour < 24 && minute < 60 && second <= 60;
+            prop_assert_eq!(Time::parse(&text).is_some(), date.is_ok() && clock, "{}", text);
+        }
+
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,40}|[0-9TZtz:.+, \\-]{0,40}") {
             let _ = Time::parse(&text);

@@ -1,9 +1,14 @@
 //! What the audit log records.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use strum::{IntoStaticStr, VariantArray};
 
 /// A thing worth knowing for those who look after the service's security.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr, VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Event {
     /// A caller presented no key, or none that is good.
     AuthFailure,
@@ -23,6 +28,8 @@ pub enum Event {
     ApiKeyExpiring,
     /// Data was taken out.
     DataExport,
+    /// An export was put back.
+    DataImport,
     /// Protected data was read, where `AUDIT_READS` says so.
     DataRead,
     /// An entry was written or deleted by a caller.
@@ -40,46 +47,9 @@ pub enum Event {
 }
 
 impl Event {
-    /// All events.
-    pub const ALL: [Self; 16] = [
-        Self::AuthFailure,
-        Self::WebhookAuthFailure,
-        Self::RoleDenied,
-        Self::RateLimited,
-        Self::ValidationFailure,
-        Self::PayloadTooLarge,
-        Self::CorsDenied,
-        Self::ApiKeyExpiring,
-        Self::DataExport,
-        Self::DataRead,
-        Self::KnowledgeChanged,
-        Self::RetentionRun,
-        Self::MigrationApplied,
-        Self::SecretsReloaded,
-        Self::Startup,
-        Self::Shutdown,
-    ];
-
     /// The name in the audit log and in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AuthFailure => "auth_failure",
-            Self::WebhookAuthFailure => "webhook_auth_failure",
-            Self::RoleDenied => "role_denied",
-            Self::RateLimited => "rate_limited",
-            Self::ValidationFailure => "validation_failure",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::CorsDenied => "cors_denied",
-            Self::ApiKeyExpiring => "api_key_expiring",
-            Self::DataExport => "data_export",
-            Self::DataRead => "data_read",
-            Self::KnowledgeChanged => "knowledge_changed",
-            Self::RetentionRun => "retention_run",
-            Self::MigrationApplied => "migration_applied",
-            Self::SecretsReloaded => "secrets_reloaded",
-            Self::Startup => "startup",
-            Self::Shutdown => "shutdown",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// Whether equal ones of one client within a minute are one line: those that anyone can
@@ -97,6 +67,7 @@ impl Event {
             Self::ApiKeyExpiring
             | Self::SecretsReloaded
             | Self::DataExport
+            | Self::DataImport
             | Self::KnowledgeChanged
             | Self::RetentionRun
             | Self::MigrationApplied
@@ -109,6 +80,7 @@ impl Event {
     pub const fn is_routine(self) -> bool {
         match self {
             Self::DataExport
+            | Self::DataImport
             | Self::DataRead
             | Self::SecretsReloaded
             | Self::KnowledgeChanged
@@ -125,11 +97,5 @@ impl Event {
             | Self::CorsDenied
             | Self::ApiKeyExpiring => false,
         }
-    }
-}
-
-impl Serialize for Event {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }

@@ -13,6 +13,8 @@ pub mod keys;
 pub mod signature;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
+use utoipa::ToSchema;
 
 pub use self::{
     audit::{AuditContext, AuditCounters, AuditLog, NotAudited},
@@ -35,9 +37,11 @@ pub use self::{
     Hash,
     Serialize,
     Deserialize,
-    utoipa::ToSchema,
+    IntoStaticStr,
+    ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Role {
     /// Reads.
     Viewer,
@@ -49,11 +53,7 @@ pub enum Role {
 
 impl Role {
     /// The name in settings, answers and the audit log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }

@@ -137,6 +137,16 @@ impl Verifier {
     ) -> Result<(), SignatureRefusal> {
         self.0.load().verify(signature, timestamp, body, now)
     }
+
+    /// What can be said before there is a body: are the headers such that it could be good?
+    pub fn check_head(
+        &self,
+        signature: &[u8],
+        timestamp: Option<&[u8]>,
+        now: Time,
+    ) -> Result<(), SignatureRefusal> {
+        self.0.load().judge_head(signature, timestamp, now).map(drop)
+    }
 }
 
 impl Rules {
@@ -157,6 +167,21 @@ impl Rules {
         body: &[u8],
         now: Time,
     ) -> Result<(), SignatureRefusal> {
+        let signature = self.judge_head(signature, timestamp, now)?;
+        if self.matches(&signature, timestamp, body)
+            || timestamp.is_none() && self.matches_canonical(&signature, body)
+        {
+            return Ok(());
+        }
+        Err(SignatureRefusal::Mismatch)
+    }
+
+    fn judge_head(
+        &self,
+        signature: &[u8],
+        timestamp: Option<&[u8]>,
+        now: Time,
+    ) -> Result<[u8; 32], SignatureRefusal> {
         if self.keys.is_empty() {
             return Err(SignatureRefusal::NotConfigured);
         }
@@ -166,12 +191,7 @@ impl Rules {
             None if self.require_timestamp => return Err(SignatureRefusal::TimestampMissing),
             None => {}
         }
-        if self.matches(&signature, timestamp, body)
-            || timestamp.is_none() && self.matches_canonical(&signature, body)
-        {
-            return Ok(());
-        }
-        Err(SignatureRefusal::Mismatch)
+        Ok(signature)
     }
 
     /// Tries every secret whatever the first one says, so that the time taken does not tell

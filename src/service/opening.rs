@@ -1,6 +1,6 @@
 //! What must be there before anything else: the audit log, the store, its schema, the knowledge.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use tokio::{task::JoinSet, time::Instant};
@@ -8,12 +8,26 @@ use tokio::{task::JoinSet, time::Instant};
 use super::ServiceError;
 use crate::{
     config::{Settings, StoreTarget},
-    knowledge::{Base, BaseLimits},
-    model::Clock,
+    knowledge::{Base, BaseError, BaseLimits, search::Model},
+    model::{Clock, SystemClock},
     security::{AuditContext, AuditLog, Event},
-    store::{Store, StoreError, migrate, mongodb::MongoStore, sqlite::SqliteStore},
+    store::{
+        Store, StoreError,
+        migrate::{self, MigrateError, Report},
+        mongodb::MongoStore,
+        sqlite::SqliteStore,
+    },
     telemetry::Metrics,
 };
+
+/// Opens the audit log for a command, whose metrics nobody reads.
+///
+/// # Errors
+/// [`ServiceError::Audit`].
+pub fn open_command_audit_log(settings: &Settings) -> Result<Arc<AuditLog>, ServiceError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    open_audit_log(settings, &clock, &Metrics::new()?)
+}
 
 /// Opens the audit log of the settings.
 pub(super) fn open_audit_log(
@@ -55,6 +69,13 @@ pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, StoreErro
             tracing::warn!(%error, ?pause, "the store is not there yet; trying again");
         })
         .await
+}
+
+/// Loads the model of `EMBEDDING_MODEL`.
+pub(super) async fn load_model(path: PathBuf) -> Result<Model, ServiceError> {
+    let folder = path.clone();
+    let loaded = tokio::task::spawn_blocking(move || Model::load(&folder)).await;
+    loaded.map_err(BaseError::from)?.map_err(|cause| ServiceError::Model { path, cause })
 }
 
 /// What a command works with that runs beside the service or without it.
@@ -111,18 +132,34 @@ pub(super) async fn bring_up_to_date(
     audit: &AuditLog,
     dry_run: bool,
 ) -> Result<(), ServiceError> {
-    let holder = uuid::Uuid::new_v4().to_string();
-    let report = migrate::up(store, &holder, clock, dry_run).await?;
-    if dry_run {
-        if !report.applied.is_empty() {
-            let missing = report.applied.join(", ");
-            tracing::warn!(missing, "migrations are missing, and MIGRATE_ON_START is false");
-        }
+    let report = migrate::up(store, "", clock, true).await?;
+    if report.applied.is_empty() {
         return Ok(());
     }
-    for migration in &report.applied {
-        let details = serde_json::json!({ "migration": migration });
-        audit.record(Event::MigrationApplied, AuditContext::default(), details);
+    if dry_run {
+        let missing = report.applied.join(", ");
+        tracing::warn!(missing, "migrations are missing, and MIGRATE_ON_START is false");
+        return Ok(());
     }
+    apply_migrations(store, clock, audit, "start").await?;
     Ok(())
+}
+
+/// Applies what is missing; each is in the audit log as it is applied, with `by` whom.
+///
+/// # Errors
+/// [`MigrateError`].
+pub async fn apply_migrations(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    audit: &AuditLog,
+    by: &str,
+) -> Result<Report, MigrateError> {
+    let holder = uuid::Uuid::new_v4().to_string();
+    let applied = |migration: &str| {
+        tracing::info!(migration, "migration applied");
+        let details = serde_json::json!({ "by": by, "migration": migration });
+        audit.record(Event::MigrationApplied, AuditContext::default(), details);
+    };
+    migrate::up_reporting(store, &holder, clock, false, &applied).await
 }

@@ -85,7 +85,7 @@ impl Secrets {
         read: Result<Settings, Problems>,
     ) -> Result<Vec<&'static str>, SecretsError> {
         let changed = self.take_over(read);
-        self.tell(&changed);
+        self.report(&changed);
         changed
     }
 
@@ -130,7 +130,7 @@ impl Secrets {
         }
     }
 
-    fn tell(&self, changed: &Result<Vec<&'static str>, SecretsError>) {
+    fn report(&self, changed: &Result<Vec<&'static str>, SecretsError>) {
         let details = match changed {
             Ok(changed) => json!({ "outcome": "reloaded", "changed": changed }),
             Err(error) => json!({ "outcome": "kept", "error": error.to_string() }),
@@ -176,7 +176,7 @@ impl Secrets {
             vec!["TLS_CERT_FILE"]
         });
         drop(current);
-        self.tell(&changed.map_err(SecretsError::from));
+        self.report(&changed.map_err(SecretsError::from));
     }
 
     /// Warns of keys and of a certificate that end soon.

@@ -21,10 +21,11 @@ pub(super) struct Periodic {
 type Job<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// All of them.
-pub(super) const PERIODIC: [Periodic; 3] = [
+pub(super) const PERIODIC: [Periodic; 4] = [
     Periodic { name: "store probe", period: Duration::from_secs(2), job: probe_store },
     Periodic { name: "document counts", period: Duration::from_secs(30), job: count_documents },
     Periodic { name: "idle clients", period: Duration::from_secs(5), job: evict_idle_clients },
+    Periodic { name: "Redis check", period: Duration::from_millis(500), job: check_redis },
 ];
 
 /// The names of all tasks of a service.
@@ -46,9 +47,9 @@ impl Periodic {
     }
 }
 
-/// Asks the store whether it is there; what it answers becomes its health.
+/// Has the store take a write; what it answers becomes its health.
 fn probe_store(app: &App) -> Job<'_> {
-    Box::pin(async { drop(app.store.ping().await) })
+    Box::pin(async { drop(app.store.beat().await) })
 }
 
 fn count_documents(app: &App) -> Job<'_> {
@@ -63,5 +64,10 @@ fn count_documents(app: &App) -> Job<'_> {
 }
 
 fn evict_idle_clients(app: &App) -> Job<'_> {
-    Box::pin(async { app.limits.forget_rested_clients() })
+    Box::pin(async { app.limits.evict_idle_clients() })
+}
+
+/// Asks Redis whether it is there again, or still.
+fn check_redis(app: &App) -> Job<'_> {
+    Box::pin(app.coordination.check())
 }

@@ -133,7 +133,7 @@ pub enum Followed {
         /// Up to where.
         position: Position,
     },
-    /// It cannot be told what, so this is all that there is.
+    /// It is not known what, so this is all that there is.
     Everything(Loaded),
 }
 

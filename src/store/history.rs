@@ -23,6 +23,17 @@ impl AlertCounts {
     }
 }
 
+/// Alerts of one name within one stretch of time, by their first receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertBucket {
+    /// Its number, as a [`Bucket`]'s.
+    pub number: i64,
+    /// How many began to fire.
+    pub fired: u64,
+    /// How many of them are resolved.
+    pub resolved: u64,
+}
+
 /// Alerts of one name, cause and severity that were first received in a period.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Issue {
@@ -68,6 +79,35 @@ pub struct Buckets {
     pub width_ms: i64,
     /// Added to a time before it is divided: a zone's offset, in milliseconds.
     pub offset_ms: i64,
+}
+
+/// What is exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportScope {
+    /// These collections, in this order.
+    pub collections: Vec<Collection>,
+    /// Of alerts those first received, of samples those taken, at or after this.
+    pub from: Option<Time>,
+    /// The same before this.
+    pub until: Option<Time>,
+}
+
+impl ExportScope {
+    /// The period of a collection that has one, if it is limited.
+    pub fn period_of(&self, collection: Collection) -> Option<(Time, Time)> {
+        let dated = matches!(collection, Collection::Alerts | Collection::Metrics);
+        let limited = self.from.is_some() || self.until.is_some();
+        let from = self.from.unwrap_or(Time::from_millis(i64::MIN));
+        let until = self.until.unwrap_or(Time::from_millis(i64::MAX));
+        (dated && limited).then_some((from, until))
+    }
+}
+
+impl From<Vec<Collection>> for ExportScope {
+    /// All of these collections.
+    fn from(collections: Vec<Collection>) -> Self {
+        Self { collections, from: None, until: None }
+    }
 }
 
 /// A document to be written over the one with the same natural key.

@@ -48,7 +48,9 @@ macro_rules! migrations {
             1 "0001" "collections",
             2 "0002" "indexes",
             3 "0003" "history",
-            4 "0004" "instances"
+            4 "0004" "instances",
+            5 "0005" "listing",
+            6 "0006" "embeddings"
         )
     };
     (@scripts $folder:literal, $ending:literal: $($number:literal $padded:literal $name:literal),+) => {
@@ -156,14 +158,14 @@ pub struct Report {
 /// Every migration that this binary or the database knows, in order, and where it stands.
 ///
 /// # Errors
-/// Only of the store: what is wrong with a migration is told by its [`State`].
+/// Only of the store: what is wrong with a migration is reported by its [`State`].
 pub async fn status(store: &dyn Store) -> Result<Vec<Row>> {
     let schema = store.schema();
     schema.prepare().await?;
     Ok(history::rows(schema.migrations(), &schema.applied().await?))
 }
 
-/// Applies what is pending, one process at a time; `holder` names this one to the others.
+/// [`up_reporting`] to nobody.
 ///
 /// # Errors
 /// [`MigrateError`]; every check comes before the first change.
@@ -173,6 +175,21 @@ pub async fn up(
     clock: &dyn Clock,
     dry_run: bool,
 ) -> Result<Report, MigrateError> {
+    up_reporting(store, holder, clock, dry_run, &|_| ()).await
+}
+
+/// Applies what is pending, one process at a time; `holder` names this one to the others, and
+/// `applied` hears of each migration as it is applied, also of those before one that fails.
+///
+/// # Errors
+/// [`MigrateError`]; every check comes before the first change.
+pub async fn up_reporting(
+    store: &dyn Store,
+    holder: &str,
+    clock: &dyn Clock,
+    dry_run: bool,
+    applied: &(dyn Fn(&str) + Sync),
+) -> Result<Report, MigrateError> {
     store.schema().prepare().await?;
     let (from, pending) = pending(store).await?;
     if dry_run || pending.is_empty() {
@@ -180,7 +197,7 @@ pub async fn up(
         let applied = pending.into_iter().map(label).collect();
         return Ok(Report { from, to, applied, dry_run });
     }
-    wait_for_lease(store, holder).await?.hold_while(apply_pending(store, clock)).await?
+    wait_for_lease(store, holder).await?.hold_while(apply_pending(store, clock, applied)).await?
 }
 
 /// The lease, as soon as no other process has it.
@@ -201,12 +218,16 @@ async fn wait_for_lease<'a>(
 
 /// Applies what is pending, with the lease held. It looks again first, because another process
 /// may have worked while this one waited.
-async fn apply_pending(store: &dyn Store, clock: &dyn Clock) -> Result<Report, MigrateError> {
+async fn apply_pending(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    applied: &(dyn Fn(&str) + Sync),
+) -> Result<Report, MigrateError> {
     let (from, pending) = pending(store).await?;
     let mut report = Report { from, to: from, applied: Vec::new(), dry_run: false };
     for migration in pending {
         store.schema().apply(migration, &migration.checksum(), clock.now()).await?;
-        tracing::info!(migration = label(migration), "migration applied");
+        applied(&label(migration));
         report.to = migration.number;
         report.applied.push(label(migration));
     }

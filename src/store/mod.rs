@@ -6,9 +6,11 @@
 //! The promise: when a call that changes something returns `Ok`, the change survives a power cut.
 
 pub mod changes;
+pub mod embeddings;
 pub mod error;
 pub mod history;
 pub mod lease;
+pub mod listing;
 pub mod migrate;
 pub mod mongodb;
 pub mod observed;
@@ -26,12 +28,14 @@ use futures::stream::BoxStream;
 
 pub use self::{
     changes::{Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Position},
+    embeddings::StoredEmbedding,
     error::{Result, StoreError},
-    history::{AlertCounts, Bucket, Buckets, Issue, Stored},
+    history::{AlertBucket, AlertCounts, Bucket, Buckets, ExportScope, Issue, Stored},
     lease::{Lease, LeaseLost},
+    listing::{AlertFilter, AlertPage, ListPosition},
     recording::AssignedAlert,
 };
-use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
+use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
 /// Which backend a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +55,9 @@ impl Backend {
         }
     }
 }
+
+/// The key in `system_state` of the meanings that severities were last read with.
+const SEVERITY_WORDS: &str = "severity_words";
 
 /// Everything of some collections at one moment.
 pub struct Export {
@@ -74,6 +81,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Is it there and does it answer?
     async fn ping(&self) -> Result<()>;
+
+    /// Can it take a write, and read it back? Writes and commits a heartbeat.
+    async fn beat(&self) -> Result<()>;
 
     /// The number of the newest applied migration; 0 for an empty database.
     async fn schema_version(&self) -> Result<u32>;
@@ -105,11 +115,35 @@ pub trait Store: Send + Sync + 'static {
     /// How many alerts fire now.
     async fn firing_alerts(&self) -> Result<u64>;
 
-    /// Metric samples taken at or after `since`, by name.
-    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>>;
+    /// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>>;
+
+    /// Up to `limit` alerts that the filter admits, the newest first, after a position; `None`
+    /// if that is no position of such a list.
+    async fn list_alerts(
+        &self,
+        filter: AlertFilter,
+        after: Option<ListPosition>,
+        limit: usize,
+    ) -> Result<Option<AlertPage>>;
+
+    /// Metric samples taken in `from..until`, by name.
+    async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>>;
 
     /// Alerts first received in `from..until`.
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts>;
+
+    /// The same of one name.
+    async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts>;
+
+    /// Alerts of one name in buckets, the latest `limit` of them, the latest first; empty ones
+    /// are left out.
+    async fn alert_buckets(
+        &self,
+        name: &str,
+        buckets: Buckets,
+        limit: usize,
+    ) -> Result<Vec<AlertBucket>>;
 
     /// Alerts first received in `from..until` by name, cause and severity, in no order.
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>>;
@@ -135,6 +169,22 @@ pub trait Store: Send + Sync + 'static {
     /// When the first alert that is kept was first received, or the first sample taken.
     async fn history_start(&self) -> Result<Option<Time>>;
 
+    /// When the last alert was received, or the last sample taken, of those until `until`.
+    async fn newest_data(&self, until: Time) -> Result<Option<Time>>;
+
+    /// What the store's own clock shows; `None` where it has none but this machine's.
+    async fn clock(&self) -> Result<Option<Time>>;
+
+    /// Which severities were sent by the stored alerts of each entry, as pairs; those without a
+    /// severity by their labels `priority` or `level`.
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>>;
+
+    /// The meanings of severity words that entries were last read with.
+    async fn severity_words(&self) -> Result<Option<String>>;
+
+    /// Notes them; an empty text if entries came from elsewhere.
+    async fn note_severity_words(&self, signature: &str) -> Result<()>;
+
     /// Writes documents, each whole over the one with the same natural key; all in one
     /// transaction on SQLite, in any order on MongoDB.
     async fn put(&self, documents: Vec<Stored>) -> Result<()>;
@@ -153,6 +203,12 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes up to `limit` samples taken before `before`, the oldest first.
     async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64>;
 
+    /// Those embeddings that are kept of these hashes.
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>>;
+
+    /// Keeps embeddings; those that nobody asked for in three months are forgotten.
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()>;
+
     /// When retention last ran to its end, as [`note_retention`](Store::note_retention) was told.
     async fn last_retention(&self) -> Result<Option<Time>>;
 
@@ -160,7 +216,7 @@ pub trait Store: Send + Sync + 'static {
     async fn note_retention(&self, at: Time) -> Result<()>;
 
     /// A snapshot of these collections, to be streamed.
-    async fn export(&self, collections: Vec<Collection>) -> Result<Export>;
+    async fn export(&self, scope: ExportScope) -> Result<Export>;
 
     /// Takes the lease `name` for `holder` until `ttl` from now, or prolongs it; false if
     /// another holder has it and it has not run out.

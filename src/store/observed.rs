@@ -18,11 +18,12 @@ use tokio::time::Instant;
 
 pub use self::health::StoreHealth;
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, migrate::Schema,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
+    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
+    Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::{
-    model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
+    model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
     telemetry::Metrics,
 };
 
@@ -45,6 +46,19 @@ impl InstrumentedStore {
         self.health.clone()
     }
 
+    /// As [`observe`](Self::observe); its success shows that the store takes writes.
+    async fn observe_write<T>(
+        &self,
+        operation: &str,
+        running: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = self.observe(operation, running).await;
+        if result.is_ok() {
+            self.health.wrote();
+        }
+        result
+    }
+
     async fn observe<T>(
         &self,
         operation: &str,
@@ -61,6 +75,9 @@ impl InstrumentedStore {
         result
     }
 }
+
+/// How long a write vouches for the store.
+const BEAT_EVERY: Duration = Duration::from_millis(1500);
 
 /// Counts a failure and keeps the health. A store that refuses is there.
 fn note(
@@ -90,6 +107,14 @@ impl Store for InstrumentedStore {
         self.observe("ping", self.inner.ping()).await
     }
 
+    /// Only if nothing else was written lately: what was written vouches for the next moment.
+    async fn beat(&self) -> Result<()> {
+        match self.health.written_within(BEAT_EVERY) {
+            true => Ok(()),
+            false => self.observe_write("beat", self.inner.beat()).await,
+        }
+    }
+
     async fn schema_version(&self) -> Result<u32> {
         self.observe("schema_version", self.inner.schema_version()).await
     }
@@ -107,7 +132,7 @@ impl Store for InstrumentedStore {
     }
 
     async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
-        self.observe("commit", self.inner.commit(group)).await
+        self.observe_write("commit", self.inner.commit(group)).await
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {
@@ -130,12 +155,38 @@ impl Store for InstrumentedStore {
         self.observe("firing_alerts", self.inner.firing_alerts()).await
     }
 
-    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
-        self.observe("sample_counts", self.inner.sample_counts(since)).await
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
+        self.observe("firing_of", self.inner.firing_of(entry_ids, each)).await
+    }
+
+    async fn list_alerts(
+        &self,
+        filter: AlertFilter,
+        after: Option<ListPosition>,
+        limit: usize,
+    ) -> Result<Option<AlertPage>> {
+        self.observe("list_alerts", self.inner.list_alerts(filter, after, limit)).await
+    }
+
+    async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>> {
+        self.observe("sample_counts", self.inner.sample_counts(from, until)).await
     }
 
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
         self.observe("received_counts", self.inner.received_counts(from, until)).await
+    }
+
+    async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts> {
+        self.observe("received_counts_of", self.inner.received_counts_of(name, from, until)).await
+    }
+
+    async fn alert_buckets(
+        &self,
+        name: &str,
+        buckets: Buckets,
+        limit: usize,
+    ) -> Result<Vec<AlertBucket>> {
+        self.observe("alert_buckets", self.inner.alert_buckets(name, buckets, limit)).await
     }
 
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
@@ -164,8 +215,28 @@ impl Store for InstrumentedStore {
         self.observe("consolidations_after", self.inner.consolidations_after(time)).await
     }
 
+    async fn newest_data(&self, until: Time) -> Result<Option<Time>> {
+        self.observe("newest_data", self.inner.newest_data(until)).await
+    }
+
+    async fn clock(&self) -> Result<Option<Time>> {
+        self.observe("clock", self.inner.clock()).await
+    }
+
     async fn history_start(&self) -> Result<Option<Time>> {
         self.observe("history_start", self.inner.history_start()).await
+    }
+
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
+        self.observe("sent_severities", self.inner.sent_severities()).await
+    }
+
+    async fn severity_words(&self) -> Result<Option<String>> {
+        self.observe("severity_words", self.inner.severity_words()).await
+    }
+
+    async fn note_severity_words(&self, signature: &str) -> Result<()> {
+        self.observe("note_severity_words", self.inner.note_severity_words(signature)).await
     }
 
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
@@ -197,8 +268,8 @@ impl Store for InstrumentedStore {
     }
 
     /// The time is that to the first document; a failure on the way counts too.
-    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
-        let export = self.observe("export", self.inner.export(collections)).await?;
+    async fn export(&self, scope: ExportScope) -> Result<Export> {
+        let export = self.observe("export", self.inner.export(scope)).await?;
         let (metrics, health) = (self.metrics.clone(), self.health.clone());
         let documents = export
             .documents
@@ -216,6 +287,14 @@ impl Store for InstrumentedStore {
 
     fn schema(&self) -> &dyn Schema {
         self.inner.schema()
+    }
+
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>> {
+        self.observe("embeddings", self.inner.embeddings(hashes, now)).await
+    }
+
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()> {
+        self.observe("keep_embeddings", self.inner.keep_embeddings(embeddings, now)).await
     }
 
     async fn close(&self) {

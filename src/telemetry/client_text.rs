@@ -56,6 +56,26 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     escaped.collect::<String>().into()
 }
 
+/// The same of a JSON text, which stays the JSON of the same value.
+pub fn harmless_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_harmful) {
+        return json.into();
+    }
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        // Outside its strings JSON has no harmful character but white space.
+        if is_harmful(c) && !matches!(c, '\n' | '\t' | '\r') {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into()
+}
+
 /// The first `most` characters of `text`, harmful ones escaped as `\u{202e}`.
 pub(super) fn clean(text: &str, most: usize) -> Cow<'_, str> {
     let end = text.char_indices().nth(most).map(|(end, _)| end);
@@ -114,6 +134,15 @@ mod tests {
     #[test]
     fn on_a_terminal_lines_stay_lines() {
         assert_eq!(harmless("a\tb\nc\r\u{1b}[2J"), "a\tb\nc\\u{d}\\u{1b}[2J");
+    }
+
+    #[test]
+    fn json_stays_the_json_of_the_same_value() {
+        let value = serde_json::json!({"a\u{202e}": ["\u{9b}2J\u{1b}[31m", "\u{e0001}\n", "ü"]});
+        let json = value.to_string();
+        let shown = harmless_json(&json);
+        assert!(!shown.contains(is_harmful), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     sync::mpsc::{self, Receiver, SyncSender},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -45,17 +45,14 @@ impl LogQueue {
     }
 
     fn flush(&self) {
-        let deadline = Instant::now() + PATIENCE;
         let (done, written) = mpsc::channel();
-        // The queue is full only while nobody reads.
-        while self.0.try_send(Message::Flush(done.clone())).is_err() {
-            if Instant::now() >= deadline {
-                return;
-            }
-            thread::sleep(Duration::from_millis(10));
+        let queue = self.0.clone();
+        // The queue is full while nobody reads; then the thread waits, and ends with the process.
+        let asking = thread::Builder::new().name("log flush".into());
+        if asking.spawn(move || queue.send(Message::Flush(done))).is_ok() {
+            // Whoever does not read by then loses the last lines.
+            let _ = written.recv_timeout(PATIENCE);
         }
-        // Whoever does not read by now loses the last lines.
-        let _ = written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -100,6 +97,8 @@ impl Write for LogQueue {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

@@ -59,14 +59,19 @@ pub struct Metrics {
     pub knowledge_entries: IntGaugeVec,
     pub knowledge_queries_total: IntCounterVec,
     pub knowledge_unpersisted_entries: IntGauge,
+    /// Entries by whether they are embedded, where a model is set.
+    pub knowledge_embeddings: IntGaugeVec,
     /// Open alerts that were closed because a later instance of them fired.
     pub alerts_superseded_total: IntCounter,
     /// Alerts that share a pattern because there are too many names or causes.
     pub knowledge_patterns_limited_total: IntCounter,
+    /// Texts committed to the index.
+    pub knowledge_indexed_texts_total: IntCounter,
     pub mongodb_collection_count: IntGaugeVec,
     pub store_operation_duration_seconds: HistogramVec,
     pub store_errors_total: IntCounterVec,
     pub store_up: IntGauge,
+    redis_up: IntGaugeVec,
     pub retention_deleted_total: IntCounterVec,
     pub retention_last_success_timestamp_seconds: IntGauge,
     pub schema_version: IntGauge,
@@ -133,6 +138,10 @@ impl Metrics {
                 "knowledge_patterns_limited_total",
                 "Alerts that share a pattern because there are too many names or causes.",
             )?,
+            knowledge_indexed_texts_total: families.counter(
+                "knowledge_indexed_texts_total",
+                "Texts of entries committed to the index, new, changed or removed.",
+            )?,
             alerts_trimmed_total: families.counters(
                 "alerts_trimmed_total",
                 "Alerts of which a field was cut, or annotations were left out.",
@@ -177,6 +186,11 @@ impl Metrics {
                 "knowledge_unpersisted_entries",
                 "Entries with changes that are in memory only, until the store is back.",
             )?,
+            knowledge_embeddings: families.gauges(
+                "knowledge_embeddings",
+                "Entries whose meaning is known (done) or not yet (waiting); 0 without a model.",
+                &["state"],
+            )?,
             mongodb_collection_count: families.gauges(
                 "mongodb_collection_count",
                 "Documents in the store, whichever store it is.",
@@ -194,6 +208,11 @@ impl Metrics {
                 &["operation"],
             )?,
             store_up: families.gauge("store_up", "1 while the store answers, else 0.")?,
+            redis_up: families.gauges(
+                "redis_up",
+                "1 while Redis answers, else 0; not there where none is set.",
+                &[],
+            )?,
             retention_deleted_total: families.counters(
                 "retention_deleted_total",
                 "Documents deleted because of their age.",
@@ -251,9 +270,14 @@ impl Metrics {
         }
         start(&self.rate_limited_total, RATE_LIMIT_BUCKETS);
         start(&self.knowledge_queries_total, ["answered", "gap"]);
+        for state in ["done", "waiting"] {
+            self.knowledge_embeddings.with_label_values(&[state]).set(0);
+        }
         let kept_for_a_time = [Collection::Alerts, Collection::Metrics];
         start(&self.retention_deleted_total, kept_for_a_time.map(Collection::name));
-        start(&self.security_events_total, Event::ALL.map(Event::as_str));
+        for event in Event::VARIANTS {
+            self.security_events_total.with_label_values(&[event.as_str()]);
+        }
         for category in Category::ALL {
             self.knowledge_entries.with_label_values(&[category.as_str()]).set(0);
         }
@@ -274,6 +298,11 @@ impl Metrics {
             self.http_requests_in_flight.clone(),
             self.validation_failures_total.with_label_values(&[route]),
         ))
+    }
+
+    /// `redis_up`, from now on shown.
+    pub fn redis_up(&self) -> IntGauge {
+        self.redis_up.with_label_values::<&str>(&[])
     }
 
     /// The metrics of one listener, by its name.

@@ -7,8 +7,8 @@ use std::{
 
 use super::*;
 
-/// Section 4 of the contract: each family's type and labels.
-const CONTRACT: [(&str, &str, &[&str]); 29] = [
+/// Section 4 of the contract, and what this service counts besides: type and labels.
+const CONTRACT: [(&str, &str, &[&str]); 32] = [
     ("http_requests_total", "counter", &["route", "method", "status"]),
     ("http_request_duration_seconds", "histogram", &["route", "method"]),
     ("http_requests_in_flight", "gauge", &[]),
@@ -19,6 +19,7 @@ const CONTRACT: [(&str, &str, &[&str]); 29] = [
     ("alerts_superseded_total", "counter", &[]),
     ("alerts_truncated_total", "counter", &[]),
     ("knowledge_patterns_limited_total", "counter", &[]),
+    ("knowledge_indexed_texts_total", "counter", &[]),
     ("alerts_trimmed_total", "counter", &["field"]),
     ("alerts_rejected_total", "counter", &["reason"]),
     ("webhook_auth_total", "counter", &["method", "outcome"]),
@@ -28,6 +29,8 @@ const CONTRACT: [(&str, &str, &[&str]); 29] = [
     ("knowledge_entries", "gauge", &["category"]),
     ("knowledge_queries_total", "counter", &["outcome"]),
     ("knowledge_unpersisted_entries", "gauge", &[]),
+    ("knowledge_embeddings", "gauge", &["state"]),
+    ("knowledge_indexed_texts_total", "counter", &[]),
     ("mongodb_collection_count", "gauge", &["collection"]),
     ("store_operation_duration_seconds", "histogram", &["operation"]),
     ("store_errors_total", "counter", &["operation"]),

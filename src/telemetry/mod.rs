@@ -1,4 +1,4 @@
-//! What the service tells of itself: log lines and metrics.
+//! What the service reports about itself: log lines and metrics.
 //!
 //! Nothing here decides anything; those who do hand in what happened.
 
@@ -13,7 +13,7 @@ mod route;
 mod throttle;
 
 pub use self::{
-    client_text::{ClientText, harmless},
+    client_text::{ClientText, harmless, harmless_json},
     labels::{method_label, severity_label},
     listener::{ListenerMetrics, OpenConnection},
     metrics::{Metrics, StoreOperation},

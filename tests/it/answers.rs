@@ -42,6 +42,7 @@ async fn another_method_is_405_and_says_which_is_allowed() {
 async fn a_body_over_the_limit_is_413_with_or_without_its_length() {
     let mut place = Place::sqlite();
     place.set("BODY_LIMIT_BYTES", "1000");
+    place.set("WEBHOOK_BODY_LIMIT_BYTES", "1000");
     let service = place.start().await;
     let routes = [
         (service.operator(), "/api/knowledge/query"),
@@ -71,7 +72,7 @@ async fn an_announced_body_over_the_limit_is_refused_before_it_is_sent() {
     let mut connection = Raw::open(service.address()).await;
     let head = format!(
         "POST /webhook/alerts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
-         content-length: 1048577\r\nexpect: 100-continue\r\n\r\n"
+         content-length: 4194305\r\nexpect: 100-continue\r\n\r\n"
     );
     connection.send(head).await;
     let answer = connection.read_until("\r\n\r\n").await;

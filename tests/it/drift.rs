@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use orchestrator::history::HistoryFilter;
 use orchestrator::model::{ManualClock, ReceivedAlert, Severity, Status, Time, pattern_id};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ on_each_store![
     an_import_stays_when_a_question_is_closed_after_it,
     an_edit_names_the_version_that_it_saw,
     what_a_rule_gains_later_arrives,
+    a_storm_of_other_descriptions_is_indexed_once_a_minute,
     resolved_without_a_start_three_times_is_one_instance,
     of_four_starts_whose_ends_were_lost_the_last_one_fires,
     a_start_that_moved_does_not_spoil_the_success_rate,
@@ -213,6 +215,29 @@ async fn resolved_without_a_start_three_times_is_one_instance(place: &Place) {
     assert_eq!(figures(&known), [json!(1), json!(0), json!(1.0), json!(0)]);
 }
 
+/// Every instance says something else, and whoever asks meanwhile has it all committed.
+async fn a_storm_of_other_descriptions_is_indexed_once_a_minute(place: &Place) {
+    let (service, patterns, rounds) = (start(place).await, 5, 12);
+    for round in 0..rounds {
+        let said = |n| {
+            let began = json!(format!("2026-11-24T08:{round:02}:00Z"));
+            let description = json!({ "description": format!("volume {round} of rack {n}") });
+            alert(&format!("Storm{n}"))
+                .with("startsAt", began)
+                .with("annotations", description)
+                .with("fingerprint", json!(format!("{n:08x}{round:08x}")))
+        };
+        notify(&service, (0..patterns).map(said)).await;
+        service.operator().ask("Storm1").await;
+    }
+    let known = pattern(&service, "Storm1").await;
+    assert_eq!(known["description"], format!("volume {} of rack 1", rounds - 1));
+    // A slow run may go into a second minute, and not into a twelfth.
+    let indexed = service.sample("knowledge_indexed_texts_total").await;
+    let patterns = patterns as f64;
+    assert!((patterns..=3.0 * patterns).contains(&indexed), "{indexed}");
+}
+
 async fn of_four_starts_whose_ends_were_lost_the_last_one_fires(place: &Place) {
     let service = start(place).await;
     for minute in 0..4 {
@@ -298,7 +323,7 @@ async fn what_comes_back_every_five_days_is_counted_once(place: &Place) {
         let known = world.base.entry(&pattern_id("DiskFull", "")).await.unwrap();
         assert_eq!((known.occurrences(), known.firing()), (1, Some(0)));
     }
-    let counted = world.totals().of_last(60, None).await.unwrap();
+    let counted = world.totals().of_last(60, HistoryFilter::default()).await.unwrap();
     assert_eq!(counted.alerts_count, 1);
 }
 
@@ -330,7 +355,7 @@ async fn a_severity_with_a_null_byte_does_not_stop_retention(place: &Place) {
     world.set("2026-11-05T12:00:00Z");
     let report = world.retain().await.unwrap();
     assert_eq!((report.alerts, report.set_aside, report.consolidated.len()), (2, 0, 1));
-    assert_eq!(world.totals().of_last(30, None).await.unwrap().alerts_count, 2);
+    assert_eq!(world.totals().of_last(30, HistoryFilter::default()).await.unwrap().alerts_count, 2);
 }
 
 async fn severities_of_senders_are_counted_as_other(place: &Place) {

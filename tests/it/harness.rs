@@ -10,6 +10,7 @@ mod place;
 mod process;
 mod proxy;
 mod raw;
+mod redis;
 mod running;
 mod server;
 pub mod world;
@@ -22,6 +23,7 @@ pub use self::{
     process::{Process, free_port},
     proxy::Proxy,
     raw::Raw,
+    redis::Redis,
     running::Running,
     server::Server,
     world::World,

@@ -6,3 +6,4 @@ mod counting;
 mod keeping;
 mod moving;
 mod over_http;
+mod round_trip;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod alerts;
 mod answers;
 mod attack;
 mod auditing;
@@ -22,6 +23,7 @@ mod intake;
 mod keys;
 mod knowledge;
 mod life;
+mod meaning;
 mod model;
 mod old_database;
 mod outage;
@@ -32,6 +34,7 @@ mod rate_limits;
 mod reloading;
 mod runbooks;
 mod searching;
+mod severities;
 mod store_contract;
 mod summary;
 mod tls;

@@ -162,3 +162,92 @@ async fn what_the_store_refuses_keeps_nothing_else_from_being_stored() {
     assert_eq!((stored.len(), &stored[0]["id"]), (1, &made["id"]));
     service.stop().await.unwrap();
 }
+
+/// What keeps a SQLite database from taking writes, though it can be read all the while.
+mod without_writes {
+    use std::{
+        fs::{File, OpenOptions},
+        io::Write,
+        path::Path,
+        process::Command,
+    };
+
+    use super::*;
+
+    /// Refused and not ready within the contract's time, and back once it is cured.
+    async fn shows(service: &Running, spoil: impl FnOnce(), cure: impl FnOnce()) {
+        service.alertmanager().notify(&alert("before")).await.expect(200);
+        assert!(is_ready(service).await);
+        spoil();
+        eventually("it is not ready", async || (!is_ready(service).await).then_some(())).await;
+        service.alertmanager().notify(&alert("meanwhile")).await.expect(503);
+        assert_eq!(health(service).await, "degraded");
+        assert_eq!(service.sample("store_up").await, 0.0);
+        cure();
+        eventually("it is ready", async || is_ready(service).await.then_some(())).await;
+        service.alertmanager().notify(&alert("after")).await.expect(200);
+        assert_eq!(service.summary().await["alerts"]["firing"], 2);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_was_taken_away_acknowledges_nothing() {
+        let place = Place::sqlite();
+        let service = place.start().await;
+        let data = place.directory().join("data");
+        let (at, away) = (data.join("orchestrator.db-wal"), data.join("away"));
+        shows(&service, || fs::rename(&at, &away).unwrap(), || fs::rename(&away, &at).unwrap())
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_database_that_was_replaced_acknowledges_nothing() {
+        let place = Place::sqlite();
+        let service = place.start().await;
+        let data = place.directory().join("data");
+        let (at, away) = (data.join("orchestrator.db"), data.join("away.db"));
+        let replace = || {
+            fs::rename(&at, &away).unwrap();
+            fs::copy(&away, &at).unwrap();
+        };
+        shows(&service, replace, || fs::rename(&away, &at).unwrap()).await;
+    }
+
+    /// A small file system in memory, where the tests may mount one.
+    struct SmallDisk<'a>(&'a Path);
+
+    impl<'a> SmallDisk<'a> {
+        fn mount(at: &'a Path) -> Option<Self> {
+            fs::create_dir_all(at).unwrap();
+            let mut mount = Command::new("mount");
+            mount.args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(at);
+            let mounted = mount.output().is_ok_and(|done| done.status.success());
+            if !mounted {
+                println!("not run: no file system can be mounted here");
+            }
+            mounted.then_some(Self(at))
+        }
+    }
+
+    impl Drop for SmallDisk<'_> {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(self.0).status();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_seen_without_a_webhook() {
+        let mut place = Place::sqlite();
+        let folder = place.directory().join("disk");
+        let Some(_disk) = SmallDisk::mount(&folder) else { return };
+        place.set("DATABASE_URL", &format!("sqlite:{}", folder.join("a.db").display()));
+        let service = place.start().await;
+        let filler = folder.join("filler");
+        let fill = || {
+            let mut file = File::create(&filler).unwrap();
+            while file.write_all(&[0; 1024]).is_ok() {}
+            let mut file = OpenOptions::new().append(true).open(&filler).unwrap();
+            while file.write_all(&[0; 1]).is_ok() {}
+        };
+        shows(&service, fill, || fs::remove_file(&filler).unwrap()).await;
+    }
+}

@@ -204,3 +204,25 @@ async fn a_question_within_a_filter_stays_open_over_a_restart() {
     assert_eq!(service.summary().await["stats"]["openQuestions"], 0);
     assert_eq!(sources(service.viewer().entry(&id(&entry)).await), 1);
 }
+
+#[tokio::test]
+async fn a_weak_answer_is_given_and_the_question_stays_open() {
+    let place = Place::sqlite();
+    let clock = clock();
+    let service = start(&place, &clock).await;
+    let weak = json!({"title": "Kafka consumers lag", "solution": "Add consumers, slowly."});
+    service.operator().write(&weak).await;
+    let question = "the walrus in the office eats consumers of herring and mackerel";
+    let answer = service.operator().ask(question).await;
+    assert_eq!(answer["results"]["entries"][0]["confidence"], "low");
+    assert_eq!(answer["gap"]["occurrences"], 1);
+    let id = answer["gap"]["id"].clone();
+
+    // Another weak one does not close it; one that answers it does.
+    service.operator().write(&json!({"title": "Office hours", "solution": "None."})).await;
+    assert_eq!(service.summary().await["stats"]["openQuestions"], 1);
+    let answer =
+        json!({"title": "A walrus in the office", "solution": "Offer it mackerel and herring."});
+    let entry = service.operator().write(&answer).await;
+    closed(&service, &entry, &[&id]).await;
+}

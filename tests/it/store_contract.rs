@@ -8,6 +8,7 @@ mod export;
 mod history;
 mod knowledge;
 mod leases;
+mod listing;
 mod migrations;
 mod mongodb_only;
 mod replicas;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::{Alert, Place, TOKEN, keys, payload};
 
-const FAMILIES: [&str; 30] = [
+const FAMILIES: [&str; 31] = [
     "http_requests_total",
     "http_request_duration_seconds",
     "http_requests_in_flight",
@@ -27,6 +27,7 @@ const FAMILIES: [&str; 30] = [
     "knowledge_entries",
     "knowledge_queries_total",
     "knowledge_unpersisted_entries",
+    "knowledge_embeddings",
     "mongodb_collection_count",
     "store_operation_duration_seconds",
     "store_errors_total",
@@ -108,6 +109,7 @@ async fn what_was_refused_is_in_the_audit_log_under_the_requests_id() {
     named(service.bearer("wrong-key-value"), "r-auth").get("/api/auth/me").await.expect(401);
     named(service.anonymous(), "r-hook").notify(&payload([])).await.expect(401);
     named(service.viewer(), "r-role").get("/api/persistence/export").await.expect(403);
+    service.admin().get("/api/persistence/export").await.expect(200);
     named(service.admin(), "r-limit").get("/api/persistence/export").await.expect(429);
     let query = json!({"query": "<"});
     named(service.operator(), "r-bad").post("/api/knowledge/query", &query).await.expect(400);

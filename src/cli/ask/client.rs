@@ -1,4 +1,4 @@
-//! One request to a running service, and what its refusals are told as.
+//! One request to a running service, and how its refusals are reported.
 
 use std::{error::Error, sync::Arc, time::Duration};
 

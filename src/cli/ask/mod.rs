@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use self::client::Client;
 use super::{Failure, output::print};
+use crate::telemetry::harmless_json;
 
 pub(super) const HELP: &str = "\
 The service is the one at ORCHESTRATOR_URL, asked with ORCHESTRATOR_API_KEY; where no URL is set, the
@@ -80,7 +81,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<(), Failure> {
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value.clone()?))))
             .collect();
-    let question = json!({ "query": args.text.join(" "), "limit": args.limit, "filter": filter });
+    let question = json!({ "text": args.text.join(" "), "limit": args.limit, "filter": filter });
     let answer = Client::from_process()?.post("/api/knowledge/query", &question)?;
     let found = answer["results"]["entries"].as_array().map_or(0, Vec::len);
     show(&answer, args.json, page::answers)?;
@@ -103,7 +104,16 @@ pub(super) fn alerts(args: &AlertsArgs) -> Result<(), Failure> {
     .collect();
     query.push(("limit", args.limit.to_string()));
     query.extend(args.label.iter().map(|label| ("label", label.clone())));
-    let answer = Client::from_process()?.get("/api/alerts", &query)?;
+    let client = Client::from_process()?;
+    let mut answer = client.get("/api/alerts", &query)?;
+    // A page that found nothing so far tells where to look on.
+    while let ([], Some(next)) =
+        (answer["alerts"].as_array().map_or(&[][..], Vec::as_slice), answer["next"].as_str())
+    {
+        query.retain(|(name, _)| *name != "cursor");
+        query.push(("cursor", next.to_owned()));
+        answer = client.get("/api/alerts", &query)?;
+    }
     let found = answer["alerts"].as_array().map_or(0, Vec::len);
     show(&answer, args.json, page::alerts)?;
     something(found, "no alerts")
@@ -111,7 +121,7 @@ pub(super) fn alerts(args: &AlertsArgs) -> Result<(), Failure> {
 
 fn show(answer: &Value, json: bool, page: fn(&Value, usize) -> String) -> Result<(), Failure> {
     if json || !std::io::stdout().is_terminal() {
-        return print(&format!("{answer}\n"));
+        return print(&format!("{}\n", harmless_json(&answer.to_string())));
     }
     let width = usize::from(console::Term::stdout().size().1).clamp(40, 400);
     print(&page(answer, width))

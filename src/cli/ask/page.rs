@@ -6,26 +6,85 @@ use std::fmt::Write;
 use console::{Style, measure_text_width, pad_str, truncate_str};
 use serde_json::Value;
 
-use crate::model::{Clock, SystemClock, Time};
+use crate::{
+    model::{Clock, SystemClock, Time},
+    telemetry::harmless,
+};
 
 /// The answers to a question, the best first.
 pub(super) fn answers(answer: &Value, width: usize) -> String {
     let mut page = String::new();
-    for entry in answer["results"]["entries"].as_array().into_iter().flatten() {
+    for entry in items(&answer["results"]["entries"]) {
         let severity = plain(&entry["severity"]);
         let title = Style::new().bold().apply_to(plain(&entry["title"]));
         let category = plain(&entry["category"]).replace('_', " ");
-        let _ = writeln!(page, "{title}  {}  {category}", style(&severity).apply_to(&severity));
+        let severity = style(&severity).apply_to(&severity);
+        let sure = sureness(entry);
+        let _ = writeln!(page, "{title}  {severity}  {category}{sure}");
+        items(&entry["reasons"]).for_each(|reason| paragraph(&mut page, "* ", reason, width));
+        for alert in items(&entry["firingAlerts"]) {
+            paragraph(&mut page, "Fires: ", &Value::from(labels(alert)), width);
+        }
+        for fragment in items(&entry["highlights"]) {
+            let _ = writeln!(page, "  > {}", highlighted(fragment, width));
+        }
         paragraph(&mut page, "", &entry["description"], width);
         paragraph(&mut page, "Cause: ", &entry["rootCause"], width);
-        for (number, step) in entry["steps"].as_array().into_iter().flatten().enumerate() {
+        for (number, step) in items(&entry["steps"]).enumerate() {
             paragraph(&mut page, &format!("{}. ", number + 1), step, width);
         }
         paragraph(&mut page, "Solution: ", &entry["solution"], width);
         paragraph(&mut page, "Runbook: ", &entry["runbookUrl"], width);
         page.push('\n');
     }
+    if answer["gap"].is_object() {
+        page.push_str("Nothing is known for sure; the question is remembered.\n");
+    }
     page
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+/// How sure an answer is.
+fn sureness(entry: &Value) -> String {
+    let score = entry["score"].as_f64().unwrap_or_default();
+    match entry["confidence"].as_str() {
+        Some("low") => format!("  unsure ({score:.2})"),
+        Some(_) => format!("  sure ({score:.2})"),
+        None => String::new(),
+    }
+}
+
+/// What an alert is about.
+fn labels(alert: &Value) -> String {
+    let labels = alert["labels"].as_object().into_iter().flatten();
+    let labels = labels.filter(|(name, _)| *name != "alertname");
+    let labels: Vec<_> =
+        labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("?"))).collect();
+    labels.join(" ")
+}
+
+/// A part that answers on one line, what was asked underlined.
+fn highlighted(fragment: &Value, width: usize) -> String {
+    let units: Vec<u16> = fragment["text"].as_str().unwrap_or_default().encode_utf16().collect();
+    let mut line = String::new();
+    let mut at = 0;
+    let place = |value: &Value| value.as_u64().and_then(|place| usize::try_from(place).ok());
+    let mut push = |until: usize, look: &Style| {
+        let part = String::from_utf16_lossy(units.get(at..until).unwrap_or_default());
+        line.push_str(&look.apply_to(visible(&part)).to_string());
+        at = until.max(at);
+    };
+    for span in items(&fragment["spans"]) {
+        if let (Some(from), Some(until)) = (place(&span[0]), place(&span[1])) {
+            push(from, &Style::new());
+            push(until, &Style::new().underlined());
+        }
+    }
+    push(units.len(), &Style::new());
+    truncate_str(&line, width.saturating_sub(4), "…").into_owned()
 }
 
 /// A text below its entry; of a long one the beginning.
@@ -50,8 +109,7 @@ fn paragraph(page: &mut String, label: &str, text: &Value, width: usize) {
 /// A table of alerts as wide as the terminal.
 pub(super) fn alerts(answer: &Value, width: usize) -> String {
     let now = SystemClock.now();
-    let rows: Vec<[String; 5]> =
-        answer["alerts"].as_array().into_iter().flatten().map(|alert| row(alert, now)).collect();
+    let rows: Vec<[String; 5]> = items(&answer["alerts"]).map(|alert| row(alert, now)).collect();
     let head = ["STATUS", "SEVERITY", "SINCE", "ALERT", "MESSAGE"].map(str::to_owned);
     let mut widths = [0; 5];
     for row in rows.iter().chain([&head]) {
@@ -118,11 +176,7 @@ fn plain(value: &Value) -> String {
 }
 
 fn visible(text: &str) -> String {
-    let obeyed = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if obeyed(c) { ' ' } else { c }).collect()
+    harmless(text).replace(['\n', '\t'], " ")
 }
 
 #[cfg(test)]
@@ -148,9 +202,23 @@ mod tests {
     #[test]
     fn an_answer_shows_what_to_do() {
         let entry = json!({"title": "A disk is full", "severity": "high", "category": "runbook",
-            "description": "d", "solution": "Delete logs.", "steps": ["df -h"]});
-        let page = answers(&json!({"results": {"entries": [entry]}}), 60);
-        assert!(page.contains("A disk is full") && page.contains("1. df -h"), "{page}");
-        assert!(page.contains("Solution: Delete logs."));
+            "description": "d", "solution": "Delete logs.", "steps": ["df -h"],
+            "score": 0.1234, "confidence": "low", "reasons": ["one of its alerts fires now"],
+            "firingAlerts": [{"labels": {"alertname": "DiskFull", "instance": "db\u{1b}[31m"}}],
+            "highlights": [{"field": "solution", "text": "\u{1f525} Delete\u{9b} logs.",
+                "spans": [[3, 9]]}]});
+        let answer = json!({"results": {"entries": [entry]}, "gap": {"id": "q"}});
+        let page = console::strip_ansi_codes(&answers(&answer, 60)).into_owned();
+        for shown in [
+            "A disk is full  high  runbook  unsure (0.12)\n",
+            "  * one of its alerts fires now\n",
+            "  Fires: instance=db\\u{1b}[31m\n",
+            "  > \u{1f525} Delete\\u{9b} logs.\n",
+            "  1. df -h\n",
+            "  Solution: Delete logs.\n",
+            "the question is remembered.\n",
+        ] {
+            assert!(page.contains(shown), "{shown}: {page}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::Settings,
     knowledge::{Base, Change, ChangeError, EditError, Imported, runbook},
-    model::{Clock, Entry, SystemClock},
+    model::{Clock, Entry, SeverityWords, SystemClock},
     security::{AuditContext, Event},
     service::OfflineTools,
     telemetry::logging,
@@ -32,7 +32,7 @@ file there: importing again changes nothing, a changed file updates its entry, a
 renamed keeps it. Name the source (--source) where several folders have the same name.
 
 Only regular files of up to 4 MiB inside the folders are read. Links in them are not followed; what is
-not read is told at the end.
+not read is listed at the end.
 
 Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.";
 
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut summary = Summary::default();
-    let parsed = read(&mut found, &mut summary, clock.as_ref());
+    let parsed = read(&mut found, &mut summary, clock.as_ref(), &settings.severity_words);
     runtime().map_err(failed)?.block_on(async {
         let tools = OfflineTools::open(&settings, Arc::clone(&clock)).await;
         let tools = tools.map_err(|error| store::service_failure(&settings, &error))?;
@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             return Err(error);
         }
         let details = json!({
-            "action": "import", "created": summary.created, "updated": summary.updated,
+            "action": "import", "by": "command line", "created": summary.created, "updated": summary.updated,
             "unchanged": summary.unchanged, "pruned": summary.pruned,
         });
         tools.audit.record(Event::KnowledgeChanged, AuditContext::default(), details);
@@ -152,7 +152,12 @@ fn plain(name: &str) -> String {
 }
 
 /// All that the files say; their bytes are given up on the way.
-fn read(found: &mut Found, summary: &mut Summary, clock: &dyn Clock) -> Vec<runbook::Parsed> {
+fn read(
+    found: &mut Found,
+    summary: &mut Summary,
+    clock: &dyn Clock,
+    words: &SeverityWords,
+) -> Vec<runbook::Parsed> {
     let bar = progress::bar("reading", found.files.len() as u64);
     let mut all = Vec::new();
     for file in std::mem::take(&mut found.files) {
@@ -161,7 +166,8 @@ fn read(found: &mut Found, summary: &mut Summary, clock: &dyn Clock) -> Vec<runb
             found.skip(Skipped::Empty, file.path);
             continue;
         };
-        let parsed = runbook::read_file(&file.source, &file.path, &decoded.text, clock.now());
+        let (source, path, now) = (&file.source, &file.path, clock.now());
+        let parsed = runbook::read_file(source, path, &decoded.text, now, words);
         if parsed.is_empty() {
             found.skip(Skipped::Empty, file.path);
             continue;

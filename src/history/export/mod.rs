@@ -7,6 +7,7 @@ mod csv;
 mod gzip;
 mod json;
 mod ndjson;
+mod skipped;
 
 use std::{fmt::Write, io};
 
@@ -18,9 +19,10 @@ use futures::{
 
 pub use self::csv::{cell, cell_value};
 pub use self::gzip::gzip;
+pub use self::skipped::Skipped;
 use crate::{
     model::{Clock, Collection, Time},
-    store::{Backend, Export, Store, StoreError},
+    store::{Backend, Export, ExportScope, Store, StoreError},
 };
 
 /// How an export is written.
@@ -94,6 +96,8 @@ pub struct OpenExport {
     pub head: Head,
     /// The bytes; an error ends them.
     pub bytes: BoxStream<'static, Result<Bytes, ExportError>>,
+    /// What of an ndjson export is left out.
+    pub skipped: Skipped,
 }
 
 /// Writes one format.
@@ -103,20 +107,21 @@ trait Encoder: Send {
     fn end(&mut self) -> io::Result<Vec<u8>>;
 }
 
-/// Opens a snapshot of these collections.
+/// Opens a snapshot.
 pub async fn open_export(
     store: &dyn Store,
     clock: &dyn Clock,
     format: Format,
-    collections: Vec<Collection>,
+    scope: ExportScope,
 ) -> Result<OpenExport, StoreError> {
     let schema_version = store.schema_version().await?;
-    let Export { counts, database_bytes, documents } = store.export(collections).await?;
+    let Export { counts, database_bytes, documents } = store.export(scope).await?;
     let (export_date, backend) = (clock.now(), store.backend());
     let head = Head { export_date, schema_version, backend, counts, database_bytes };
+    let skipped = Skipped::default();
     let mut encoder: Box<dyn Encoder> = match format {
         Format::Json => Box::new(json::Json::new(&head)),
-        Format::Ndjson => Box::new(ndjson::Ndjson::default()),
+        Format::Ndjson => Box::new(ndjson::Ndjson::new(skipped.clone())),
         Format::Csv => Box::new(csv::Csv::new(&head)),
     };
     let begin = encoder.begin(&head);
@@ -126,7 +131,8 @@ pub async fn open_export(
         None => Ok(encoder.end()?),
     });
     let bytes = stream::iter([begin.map_err(ExportError::from)]).chain(pieces);
-    Ok(OpenExport { head, bytes: bytes.map(|piece| piece.map(Bytes::from)).boxed() })
+    let bytes = bytes.map(|piece| piece.map(Bytes::from)).boxed();
+    Ok(OpenExport { head, bytes, skipped })
 }
 
 /// The members that stand before the data, without the braces.

@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Keys of `system_state` that belong to a database and not to its data.
-const OWN_KEYS: [&str; 3] = ["schema_version", "last_retention", "retention_batch"];
+const OWN_KEYS: [&str; 5] =
+    ["schema_version", "last_retention", "retention_batch", "severity_words", "heartbeat"];
 const OWN_PREFIXES: [&str; 2] = ["migration:", "lease:"];
 
 /// What is to be stored; `None` for what the target database has of its own.
@@ -46,6 +47,20 @@ pub fn document(of: Collection, text: &str) -> Result<Option<Stored>, String> {
     }
 }
 
+/// Whether an import could put the document back, whole.
+///
+/// # Errors
+/// A sentence, if it could not.
+pub fn check(of: Collection, text: &str) -> Result<(), String> {
+    document(of, text)?;
+    match of {
+        Collection::SystemState if !fields(text)?.contains_key("key") => {
+            Err("has no key".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn value(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
@@ -56,7 +71,7 @@ fn fields(text: &str) -> Result<Map<String, Value>, String> {
 
 fn state(text: &str) -> Result<Option<Stored>, String> {
     let fields = fields(text)?;
-    // The old orchestrator has records without a key; they are nobody's to find.
+    // The old orchestrator has records without a key; nothing finds them.
     let Some(key) = fields.get("key").and_then(Value::as_str).map(str::to_owned) else {
         return Ok(None);
     };
@@ -101,8 +116,8 @@ fn lenient_alert(fields: &Map<String, Value>) -> Result<Alert, String> {
         entry_id: pattern_id(&name, cause.as_deref().unwrap_or_default()),
         cause,
         name,
-        labels,
-        annotations,
+        labels: labels.into(),
+        annotations: annotations.into(),
     })
 }
 

@@ -42,6 +42,8 @@ struct Line<'a> {
     #[serde(default)]
     end: bool,
     documents: Option<u64>,
+    #[serde(default)]
+    skipped: u64,
 }
 
 /// Reads an export line by line.
@@ -127,21 +129,26 @@ impl<R: BufRead> Reader<R> {
                 *self.counts.entry(of).or_default() += 1;
                 Ok(Some(stored))
             }
-            Line { end: true, documents: Some(documents), document: None, .. } => {
-                self.finish(documents).map(|()| None)
+            Line { end: true, documents: Some(documents), document: None, skipped, .. } => {
+                self.finish(documents, skipped).map(|()| None)
             }
             _ => Err(wrong("is neither a document nor the end".into())),
         }
     }
 
-    fn finish(&mut self, promised: u64) -> Result<(), ImportError> {
+    fn finish(&mut self, promised: u64, skipped: u64) -> Result<(), ImportError> {
         let found: u64 = self.counts.values().sum();
         if found != promised {
             return Err(ImportError::Miscounted { promised, found });
         }
+        let mut left_out = skipped;
         for (name, promised) in &self.header.collections {
             let of = name.parse::<Collection>().ok();
             let found = of.and_then(|of| self.counts.get(&of)).copied().unwrap_or(0);
+            // What the export itself left out is counted by its header.
+            let missing = promised.saturating_sub(found).min(left_out);
+            left_out -= missing;
+            let found = found + missing;
             // A lone MongoDB has no snapshots: what it was written to while it was exported is
             // in the export or not, and either is right.
             if found != *promised && self.header.backend != "mongodb" {

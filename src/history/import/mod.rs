@@ -17,8 +17,8 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 use tokio::sync::mpsc;
 
-pub use self::frame::Header;
 use self::frame::Reader;
+pub use self::{document::check as check_document, frame::Header};
 use crate::store::{Store, StoreError, Stored};
 
 /// Documents written at once: the more, the fewer pages of the stores' indexes are written twice.
@@ -27,7 +27,7 @@ const BATCH: usize = 10_000;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Batches read ahead.
 const AHEAD: usize = 2;
-/// How often the first reading tells how far it is, in documents.
+/// How often the first reading reports how far it is, in documents.
 const TELL_EVERY: u64 = 1_000;
 const BUFFER: usize = 256 * 1024;
 
@@ -129,6 +129,8 @@ pub async fn import(
     let (checked, told) = (path.to_owned(), std::sync::Arc::clone(&progress));
     let (header, documents) = blocking(move || check(&checked, newest, &*told)).await?;
 
+    // What words of what comes now mean is asked by the next start.
+    store.note_severity_words("").await.map_err(store_error)?;
     let (batches, mut arriving) = mpsc::channel(AHEAD);
     let again = path.to_owned();
     let reading = tokio::spawn(blocking(move || read(&again, newest, &batches)));
@@ -182,7 +184,7 @@ fn read(path: &Path, newest: u32, batches: &Batches) -> Result<(), ImportError> 
         if batch.len() == BATCH || bytes >= BATCH_BYTES {
             bytes = 0;
             let full = std::mem::take(&mut batch);
-            // Whoever writes has failed, and tells why.
+            // The writer has failed, and reports why.
             if batches.blocking_send((std::mem::take(&mut lines), full)).is_err() {
                 return Ok(());
             }

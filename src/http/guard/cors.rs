@@ -10,10 +10,9 @@ use axum::{
 use serde_json::json;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::request_id::{RequestId, X_REQUEST_ID};
 use crate::{
     config::CorsSettings,
-    http::{extract::About, state::App},
+    http::{extract::RequestContext, state::App},
     security::Event,
     telemetry::ClientText,
 };
@@ -47,11 +46,10 @@ fn layer(settings: &CorsSettings) -> CorsLayer {
 
 /// A preflight never comes to the guards, and is an answer like every other all the same.
 async fn finish_preflight(request: Request, next: Next) -> Response {
-    let preflight = (request.method() == Method::OPTIONS).then(|| RequestId::of(request.headers()));
+    let preflight = request.method() == Method::OPTIONS;
     let mut response = next.run(request).await;
-    if let Some(id) = preflight {
+    if preflight {
         let headers = response.headers_mut();
-        headers.insert(X_REQUEST_ID, id.header_value());
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
     response
@@ -62,12 +60,12 @@ fn any(settings: &CorsSettings) -> bool {
 }
 
 /// Audits that a page asked for what it may not read.
-pub fn note_denied(app: &App, about: &About, headers: &HeaderMap) {
+pub fn note_denied(app: &App, context: &RequestContext, headers: &HeaderMap) {
     let Some(origin) = headers.get(header::ORIGIN) else { return };
     let allowed = any(&app.cors) || app.cors.origins.contains(origin) || own(origin, headers);
     if !allowed {
         let origin = ClientText::of_bytes(origin.as_bytes());
-        about.audit(app, Event::CorsDenied, json!({ "origin": origin }));
+        context.audit(app, Event::CorsDenied, json!({ "origin": origin }));
     }
 }
 

@@ -1,11 +1,13 @@
-//! What stands before every handler, one guard a file, always in this order: request id →
-//! client address → rate limit → authentication → role → body.
+//! What stands before every handler, one guard a file, always in this order: request id → client
+//! address → authentication by header → rate limit → body limit and (where it is signed)
+//! signature → role → query parameters → handler.
 //!
-//! So a flood is turned away before it costs a signature check, and nothing is parsed for a
-//! stranger.
+//! So a caller with a good key is counted apart from strangers at the same address, and nothing
+//! is parsed for a stranger.
 
 pub mod bearer;
 pub mod body;
+pub mod body_budget;
 pub mod client_ip;
 pub mod cors;
 pub mod host;
@@ -15,30 +17,28 @@ pub mod request_id;
 pub mod signature;
 
 use std::{
-    convert::Infallible,
-    future::Future,
-    net::{IpAddr, SocketAddr},
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    sync::Arc,
+    convert::Infallible, future::Future, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc,
 };
 
 use axum::{
     body::Body,
-    extract::ConnectInfo,
-    http::{HeaderValue, Request, header},
+    http::{HeaderValue, Request, header, request::Parts},
     response::Response,
 };
 use futures::FutureExt;
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
+use tower::{Service, service_fn};
 use tracing::Instrument;
 
-use self::{rate_limit::Bucket, request_id::RequestId};
+use self::{
+    rate_limit::{Bucket, Holder},
+    request_id::RequestId,
+};
 use super::{
     Error,
     error::LoggedCause,
-    extract::{About, Call, Caller, ProvenBody, RoleLevel},
+    extract::{Caller, GuardedRequest, RequestContext, RoleLevel, VerifiedBody},
+    parameters::Parameter,
     server::Deadline,
     state::App,
 };
@@ -50,10 +50,7 @@ use crate::{
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
 /// A handler with its guard, whatever types they have.
-pub type Handler = Arc<dyn Fn(App, Call) -> Answering + Send + Sync>;
-
-/// What a finished stack of guards looks like to the router.
-pub type Stack = BoxCloneSyncService<Request<Body>, Response, Infallible>;
+pub type Handler = Arc<dyn Fn(App, GuardedRequest) -> Answering + Send + Sync>;
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,29 +74,44 @@ pub struct Guarded {
 /// A handler that anyone may call.
 pub fn without_guard<F, A>(handler: F) -> Guarded
 where
-    F: Fn(App, Call) -> A + Send + Sync + 'static,
+    F: Fn(App, GuardedRequest) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<Response, Error>> + Send + 'static,
 {
-    let handler: Handler = Arc::new(move |app, call: Call| {
-        Box::pin(body::in_time(call.about.deadline, handler(app, call)))
+    let guarded: Handler = Arc::new(move |app: App, request| {
+        let handler = handler.clone();
+        Box::pin(async move {
+            admit_anyone(&app, &request.context, &request.parts, request.bucket).await?;
+            check_parameters(&app, &request)?;
+            body::in_time(request.context.deadline, handler(app, request)).await
+        })
     });
-    Guarded { access: Access::Anyone, handler }
+    Guarded { access: Access::Anyone, handler: guarded }
+}
+
+/// A handler that always fails, for what is no route; it is counted like one.
+pub fn failing(error: fn() -> Error) -> Guarded {
+    let guarded: Handler = Arc::new(move |app: App, request| {
+        Box::pin(async move {
+            admit_anyone(&app, &request.context, &request.parts, request.bucket).await?;
+            Err(error())
+        })
+    });
+    Guarded { access: Access::Anyone, handler: guarded }
 }
 
 /// A handler for callers with a key of at least the role `R`.
 pub fn with_role<R, F, A>(handler: F) -> Guarded
 where
     R: RoleLevel,
-    F: Fn(Caller<R>, App, Call) -> A + Clone + Send + Sync + 'static,
+    F: Fn(Caller<R>, App, GuardedRequest) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<Response, Error>> + Send + 'static,
 {
-    let guarded: Handler = Arc::new(move |app: App, call| {
+    let guarded: Handler = Arc::new(move |app: App, request| {
         let handler = handler.clone();
         Box::pin(async move {
-            let caller = bearer::authenticate::<R>(&app, &call)?;
-            let (key, request_id) = (Arc::clone(&caller.key), call.about.request_id.clone());
-            reads::note(&app, &key, &call);
-            let answer = body::in_time(call.about.deadline, handler(caller, app, call)).await;
+            let key = bearer::authenticate(&app, &request.context, &request.parts).await?;
+            let request_id = request.context.request_id.clone();
+            let answer = answer_key(app, request, Arc::clone(&key), handler).await;
             let mut response =
                 answer.unwrap_or_else(|error| error.into_response(request_id.as_str()));
             tell_of_expiry(&key, &mut response);
@@ -112,23 +124,59 @@ where
 /// A handler for webhooks that prove who sent them.
 pub fn with_webhook_proof<F, A>(handler: F) -> Guarded
 where
-    F: Fn(ProvenBody, App, About) -> A + Clone + Send + Sync + 'static,
+    F: Fn(VerifiedBody, App, RequestContext) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Result<Response, Error>> + Send + 'static,
 {
-    let guarded: Handler = Arc::new(move |app: App, call| {
+    let guarded: Handler = Arc::new(move |app: App, mut request| {
         let handler = handler.clone();
         Box::pin(async move {
-            let about = call.about.clone();
-            let proven = signature::prove(&app, call).await?;
-            body::in_time(about.deadline, handler(proven, app, about)).await
+            let proven = signature::prove(&app, &mut request).await?;
+            check_parameters(&app, &request)?;
+            body::in_time(request.context.deadline, handler(proven, app, request.context)).await
         })
     });
     Guarded { access: Access::WebhookSender, handler: guarded }
 }
 
-/// A handler that always fails, for what is no route.
-pub fn failing(error: fn() -> Error) -> Guarded {
-    without_guard(move |_, _| async move { Err(error()) })
+/// Counts a request that needs no proof.
+async fn admit_anyone(
+    app: &App,
+    context: &RequestContext,
+    parts: &Parts,
+    bucket: Bucket,
+) -> Result<(), Error> {
+    let holder = bearer::recognise(app, context, parts).await?;
+    rate_limit::admit(app, context, bucket, &holder).await
+}
+
+/// What follows once the key is known: its limit, the body's, its role, then the handler.
+async fn answer_key<R, F, A>(
+    app: App,
+    request: GuardedRequest,
+    key: Arc<Key>,
+    handler: F,
+) -> Result<Response, Error>
+where
+    R: RoleLevel,
+    F: Fn(Caller<R>, App, GuardedRequest) -> A,
+    A: Future<Output = Result<Response, Error>>,
+{
+    rate_limit::admit(&app, &request.context, request.bucket, &Holder::Key(Arc::clone(&key)))
+        .await?;
+    body::check_announced(&app, &request.context, &request.parts.headers, app.body_limit)?;
+    let caller = bearer::authorize::<R>(&app, &request, key)?;
+    check_parameters(&app, &request)?;
+    reads::note(&app, &caller.key, &request);
+    body::in_time(request.context.deadline, handler(caller, app, request)).await
+}
+
+/// Refuses every query parameter at a route that knows none; what a route knows its handler
+/// reads, and checks together with the others.
+fn check_parameters(app: &App, request: &GuardedRequest) -> Result<(), Error> {
+    if !request.known.is_empty() {
+        return Ok(());
+    }
+    request.parameters().check().map_err(|rejection| request.context.invalid(app, rejection))
 }
 
 /// Every answer to a key that ends says when, failures too.
@@ -140,95 +188,93 @@ fn tell_of_expiry(key: &Key, response: &mut Response) {
     }
 }
 
+/// A route as its guards know it.
+pub struct GuardedRoute {
+    /// Which limit it counts against.
+    pub bucket: Bucket,
+    /// The query parameters that it knows.
+    pub parameters: &'static [Parameter],
+    /// Its figures.
+    pub metrics: Arc<RouteMetrics>,
+    /// Who may call it, and what then happens.
+    pub guarded: Guarded,
+}
+
 /// All guards of one route around its handler.
 pub fn stack(
     app: &App,
-    bucket: Option<Bucket>,
-    metrics: Arc<RouteMetrics>,
-    Guarded { access, handler }: Guarded,
-) -> Stack {
-    let inner = service_fn({
-        let app = app.clone();
-        move |request: Request<Body>| answer(app.clone(), Arc::clone(&handler), request)
-    });
-    let limited = match bucket.and_then(|bucket| app.limits.layer(bucket)) {
-        Some(limit) => BoxCloneSyncService::new(limit.layer(inner)),
-        None => BoxCloneSyncService::new(inner),
-    };
-    let app = app.clone();
-    BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
-        let entered = enter(app.clone(), bucket, Arc::clone(&metrics), limited.clone(), request);
-        async move {
-            let mut response = entered.await?;
-            if access != Access::Anyone {
-                let cached = response.headers_mut().entry(header::CACHE_CONTROL);
-                cached.or_insert(HeaderValue::from_static("no-store"));
-            }
-            Ok(response)
-        }
-    }))
+    route: GuardedRoute,
+) -> impl Service<Request<Body>, Response = Response, Error = Infallible, Future: Send>
++ Clone
++ Send
++ Sync
++ 'static
++ use<> {
+    let (app, route) = (app.clone(), Arc::new(route));
+    service_fn(move |request| enter(app.clone(), Arc::clone(&route), request).map(Ok))
 }
 
 /// The outermost guard: names the request, finds its client, counts, and finishes the answer.
-async fn enter(
-    app: App,
-    bucket: Option<Bucket>,
-    metrics: Arc<RouteMetrics>,
-    limited: Stack,
-    mut request: Request<Body>,
-) -> Result<Response, Infallible> {
+async fn enter(app: App, route: Arc<GuardedRoute>, request: Request<Body>) -> Response {
     let started = Instant::now();
+    let metrics = &route.metrics;
     let in_flight = metrics.begin();
     let request_id = RequestId::of(request.headers());
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip());
-    let client = client_ip::client_ip(peer, request.headers(), &app.trusted_proxies);
-    let deadline = request.extensions().get::<Deadline>();
-    let deadline = deadline.map_or_else(|| started + app.request_timeout, |Deadline(at)| *at);
-    let about =
-        About { request_id: request_id.clone(), client, deadline, metrics: Arc::clone(&metrics) };
-    cors::note_denied(&app, &about, request.headers());
-    let limited_call = rate_limit::Presented::of(bucket, &request);
-    request.extensions_mut().insert(about.clone());
-
     let span = tracing::info_span!("request", requestId = request_id.as_str());
-    let mut limited = limited;
-    let response = async {
-        let Ok(ready) = limited.ready().await;
-        let Ok(response) = ready.call(request).await;
-        response
+    let client = client_ip::of_request(&request, &app.trusted_proxies);
+    let client = client.map_err(|error| Error::Internal(Arc::new(error)));
+    let (mut response, client) = match client {
+        Ok(client) => {
+            let deadline = request.extensions().get::<Deadline>();
+            let deadline =
+                deadline.map_or_else(|| started + app.request_timeout, |Deadline(at)| *at);
+            let context = RequestContext::new(request_id, client, deadline, Arc::clone(metrics));
+            let answered = answer(app, &route, context, request).instrument(span.clone());
+            (answered.await, Some(client))
+        }
+        Err(error) => (error.into_response(request_id.as_str()), None),
     };
-    let response = response.instrument(span.clone()).await;
-    let mut response = rate_limit::finish(&app, &about, limited_call, response);
     let headers = response.headers_mut();
-    headers.insert(request_id::X_REQUEST_ID, request_id.header_value());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if route.guarded.access != Access::Anyone {
+        let cached = headers.entry(header::CACHE_CONTROL);
+        cached.or_insert(HeaderValue::from_static("no-store"));
+    }
     drop(in_flight);
     let elapsed = started.elapsed();
     metrics.observe(response.status().as_u16(), elapsed);
-    span.in_scope(|| log(&response, &metrics, client, elapsed));
-    Ok(response)
+    span.in_scope(|| log(&response, metrics, client, elapsed));
+    response
 }
 
 /// The guard and handler of the route itself.
 async fn answer(
     app: App,
-    handler: Handler,
+    route: &GuardedRoute,
+    context: RequestContext,
     request: Request<Body>,
-) -> Result<Response, Infallible> {
-    let (mut parts, body) = request.into_parts();
-    // Inserted by the outermost guard, around this one by construction.
-    let Some(about) = parts.extensions.remove::<About>() else {
-        return Ok(Error::unavailable("The service is starting").into_response("unknown"));
+) -> Response {
+    cors::note_denied(&app, &context, request.headers());
+    let (parts, body) = request.into_parts();
+    let (bucket, known) = (route.bucket, route.parameters);
+    let answered = match host::check(parts.version, &parts.uri, &parts.headers) {
+        Ok(()) => {
+            let request = GuardedRequest { parts, body, context: context.clone(), bucket, known };
+            // A defect in one handler is that request's failure, not its connection's.
+            let answering = AssertUnwindSafe((route.guarded.handler)(app, request)).catch_unwind();
+            answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))))
+        }
+        // Whoever sends it, it is counted like a stranger's.
+        Err(error) => {
+            rate_limit::admit(&app, &context, bucket, &Holder::Stranger).await.and(Err(error))
+        }
     };
-    let request_id = about.request_id.clone();
-    if let Err(error) = host::check(parts.version, &parts.uri, &parts.headers) {
-        return Ok(error.into_response(request_id.as_str()));
+    let mut response =
+        answered.unwrap_or_else(|error| error.into_response(context.request_id.as_str()));
+    if let Some(decision) = context.limit() {
+        decision.announce(response.headers_mut());
     }
-    // A defect in one handler is that request's failure, not its connection's.
-    let answering = AssertUnwindSafe(handler(app, Call { parts, body, about })).catch_unwind();
-    let answered = answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))));
-    Ok(answered.unwrap_or_else(|error| error.into_response(request_id.as_str())))
+    response
 }
 
 /// A handler panicked; the panic itself is logged where it happens.
@@ -238,14 +284,20 @@ struct Panicked;
 
 /// The request's own line: what failed here is an error, what the client did wrong is worth
 /// knowing, and what went well is for who looks closely.
-fn log(response: &Response, metrics: &RouteMetrics, client: IpAddr, elapsed: std::time::Duration) {
+fn log(
+    response: &Response,
+    metrics: &RouteMetrics,
+    client: Option<IpAddr>,
+    elapsed: std::time::Duration,
+) {
+    let client = client.map(tracing::field::display);
     let status = response.status().as_u16();
     let (route, ms) = (metrics.route(), elapsed.as_secs_f64() * 1e3);
     let cause = response.extensions().get::<LoggedCause>();
     let cause = cause.map(|LoggedCause(cause)| tracing::field::display(cause.clone()));
     match status {
-        500.. => tracing::error!(route, status, ms, %client, cause, "failed"),
-        400.. => tracing::info!(route, status, ms, %client, "refused"),
-        _ => tracing::debug!(route, status, ms, %client, "answered"),
+        500.. => tracing::error!(route, status, ms, client, cause, "failed"),
+        400.. => tracing::info!(route, status, ms, client, "refused"),
+        _ => tracing::debug!(route, status, ms, client, "answered"),
     }
 }

@@ -5,18 +5,18 @@ use serde_json::json;
 
 use crate::{
     config::AuditReads,
-    http::{extract::Call, state::App},
+    http::{extract::GuardedRequest, state::App},
     security::{Event, Key},
 };
 
 /// Notes that a caller whose key is good enough reads something.
-pub fn note(app: &App, key: &Key, call: &Call) {
-    let (method, route) = (&call.parts.method, call.about.metrics.route());
+pub fn note(app: &App, key: &Key, request: &GuardedRequest) {
+    let (method, route) = (&request.parts.method, request.context.metrics.route());
     if app.audit_reads == AuditReads::All && is_read(method, route) {
         let details = json!({
-            "key": key.label, "method": method.as_str(), "path": call.parts.uri.path(),
+            "key": key.label, "method": method.as_str(), "path": request.parts.uri.path(),
         });
-        call.about.audit(app, Event::DataRead, details);
+        request.context.audit(app, Event::DataRead, details);
     }
 }
 

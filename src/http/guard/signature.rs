@@ -1,74 +1,103 @@
 //! Webhooks: a signature over the bytes as received, or the webhook token.
 //!
 //! A request with a signature header is judged by the signature alone. The token is checked
-//! before the body is read, the signature right after; nothing is parsed before either.
+//! before the body is read, and then counted; of a signature only its form can be, so that the
+//! body of a stranger is held, up to the smaller limit, and the request is counted once the
+//! signature is good. Nothing is parsed before either.
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderValue;
 use serde_json::json;
 
-use super::{body, rate_limit::AuthFailure};
+use super::{
+    bearer::presented,
+    body::{self, Sender},
+    rate_limit::{self, Holder},
+};
 use crate::{
     http::{
         Error,
-        extract::{About, Call, ProvenBody},
+        extract::{GuardedRequest, RequestContext, VerifiedBody},
         state::App,
     },
-    security::{Event, SignatureRefusal, bearer},
+    security::{Event, SignatureRefusal},
 };
 
 const SIGNATURE: &str = "x-webhook-signature";
 const TIMESTAMP: &str = "x-webhook-timestamp";
 
-/// Reads a webhook's body and proves who sent it.
-pub async fn prove(app: &App, call: Call) -> Result<ProvenBody, Error> {
-    let Call { parts, body, about } = call;
-    let headers = &parts.headers;
-    let Some(signature) = headers.get(SIGNATURE) else {
-        by_token(app, &about, headers)?;
-        let body = body::read_parts(app, &about, headers, body).await?;
-        count(app, "bearer", "accepted");
-        return Ok(ProvenBody::proven(body));
-    };
-    if !app.verifier.is_configured() {
-        let refusal = SignatureRefusal::NotConfigured;
-        return Err(refuse(app, &about, "signature", refusal.reason(), refusal.to_string()));
+/// Proves who sent a webhook, counts it, and reads its body.
+pub async fn prove(app: &App, request: &mut GuardedRequest) -> Result<VerifiedBody, Error> {
+    match request.parts.headers.contains_key(SIGNATURE) {
+        true => by_signature(app, request).await,
+        false => by_token(app, request).await,
     }
-    let body = body::read_parts(app, &about, headers, body).await?;
-    let timestamp = headers.get(TIMESTAMP).map(axum::http::HeaderValue::as_bytes);
-    app.verifier.verify(signature.as_bytes(), timestamp, &body, app.clock.now()).map_err(
-        |refusal| refuse(app, &about, "signature", refusal.reason(), refusal.to_string()),
-    )?;
-    count(app, "signature", "accepted");
-    Ok(ProvenBody::proven(body))
 }
 
-fn by_token(app: &App, about: &About, headers: &HeaderMap) -> Result<(), Error> {
-    let values = headers.get_all(header::AUTHORIZATION);
-    let token = bearer::token(values.iter().map(axum::http::HeaderValue::as_bytes));
-    let token = token.map_err(|error| {
-        let message = "a webhook needs X-Webhook-Signature or the webhook token";
-        refuse(app, about, "bearer", error.reason(), message.into())
+async fn by_token(app: &App, request: &mut GuardedRequest) -> Result<VerifiedBody, Error> {
+    if let Err((reason, message)) = check_token(app, request) {
+        return Err(refuse(app, &request.context, "bearer", reason, message.to_owned()).await);
+    }
+    rate_limit::admit(app, &request.context, request.bucket, &Holder::Token).await?;
+    let held = app.bodies.proven();
+    let body =
+        body::read_within(app, request, app.webhook_body_limit, held, Sender::Proven).await?;
+    count(app, "bearer", "accepted");
+    Ok(VerifiedBody::proven(body))
+}
+
+fn check_token(app: &App, request: &GuardedRequest) -> Result<(), (&'static str, &'static str)> {
+    let token = presented(&request.parts.headers).map_err(|error| {
+        (error.reason(), "a webhook needs X-Webhook-Signature or the webhook token")
     })?;
     if app.webhook_token.matches(token) {
         return Ok(());
     }
-    let (reason, message) = match app.webhook_token.is_configured() {
+    Err(match app.webhook_token.is_configured() {
         true => ("mismatch", "this is not the webhook token"),
         false => ("not_configured", "no webhook token is configured"),
-    };
-    Err(refuse(app, about, "bearer", reason, message.into()))
+    })
 }
 
-fn refuse(
+async fn by_signature(app: &App, request: &mut GuardedRequest) -> Result<VerifiedBody, Error> {
+    if let Err(refusal) = judge(app, request, None) {
+        return Err(refuse_signature(app, &request.context, refusal).await);
+    }
+    let held = app.bodies.unproven();
+    let body = body::read_within(app, request, app.body_limit, held, Sender::Unproven).await?;
+    if let Err(refusal) = judge(app, request, Some(&body)) {
+        return Err(refuse_signature(app, &request.context, refusal).await);
+    }
+    rate_limit::admit(app, &request.context, request.bucket, &Holder::Signature).await?;
+    count(app, "signature", "accepted");
+    Ok(VerifiedBody::proven(body))
+}
+
+/// Judges the head alone, or the head with the body.
+fn judge(app: &App, request: &GuardedRequest, body: Option<&[u8]>) -> Result<(), SignatureRefusal> {
+    let header = |name| request.parts.headers.get(name).map(HeaderValue::as_bytes);
+    let (signature, timestamp) = (header(SIGNATURE).unwrap_or_default(), header(TIMESTAMP));
+    let now = app.clock.now();
+    match body {
+        None => app.verifier.check_head(signature, timestamp, now),
+        Some(body) => app.verifier.verify(signature, timestamp, body, now),
+    }
+}
+
+async fn refuse_signature(app: &App, context: &RequestContext, refusal: SignatureRefusal) -> Error {
+    refuse(app, context, "signature", refusal.reason(), refusal.to_string()).await
+}
+
+async fn refuse(
     app: &App,
-    about: &About,
+    context: &RequestContext,
     method: &'static str,
     reason: &'static str,
     message: String,
 ) -> Error {
     count(app, method, reason);
-    about.audit(app, Event::WebhookAuthFailure, json!({ "method": method, "reason": reason }));
-    AuthFailure::note(app, about, Error::Unauthorized(message.into()))
+    let details = json!({ "method": method, "reason": reason });
+    context.audit(app, Event::WebhookAuthFailure, details);
+    rate_limit::failed(app, context, Error::Unauthorized(message.into())).await
 }
 
 fn count(app: &App, method: &str, outcome: &str) {

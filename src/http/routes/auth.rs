@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     http::{
         Error,
-        extract::{Call, Caller, Viewer},
+        extract::{Caller, GuardedRequest, Viewer},
         json,
         state::App,
     },
@@ -33,7 +33,7 @@ pub struct Me<'a> {
 
 /// `GET /api/auth/me`: what the presented key may do.
 #[utoipa::path(get, path = "/api/auth/me", responses((status = 200, body = Me)))]
-pub async fn me(caller: Caller<Viewer>, _: App, _: Call) -> Result<Response, Error> {
+pub async fn me(caller: Caller<Viewer>, _: App, _: GuardedRequest) -> Result<Response, Error> {
     let key = &caller.key;
     let roles = [Role::Viewer, Role::Operator, Role::Admin];
     json(&Me {

@@ -14,10 +14,9 @@ use validator::Validate;
 use crate::{
     http::{
         Error,
-        extract::{About, Call, Caller, Operator, Viewer},
+        extract::{Caller, GuardedRequest, Operator, RequestContext, Viewer},
         guard::body,
         json_with,
-        parameters::Parameters,
         state::App,
     },
     knowledge::{
@@ -103,13 +102,17 @@ pub struct EntryList<'a> {
 /// `POST /api/knowledge/entries`: 201 once the entry is stored.
 #[utoipa::path(post, path = "/api/knowledge/entries", request_body = EntryRequest,
     responses((status = 201, body = EntryJson)))]
-pub async fn create(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
-    let about = call.about.clone();
-    let body = body::read(&app, call).await?;
-    let draft = EntryDraft::parse(&body).map_err(|rejection| about.invalid(&app, rejection))?;
+pub async fn create(
+    caller: Caller<Operator>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    let context = request.context.clone();
+    let body = body::read(&app, request).await?;
+    let draft = EntryDraft::parse(&body).map_err(|rejection| context.invalid(&app, rejection))?;
     let entry = app.base.create(draft, &caller.key.label).await?;
     let details = json!({ "key": caller.key.label, "action": "create", "entry": entry.id });
-    about.audit(&app, Event::KnowledgeChanged, details);
+    context.audit(&app, Event::KnowledgeChanged, details);
     let mut response = shown(StatusCode::CREATED, &entry)?;
     if let Ok(place) = HeaderValue::from_str(&format!("/api/knowledge/entries/{}", entry.id)) {
         response.headers_mut().insert(header::LOCATION, place);
@@ -128,8 +131,8 @@ pub async fn create(caller: Caller<Operator>, app: App, call: Call) -> Result<Re
         ("limit" = Option<u32>, Query, description = "1 to 1000, 100 if not given"),
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, body = EntryList)))]
-pub async fn list(_: Caller<Viewer>, app: App, call: Call) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(&call.parts.uri);
+pub async fn list(_: Caller<Viewer>, app: App, request: GuardedRequest) -> Result<Response, Error> {
+    let mut parameters = request.parameters();
     let category = parameters.one_of("category", &Category::ALL.map(Category::as_str));
     let severity = parameters.one_of("severity", &Severity::ALL.map(Severity::as_str));
     let filter = EntryFilter {
@@ -146,12 +149,12 @@ pub async fn list(_: Caller<Viewer>, app: App, call: Call) -> Result<Response, E
     let order = EntryOrder::NAMES.into_iter().find(|(name, _)| *name == order);
     let limit = parameters.number("limit", 1..=1000).unwrap_or(100);
     let cursor = parameters.text("cursor", 4096);
-    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
+    parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let order = order.map(|(_, order)| order).unwrap_or_default();
     let page = app.base.list(&filter, order, limit as usize, cursor.as_deref());
     let page = page.ok_or_else(|| {
         let rejection = Rejection::of("cursor", problem("is none of this list"));
-        call.about.invalid(&app, rejection)
+        request.context.invalid(&app, rejection)
     })?;
     crate::http::json(&EntryList { entries: &page.entries, next: page.next })
 }
@@ -160,8 +163,12 @@ pub async fn list(_: Caller<Viewer>, app: App, call: Call) -> Result<Response, E
 #[utoipa::path(get, path = "/api/knowledge/entries/{id}",
     params(("id" = String, Path, description = "The entry's id")),
     responses((status = 200, body = EntryJson), (status = 404, description = "No such entry")))]
-pub async fn read(_: Caller<Viewer>, app: App, mut call: Call) -> Result<Response, Error> {
-    let id = call.id().await?;
+pub async fn read(
+    _: Caller<Viewer>,
+    app: App,
+    mut request: GuardedRequest,
+) -> Result<Response, Error> {
+    let id = request.id().await?;
     shown(StatusCode::OK, &app.base.entry(&id).await.ok_or(Error::NotFound)?)
 }
 
@@ -172,8 +179,12 @@ pub async fn read(_: Caller<Viewer>, app: App, mut call: Call) -> Result<Respons
     responses((status = 200, body = EntryJson), (status = 404, description = "No such entry"),
         (status = 409, description = "Changed by another meanwhile"),
         (status = 412, description = "Not of the version of If-Match")))]
-pub async fn replace(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
-    change(caller, app, call, "replace", |body| {
+pub async fn replace(
+    caller: Caller<Operator>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    change(caller, app, request, "replace", |body| {
         Ok(Change::Replace(Box::new(EntryDraft::parse(body)?)))
     })
     .await
@@ -186,8 +197,12 @@ pub async fn replace(caller: Caller<Operator>, app: App, call: Call) -> Result<R
     responses((status = 200, body = EntryJson), (status = 404, description = "No such entry"),
         (status = 409, description = "Changed by another meanwhile"),
         (status = 412, description = "Not of the version of If-Match")))]
-pub async fn patch(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
-    change(caller, app, call, "patch", |body| {
+pub async fn patch(
+    caller: Caller<Operator>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    change(caller, app, request, "patch", |body| {
         let patch: Value = serde_json::from_slice(body)
             .map_err(|error| Rejection::Malformed(error.to_string()))?;
         match patch {
@@ -205,16 +220,24 @@ pub async fn patch(caller: Caller<Operator>, app: App, call: Call) -> Result<Res
     responses((status = 204, description = "Deleted"), (status = 404, description = "No such entry"),
         (status = 409, description = "Changed by another meanwhile"),
         (status = 412, description = "Not of the version of If-Match")))]
-pub async fn delete(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
-    change(caller, app, call, "delete", |_| Ok(Change::Delete)).await
+pub async fn delete(
+    caller: Caller<Operator>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    change(caller, app, request, "delete", |_| Ok(Change::Delete)).await
 }
 
 /// `POST /api/knowledge/entries/{id}/notes`: adds a note; 200 with the entry once it is stored.
 #[utoipa::path(post, path = "/api/knowledge/entries/{id}/notes", request_body = NoteRequest,
     params(("id" = String, Path, description = "The entry's id")),
     responses((status = 200, body = EntryJson), (status = 404, description = "No such entry")))]
-pub async fn note(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
-    change(caller, app, call, "note", |body| {
+pub async fn note(
+    caller: Caller<Operator>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    change(caller, app, request, "note", |body| {
         let note: NoteRequest = validation::parse(body)?;
         Ok(Change::Note(note.text.given().unwrap_or_default().trim().to_owned()))
     })
@@ -225,8 +248,12 @@ pub async fn note(caller: Caller<Operator>, app: App, call: Call) -> Result<Resp
 #[utoipa::path(post, path = "/api/knowledge/entries/{id}/feedback", request_body = FeedbackRequest,
     params(("id" = String, Path, description = "The entry's id")),
     responses((status = 200, body = EntryJson), (status = 404, description = "No such entry")))]
-pub async fn feedback(caller: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
-    change(caller, app, call, "feedback", |body| {
+pub async fn feedback(
+    caller: Caller<Operator>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    change(caller, app, request, "feedback", |body| {
         let feedback: FeedbackRequest = validation::parse(body)?;
         Ok(Change::Feedback { helped: feedback.helped.given().unwrap_or_default() })
     })
@@ -237,15 +264,15 @@ pub async fn feedback(caller: Caller<Operator>, app: App, call: Call) -> Result<
 async fn change(
     caller: Caller<Operator>,
     app: App,
-    mut call: Call,
+    mut request: GuardedRequest,
     action: &'static str,
     read: impl FnOnce(&Bytes) -> Result<Change, Rejection> + Send,
 ) -> Result<Response, Error> {
-    let (id, about) = (call.id().await?, call.about.clone());
+    let (id, context) = (request.id().await?, request.context.clone());
     let precondition =
-        Precondition::of(&call).map_err(|rejection| about.invalid(&app, rejection))?;
-    let body = body::read(&app, call).await?;
-    let change = read(&body).map_err(|rejection| about.invalid(&app, rejection))?;
+        Precondition::of(&request).map_err(|rejection| context.invalid(&app, rejection))?;
+    let body = body::read(&app, request).await?;
+    let change = read(body.bytes()).map_err(|rejection| context.invalid(&app, rejection))?;
     // Notes and feedback are right whatever the version; what is replaced must have been seen.
     let depends = !matches!(change, Change::Note(_) | Change::Feedback { .. });
     let known = app.base.entry(&id).await.ok_or(Error::NotFound)?;
@@ -261,11 +288,11 @@ async fn change(
                 Error::PreconditionFailed(entry)
             }
             ChangeError::Edit(crate::knowledge::EditError::Invalid(rejection)) => {
-                about.invalid(&app, rejection)
+                context.invalid(&app, rejection)
             }
             error => error.into(),
         })?;
-    audit(&app, &about, &caller.key.label, action, &done);
+    audit(&app, &context, &caller.key.label, action, &done);
     match &done.after {
         Some(entry) => shown(StatusCode::OK, entry),
         None => {
@@ -276,8 +303,8 @@ async fn change(
     }
 }
 
-/// With a hash of the entry before, so that it can be told what was overwritten.
-fn audit(app: &App, about: &About, key: &str, action: &str, done: &EditDone) {
+/// With a hash of the entry before, so that it can be found out what was overwritten.
+fn audit(app: &App, context: &RequestContext, key: &str, action: &str, done: &EditDone) {
     let before = serde_json::to_vec(&EntryJson::from(&done.before)).unwrap_or_default();
     let details = json!({
         "key": key,
@@ -286,7 +313,7 @@ fn audit(app: &App, about: &About, key: &str, action: &str, done: &EditDone) {
         "version": done.after.as_ref().map(|after| after.version),
         "sha256Before": hex::encode(Sha256::digest(&before)),
     });
-    about.audit(app, Event::KnowledgeChanged, details);
+    context.audit(app, Event::KnowledgeChanged, details);
 }
 
 /// An answer with the entry and its version.
@@ -309,8 +336,8 @@ enum Precondition {
 }
 
 impl Precondition {
-    fn of(call: &Call) -> Result<Self, Rejection> {
-        let mut values = call.parts.headers.get_all(header::IF_MATCH).iter().peekable();
+    fn of(request: &GuardedRequest) -> Result<Self, Rejection> {
+        let mut values = request.parts.headers.get_all(header::IF_MATCH).iter().peekable();
         if values.peek().is_none() {
             return Ok(Self::Absent);
         }

@@ -1,12 +1,14 @@
 //! Is it alive, and does it take work?
 
+use std::time::Duration;
+
 use axum::{http::StatusCode, response::Response};
 use serde::Serialize;
 
-use crate::http::{Error, extract::Call, json, json_with, state::App};
+use crate::http::{Error, extract::GuardedRequest, json, json_with, state::App};
 
-/// How long the store may be away before the service says that it is not ready, in seconds.
-const UNREADY_AFTER_SECONDS: u64 = 5;
+/// How long the store may take no write before the service says that it is not ready.
+const UNREADY_AFTER: Duration = Duration::from_secs(5);
 
 /// Liveness.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -37,7 +39,7 @@ pub struct Ready {
 
 /// `GET /health`: 200 as long as the process serves; touches no store.
 #[utoipa::path(get, path = "/health", responses((status = 200, body = Health)))]
-pub async fn health(app: App, _: Call) -> Result<Response, Error> {
+pub async fn health(app: App, _: GuardedRequest) -> Result<Response, Error> {
     let status = match (app.phase.is_draining(), app.store_health.is_up()) {
         (true, _) => "draining",
         (false, true) => "healthy",
@@ -58,19 +60,19 @@ pub async fn health(app: App, _: Call) -> Result<Response, Error> {
     })
 }
 
-/// `GET /ready`: 503 while starting or draining, or when the store has been away for a while.
+/// `GET /ready`: 503 while starting or draining, or when the store has taken no write for 5 s.
 #[utoipa::path(get, path = "/ready", responses(
     (status = 200, body = Ready), (status = 503, description = "Takes no work now")
 ))]
-pub async fn ready(app: App, _: Call) -> Result<Response, Error> {
+pub async fn ready(app: App, _: GuardedRequest) -> Result<Response, Error> {
     if app.phase.is_draining() {
         return Err(Error::unavailable("The service is draining"));
     }
     if !app.phase.is_serving() {
         return Err(Error::unavailable("The service is starting"));
     }
-    if app.store_health.down_for().is_some_and(|away| away.as_secs() >= UNREADY_AFTER_SECONDS) {
-        return Err(Error::unavailable("The store is unavailable"));
+    if !app.store_health.written_within(UNREADY_AFTER) {
+        return Err(Error::unavailable("The store takes no writes"));
     }
     json_with(StatusCode::OK, &Ready { status: "ready" })
 }

@@ -13,10 +13,9 @@ use serde::Serialize;
 use crate::{
     http::{
         Error, export,
-        extract::{Admin, Call, Caller, Operator},
+        extract::{Admin, Caller, GuardedRequest, Operator},
         guard::body,
         json, json_response,
-        parameters::Parameters,
         state::App,
     },
     knowledge::{self, Freshness, Gap, Question, ScoredEntry},
@@ -32,7 +31,7 @@ pub struct QueryAnswer<'a> {
     /// Ids of the entries.
     sources: Vec<&'a str>,
     meta: QueryMeta<'a>,
-    /// The open question that this became, if nothing is known.
+    /// The open question that this became, if nothing is known for sure.
     gap: Option<&'a Gap>,
 }
 
@@ -64,8 +63,11 @@ struct QueryMeta<'a> {
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code)] // why: the form for the document; `Question::parse` reads it
 pub struct QueryRequest {
-    /// 1 to 5000 characters.
-    query: String,
+    /// 1 to 5000 characters: letters, digits, white space and ``- . ( ) _ : / , ' " ? ! % @ # + = &``.
+    query: Option<String>,
+    /// Instead of `query`, what people paste: 1 to 20,000 characters of any kind, but no control
+    /// characters other than tab and newline.
+    text: Option<String>,
     /// 1 to 100, 10 if not given.
     limit: Option<u8>,
     filter: Option<QueryFilter>,
@@ -79,14 +81,18 @@ struct QueryFilter {
     tag: Option<String>,
 }
 
-/// `POST /api/knowledge/query`: what is known; what is not is remembered as an open question.
+/// `POST /api/knowledge/query`: what is known; what is not, or not for sure, is remembered as an open question.
 #[utoipa::path(post, path = "/api/knowledge/query", request_body = QueryRequest,
     responses((status = 200, body = QueryAnswer)))]
-pub async fn query(_: Caller<Operator>, app: App, call: Call) -> Result<Response, Error> {
+pub async fn query(
+    _: Caller<Operator>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
     let started = Instant::now();
-    let about = call.about.clone();
-    let body = body::read(&app, call).await?;
-    let question = Question::parse(&body).map_err(|rejection| about.invalid(&app, rejection))?;
+    let context = request.context.clone();
+    let body = body::read(&app, request).await?;
+    let question = Question::parse(&body).map_err(|rejection| context.invalid(&app, rejection))?;
     let answer = app.base.ask(question).await?;
     let question = &answer.question;
     let took_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
@@ -114,9 +120,9 @@ pub async fn query(_: Caller<Operator>, app: App, call: Call) -> Result<Response
     (status = 200, description = "The summary, with an ETag"),
     (status = 304, description = "Unchanged")
 ))]
-pub async fn summary(app: App, call: Call) -> Result<Response, Error> {
+pub async fn summary(app: App, request: GuardedRequest) -> Result<Response, Error> {
     let page = app.base.summary()?;
-    let known = call.parts.headers.get_all(header::IF_NONE_MATCH);
+    let known = request.parts.headers.get_all(header::IF_NONE_MATCH);
     let unchanged = known.iter().any(|value| names(value, &page.etag));
     let mut response = match unchanged {
         true => {
@@ -141,15 +147,19 @@ pub async fn summary(app: App, call: Call) -> Result<Response, Error> {
 #[utoipa::path(get, path = "/api/knowledge/export",
     params(("format" = Option<String>, Query, description = "markdown or json (if not given)")),
     responses((status = 200, description = "The entries")))]
-pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(&call.parts.uri);
+pub async fn export(
+    caller: Caller<Admin>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    let mut parameters = request.parameters();
     let format = parameters.one_of("format", &["json", "markdown"]).unwrap_or("json");
-    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
+    parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let entries = app.base.entries();
     let details = serde_json::json!({
         "key": caller.key.label, "format": format, "entries": entries.len(),
     });
-    call.about.audit_confirmed(&app, Event::DataExport, details).await?;
+    request.context.audit_confirmed(&app, Event::DataExport, details).await?;
     Ok(match format {
         "markdown" => streamed("text/markdown; charset=utf-8", markdown(entries)),
         _ => streamed("application/json", listed(entries, app.clock.now())),

@@ -1,5 +1,6 @@
 //! The handlers, one file a resource. Who may call them stands in the route table.
 
+pub mod alerts;
 pub mod auth;
 pub mod entries;
 pub mod health;

@@ -14,8 +14,10 @@ use utoipa::{
     },
 };
 
-use super::{auth, entries, health, knowledge, persistence, webhook};
-use crate::http::{Error, extract::Call, guard::Access, json_response, routes, state::App};
+use super::{alerts, auth, entries, health, knowledge, persistence, webhook};
+use crate::http::{
+    Error, extract::GuardedRequest, guard::Access, json_response, routes, state::App,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -25,6 +27,7 @@ use crate::http::{Error, extract::Call, guard::Access, json_response, routes, st
         health::health,
         health::ready,
         webhook::alerts,
+        alerts::list,
         knowledge::query,
         knowledge::summary,
         knowledge::export,
@@ -47,7 +50,7 @@ struct Handlers;
 /// `GET /api/openapi.json`: this document.
 #[utoipa::path(get, path = "/api/openapi.json",
     responses((status = 200, description = "The OpenAPI document")))]
-pub async fn document(_: App, _: Call) -> Result<Response, Error> {
+pub async fn document(_: App, _: GuardedRequest) -> Result<Response, Error> {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
     let text = DOCUMENT.get_or_init(|| build().to_json().unwrap_or_default().into());
     Ok(json_response(StatusCode::OK, text.clone()))
@@ -84,6 +87,7 @@ fn build() -> utoipa::openapi::OpenApi {
             let response = DocumentedResponse::new(what);
             operation.responses.responses.entry(status.into()).or_insert(RefOr::T(response));
         };
+        describe("400", "Malformed, or with problems, all listed".into());
         describe("429", format!("Over the limit of the bucket {}", route.bucket.as_str()));
         let schemes: &[&str] = match route.guarded.access {
             Access::Anyone => &[],
@@ -99,8 +103,8 @@ fn build() -> utoipa::openapi::OpenApi {
             }
         };
         if route.method != axum::http::Method::GET {
-            describe("400", "Malformed, or with problems, all listed".into());
             describe("413", "Over the body limit".into());
+            describe("503", "Not now: try again".into());
         }
         let none: [&str; 0] = [];
         let needed = schemes.iter().map(|scheme| SecurityRequirement::new(*scheme, none));
@@ -129,5 +133,20 @@ mod tests {
             }
         }
         assert_eq!(documented, table);
+    }
+
+    #[test]
+    fn each_route_documents_the_query_parameters_that_it_knows() {
+        let document = serde_json::to_value(build()).unwrap();
+        for route in routes() {
+            let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
+            let documented = operation["parameters"].as_array().into_iter().flatten();
+            let documented: BTreeSet<_> = documented
+                .filter(|parameter| parameter["in"] == "query")
+                .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
+                .collect();
+            let known = route.parameters.iter().map(|parameter| parameter.name().to_owned());
+            assert_eq!(documented, known.collect(), "{} {}", route.method, route.path);
+        }
     }
 }

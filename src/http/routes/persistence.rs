@@ -7,19 +7,24 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::super::extract::{Admin, Call, Caller, Viewer};
+use super::super::extract::{Admin, Caller, GuardedRequest, Viewer};
 use crate::{
     coordination::CoordinationStatus,
     history::{
-        Aggregation, Historical,
+        Aggregation, Historical, HistoryFilter, Period,
         export::{Format, open_export},
     },
     http::{Error, export, json, parameters::Parameters, state::App},
-    model::Collection,
+    model::{Collection, Time},
     security::Event,
+    store::ExportScope,
 };
 
-/// How long a probe's result is told again, whatever the traffic.
+/// The longest period of history, in days, and the usual one.
+const DAYS_MOST: u32 = 365;
+const DAYS_USUAL: u32 = 30;
+
+/// How long a probe's result is reused, whatever the traffic.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Is what is kept well?
@@ -47,7 +52,7 @@ pub struct ProbeCache(Mutex<Option<(Instant, PersistenceHealth)>>);
 /// `GET /api/persistence/health`: probed at most once a second.
 #[utoipa::path(get, path = "/api/persistence/health",
     responses((status = 200, body = PersistenceHealth)))]
-pub async fn health(app: App, _: Call) -> Result<Response, Error> {
+pub async fn health(app: App, _: GuardedRequest) -> Result<Response, Error> {
     let mut cached = app.probe.0.lock().await;
     if let Some((at, health)) = cached.as_ref()
         && at.elapsed() < PROBE_EVERY
@@ -61,8 +66,8 @@ pub async fn health(app: App, _: Call) -> Result<Response, Error> {
 }
 
 async fn probe(app: &App) -> PersistenceHealth {
-    let (database, coordination) = tokio::join!(app.store.ping(), app.coordination.probe());
-    let database = database.is_ok();
+    let database = app.store.ping().await.is_ok() && app.store_health.is_up();
+    let coordination = app.coordination.status();
     let schema_version = match database {
         true => app.store.schema_version().await.unwrap_or(0),
         false => 0,
@@ -82,43 +87,97 @@ async fn probe(app: &App) -> PersistenceHealth {
     }
 }
 
-/// `GET /api/persistence/historical`: what happened in the last `days` days.
+/// `GET /api/persistence/historical`: what happened in the last `days` days, or in a period.
 #[utoipa::path(get, path = "/api/persistence/historical",
     params(("days" = Option<u32>, Query, description = "1 to 365, 30 if not given"),
+        ("from" = Option<String>, Query, description = "instead of days: RFC 3339, or epoch \
+            seconds or milliseconds; if not given, 30 days before to"),
+        ("to" = Option<String>, Query, description = "at most 365 days after from; now if not given"),
+        ("alertname" = Option<String>, Query, description = "counts these alerts and adds alertSeries"),
         ("metric" = Option<String>, Query, description = "up to 255 characters"),
         ("aggregation" = Option<String>, Query, description = "raw, hourly or daily")),
     responses((status = 200, body = Historical)))]
-pub async fn historical(_: Caller<Viewer>, app: App, call: Call) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(&call.parts.uri);
-    let days = parameters.number("days", 1..=365).unwrap_or(30);
+pub async fn historical(
+    _: Caller<Viewer>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    let mut parameters = request.parameters();
+    let period = period(&mut parameters, app.clock.now());
+    let alertname = parameters.text("alertname", 4096);
     let metric = parameters.text("metric", 255);
     let aggregation = parameters.one_of("aggregation", &Aggregation::NAMES).unwrap_or("raw");
-    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
-    let metric = metric.as_deref().map(|name| (name, Aggregation::named(aggregation)));
-    json(&app.totals.of_last(days, metric).await?)
+    parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
+    let filter = HistoryFilter {
+        alertname: alertname.as_deref(),
+        metric: metric.as_deref(),
+        aggregation: Aggregation::named(aggregation),
+    };
+    let found = match period {
+        Ok(period) => app.totals.of(period, filter).await,
+        Err(days) => app.totals.of_last(days, filter).await,
+    };
+    json(&found?)
+}
+
+/// A period by its ends, or how many days until now.
+fn period(parameters: &mut Parameters, now: Time) -> Result<Period, u32> {
+    let days = parameters.number("days", 1..=DAYS_MOST);
+    let (from, until) = parameters.period();
+    if from.is_none() && until.is_none() {
+        return Err(days.unwrap_or(DAYS_USUAL));
+    }
+    if days.is_some() {
+        parameters.wrong("days", "excludes from and to".to_owned());
+    }
+    let period = match (from, until.unwrap_or(now)) {
+        (Some(from), until) => Period::between(from, until),
+        (None, until) => Period::before(until, DAYS_USUAL),
+    };
+    if period.start_date >= period.end_date {
+        parameters.wrong("from", "must be before to, which is now if it is not given".to_owned());
+    }
+    if period.days > DAYS_MOST {
+        parameters.wrong("from", format!("must be at most {DAYS_MOST} days before to"));
+    }
+    Ok(period)
 }
 
 /// `GET /api/persistence/export`: the data itself, streamed from one snapshot.
 #[utoipa::path(get, path = "/api/persistence/export",
     params(("format" = Option<String>, Query, description = "json, ndjson or csv; json if not given"),
         ("collection" = Option<Vec<String>>, Query,
-            description = "may repeat; all if not given; exactly one for csv")),
+            description = "may repeat; all if not given; exactly one for csv"),
+        ("from" = Option<String>, Query, description = "alerts first received and samples taken at \
+            or after: RFC 3339, or epoch seconds or milliseconds"),
+        ("to" = Option<String>, Query, description = "the same before")),
     responses((status = 200, description = "The data, as a file"),
         (status = 503, description = "Two exports are under way")))]
-pub async fn export(caller: Caller<Admin>, app: App, call: Call) -> Result<Response, Error> {
-    let mut parameters = Parameters::of(&call.parts.uri);
+pub async fn export(
+    caller: Caller<Admin>,
+    app: App,
+    request: GuardedRequest,
+) -> Result<Response, Error> {
+    let mut parameters = request.parameters();
     let format = parameters.one_of("format", &Format::NAMES).and_then(Format::named);
     let format = format.unwrap_or(Format::Json);
     let collections = parameters.collections("collection");
+    let (from, until) = parameters.period();
     if format == Format::Csv && collections.len() != 1 {
         parameters.wrong("collection", "csv is a table of exactly one collection".into());
     }
-    parameters.check().map_err(|rejection| call.about.invalid(&app, rejection))?;
+    parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let permit = app.exports.acquire()?;
     let names: Vec<_> = collections.iter().map(|collection| collection.name()).collect();
-    let opened = open_export(app.store.as_ref(), app.clock.as_ref(), format, collections).await?;
-    let details =
+    let mut details =
         json!({ "key": caller.key.label, "format": format.as_str(), "collections": names });
-    call.about.audit_confirmed(&app, Event::DataExport, details).await?;
+    for (name, time) in [("from", from), ("to", until)] {
+        if let Some(time) = time {
+            details[name] = time.to_string().into();
+        }
+    }
+    let scope = ExportScope { collections, from, until };
+    let opened = open_export(app.store.as_ref(), app.clock.as_ref(), format, scope).await?;
+    request.context.audit_confirmed(&app, Event::DataExport, details).await?;
     Ok(export::response(opened, format, permit))
 }

@@ -8,7 +8,7 @@ use crate::{
     http::{
         Error,
         error::MAX_PROBLEMS,
-        extract::{About, ProvenBody},
+        extract::{RequestContext, VerifiedBody},
         json,
         state::App,
     },
@@ -43,14 +43,19 @@ pub struct WebhookAnswer {
     request_body(content_type = "application/json",
         description = "Alertmanager's webhook payload, version 4"),
     responses((status = 200, body = WebhookAnswer)))]
-pub async fn alerts(body: ProvenBody, app: App, about: About) -> Result<Response, Error> {
+pub async fn alerts(
+    body: VerifiedBody,
+    app: App,
+    context: RequestContext,
+) -> Result<Response, Error> {
     let batch = AlertBatch::parse(body.bytes(), app.clock.now(), &app.severity_words)
-        .map_err(|rejection| about.invalid(&app, rejection))?;
+        .map_err(|rejection| context.invalid(&app, rejection))?;
+    let _room = body.parsed();
     note(&app, &batch);
     let (accepted, rejected) = (batch.alerts.len(), batch.refused.reasons.len());
     let mut problems = batch.refused.problems.clone();
     if accepted == 0 && rejected > 0 {
-        return Err(about.invalid(&app, Rejection::Invalid(problems)));
+        return Err(context.invalid(&app, Rejection::Invalid(problems)));
     }
     problems.truncate(MAX_PROBLEMS);
     let Receipt { new, updated, duplicates } = app.base.receive(batch.alerts).await?;

@@ -1,3 +1,5 @@
+//! When a connection has broken a rule, and when it has not: each limit, to the second.
+
 use tokio::time::advance;
 
 use super::*;

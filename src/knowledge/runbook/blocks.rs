@@ -43,7 +43,7 @@ pub(super) fn without_placeholders(text: &str) -> Cow<'_, str> {
     Cow::Owned(pieces.join("\n\n"))
 }
 
-/// The steps that `text` tells; what stands where one is to be written is none.
+/// The steps that `text` lists; what stands where one is to be written is none.
 pub(super) fn steps(text: &str) -> Vec<String> {
     let mut steps: Vec<String> = Vec::new();
     let mut waiting = String::new();

@@ -1,5 +1,5 @@
 //! What `knowledge::export` wrote, read back: several entries in one file, and in the front
-//! matter what no heading tells.
+//! matter what no heading says.
 
 use serde_json::{Map, Value};
 
@@ -28,7 +28,7 @@ pub(super) fn split(markdown: &str) -> Vec<&str> {
     parts
 }
 
-/// Puts what the front matter of an export tells over what the file looked like without it.
+/// Puts what the front matter of an export says over what the file looked like without it.
 pub(super) fn restore(
     entry: Entry,
     mut fields: Map<String, Value>,

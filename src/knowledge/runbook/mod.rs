@@ -1,15 +1,16 @@
 //! Runbooks to entries: Markdown and AsciiDoc, as people keep them.
 //!
 //! A runbook is written by people for people, so nothing in it is an error: what is missing is
-//! left empty, what is odd is taken as far as it goes, and each oddity is told as a warning that
+//! left empty, what is odd is taken as far as it goes, and each oddity is reported as a warning that
 //! names the file. `headings.txt` knows what parts of runbooks are called, `alerts` takes files
-//! apart that are about several, `placing` finds the entry that a text belongs to, `links` the
+//! apart that are about several, `composing` makes the entries, `placing` finds the entry that a text belongs to, `links` the
 //! alerts. What `knowledge::export` writes is read back here, too.
 
 mod alerts;
 mod asciidoc;
 mod blocks;
 mod clean;
+mod composing;
 mod decode;
 mod exported;
 mod front_matter;
@@ -20,18 +21,13 @@ mod phrases;
 mod placing;
 mod sections;
 
-use std::{borrow::Cow, sync::Arc};
-
+use self::composing::{File, exported_entry};
 pub use self::{
     decode::{Decoded, decode},
     origin::{Origin, id_for, source_name},
     placing::{Placed, place},
 };
-use self::{
-    front_matter::{FrontMatter, text, texts},
-    sections::{Cut, Part, Section, Style},
-};
-use crate::model::{Category, Entry, EntryText, Provenance, Severity, SourceType, Time};
+use crate::model::{Entry, SeverityWords, Time};
 
 /// What became of a file, or of what it says about one of its alerts.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,19 +77,27 @@ pub(super) fn names_no_section(heading: &str) -> bool {
     !heading.trim().is_empty() && phrases::heading(heading).is_none()
 }
 
-/// All entries in a file without a source; see [`read_file`].
+/// All entries in a file without a source, severities in the usual words; see [`read_file`].
 pub fn read(path: &str, text: &str, now: Time) -> Vec<Parsed> {
-    read_file("", path, text, now)
+    read_file("", path, text, now, &SeverityWords::default())
 }
 
 /// All entries in a file of a source: one, one for each alert that it is about, or as many as an
-/// export wrote into it; none if it says nothing. `now` is when it was last changed.
-pub fn read_file(source: &str, path: &str, text: &str, now: Time) -> Vec<Parsed> {
+/// export wrote into it; none if it says nothing. `now` is when it was last changed; `words` say
+/// what severities mean, except in an export, which names them itself.
+pub fn read_file(
+    source: &str,
+    path: &str,
+    text: &str,
+    now: Time,
+    words: &SeverityWords,
+) -> Vec<Parsed> {
     if exported::is_export(text) {
         let parts = exported::split(text).into_iter();
         return parts.map(|part| exported_entry(path, part, now)).collect();
     }
-    let file = File { origin: Origin::file(source, &origin::plain_path(path)), path, now };
+    let origin = Origin::file(source, &origin::plain_path(path));
+    let file = File { origin, path, now, words };
     let lower = path.to_ascii_lowercase();
     if lower.ends_with(".adoc") || lower.ends_with(".asciidoc") {
         file.read(&asciidoc::to_markdown(text))
@@ -102,268 +106,15 @@ pub fn read_file(source: &str, path: &str, text: &str, now: Time) -> Vec<Parsed>
     }
 }
 
-fn exported_entry(path: &str, part: &str, now: Time) -> Parsed {
-    let front = front_matter::read(part);
-    let mut warnings: Vec<String> = front.warning.clone().into_iter().collect();
-    let closed = sections::close_fence(front.body);
-    if closed.is_some() {
-        warnings.push("a code fence is not closed".to_owned());
-    }
-    let cut = sections::cut(closed.as_deref().unwrap_or(front.body), Style::Exported);
-    let file = File { origin: Origin::file("", path), path, now };
-    let mut entry = file.named(&front, None, cut.title.clone());
-    fill(Arc::make_mut(&mut entry.text), &cut.sections);
-    let entry = exported::restore(entry, front.fields, &mut warnings);
-    let warnings = warnings.into_iter().map(|what| format!("{path}: {what}")).collect();
-    Parsed { entry, origin: None, warnings }
-}
-
-struct File<'a> {
-    origin: Origin,
-    path: &'a str,
-    now: Time,
-}
-
-impl File<'_> {
-    fn read(&self, markdown: &str) -> Vec<Parsed> {
-        let mut warnings = Vec::new();
-        let front = front_matter::read(markdown);
-        warnings.extend(front.warning.clone());
-        let body = clean::clean(front.body);
-        let body = match sections::close_fence(&body) {
-            Some(closed) => {
-                warnings.push("a code fence is not closed".to_owned());
-                closed
-            }
-            None => body,
-        };
-        let mut parsed = match alerts::split(&body, &alerts_of(&front)) {
-            Some(chapters) => self.chapters(&front, &chapters),
-            None => self.whole(&front, &body).into_iter().collect(),
-        };
-        if let Some(first) = parsed.first_mut() {
-            first.warnings.splice(0..0, warnings);
-        }
-        for parsed in &mut parsed {
-            for warning in &mut parsed.warnings {
-                *warning = format!("{}: {warning}", self.path);
-            }
-        }
-        parsed
-    }
-
-    fn whole(&self, front: &FrontMatter<'_>, body: &str) -> Option<Parsed> {
-        let (cut, mut warnings) = without_placeholders(sections::cut(body, Style::Written));
-        if cut.sections.iter().all(|section| section.text.trim().is_empty()) {
-            return None;
-        }
-        if !cut.sections.iter().any(|section| section.known) && warnings.is_empty() {
-            warnings.push(
-                "no heading of a runbook is in it; all text became the description".to_owned(),
-            );
-        }
-        let mut entry = self.named(front, None, cut.title.clone());
-        fill(Arc::make_mut(&mut entry.text), &cut.sections);
-        Some(Parsed { entry, origin: Some(self.origin.clone()), warnings })
-    }
-
-    fn chapters(&self, front: &FrontMatter<'_>, chapters: &alerts::Chapters<'_>) -> Vec<Parsed> {
-        let mut parsed: Vec<Parsed> = Vec::new();
-        for chapter in &chapters.alerts {
-            let (mut cut, mut warnings) =
-                without_placeholders(sections::cut(chapter.text, Style::Written));
-            let heading = cut.title.take();
-            if cut.sections.iter().all(|section| section.text.trim().is_empty()) {
-                continue;
-            }
-            let alert = alerts::alert_of(&chapter.title).to_owned();
-            warnings.iter_mut().for_each(|warning| *warning = format!("{alert}: {warning}"));
-            let mut entry = self.named(front, Some(&alert), None);
-            fill(Arc::make_mut(&mut entry.text), &cut.sections);
-            if let Some(heading) = heading.filter(|_| entry.description.is_empty()) {
-                Arc::make_mut(&mut entry.text).description = heading;
-            }
-            let alert = Some(self.unique(&alert, &parsed));
-            let origin = Origin { alert, ..self.origin.clone() };
-            let provenance = Arc::make_mut(&mut entry.provenance);
-            provenance.derived_from = vec![origin.to_string()];
-            parsed.push(Parsed { entry, origin: Some(origin), warnings });
-        }
-        parsed.extend(self.rest(front, &chapters.rest));
-        parsed
-    }
-
-    /// What a file about several alerts says besides, if it is more than a title.
-    fn rest(&self, front: &FrontMatter<'_>, rest: &str) -> Option<Parsed> {
-        let front = FrontMatter { warning: None, body: "", fields: front.fields.clone() };
-        let (cut, _) = without_placeholders(sections::cut(rest, Style::Written));
-        if cut.sections.iter().all(|section| section.text.trim().is_empty()) {
-            return None;
-        }
-        let mut entry = self.named(&front, None, cut.title.clone());
-        let alerts: Vec<String> = alerts_of(&front).iter().map(|name| alerts::key(name)).collect();
-        Arc::make_mut(&mut entry.text).tags.retain(|tag| !alerts.contains(&alerts::key(tag)));
-        fill(Arc::make_mut(&mut entry.text), &cut.sections);
-        Some(Parsed { entry, origin: Some(self.origin.clone()), warnings: Vec::new() })
-    }
-
-    /// The name of a chapter, told from those before it that are called the same.
-    fn unique(&self, alert: &str, before: &[Parsed]) -> String {
-        let plain = origin::plain_path(alert);
-        let taken = |name: &str| {
-            let mut origins = before.iter().filter_map(|parsed| parsed.origin.as_ref());
-            origins.any(|origin| origin.alert.as_deref() == Some(name))
-        };
-        let numbered = (2..).map(|n| format!("{plain} {n}"));
-        let mut names = std::iter::once(plain.clone()).chain(numbered);
-        names.find(|name| !taken(name)).unwrap_or_default()
-    }
-
-    /// The entry with everything but the text of the sections.
-    fn named(
-        &self,
-        front: &FrontMatter<'_>,
-        alert: Option<&str>,
-        heading: Option<String>,
-    ) -> Entry {
-        let field = |name: &str| front.fields.get(name).and_then(text);
-        let heading = heading.filter(|heading| !heading.trim().is_empty());
-        let own = self.own_name();
-        let title = match alert {
-            Some(alert) => Some(alert.to_owned()),
-            None => field("title").or_else(|| heading.clone()),
-        };
-        let severity = ["severity", "priority", "level"].into_iter().find_map(field);
-        let severity = severity.map_or(Severity::Medium, |word| {
-            Severity::parse(&word.to_lowercase()).unwrap_or_else(|| Severity::of_alert(&word))
-        });
-        let title = title.or_else(|| own.map(str::to_owned)).unwrap_or_else(|| "Runbook".into());
-        let url = ["runbook_url", "runbookUrl", "runbook", "url"].into_iter().find_map(field);
-        let text = EntryText {
-            tags: tags(front, alert, own, heading.as_deref()),
-            runbook_url: url.filter(|url| crate::knowledge::learning::is_web_url(url)),
-            ..EntryText::new(title, Category::Runbook, severity)
-        };
-        let provenance = Provenance {
-            source_type: SourceType::Runbook,
-            source_model: "markdown".to_owned(),
-            derived_from: vec![self.origin.to_string()],
-            ..Provenance::default()
-        };
-        Entry {
-            provenance: Arc::new(provenance),
-            ..Entry::new(id_for(stem(self.path)), text, self.now)
-        }
-    }
-
-    /// What the file is called: its name, or its folder's if it is the folder's page.
-    fn own_name(&self) -> Option<&str> {
-        let name = stem(self.path);
-        if !links::is_index(name) {
-            return Some(name);
-        }
-        let folder = self.path.rsplit_once('/').map_or("", |(folders, _)| folders);
-        let folder = folder.rsplit('/').next().filter(|folder| !folder.is_empty());
-        folder.or(Some(self.origin.source.as_str()).filter(|source| !source.is_empty()))
-    }
-}
-
-/// The alerts that the front matter names.
-fn alerts_of(front: &FrontMatter<'_>) -> Vec<String> {
-    let names = ["alert", "alerts", "alertname", "alertnames"];
-    names.iter().filter_map(|name| front.fields.get(*name)).flat_map(texts).collect()
-}
-
-/// The alert first, then what else it is found by.
-fn tags(
-    front: &FrontMatter<'_>,
-    alert: Option<&str>,
-    own: Option<&str>,
-    heading: Option<&str>,
-) -> Vec<String> {
-    let mut tags: Vec<String> = Vec::new();
-    let mut add = |tag: &str| {
-        let known = tags.iter().any(|known| known.eq_ignore_ascii_case(tag));
-        if !tag.is_empty() && !known {
-            tags.push(tag.to_owned());
-        }
-    };
-    match alert {
-        Some(alert) => add(alert),
-        None => {
-            alerts_of(front).iter().for_each(|name| add(name));
-            own.into_iter().for_each(&mut add);
-            let heading = heading.filter(|heading| alerts::is_alert_name(heading));
-            heading.into_iter().for_each(|heading| add(alerts::alert_of(heading)));
-            front.fields.get("aliases").into_iter().flat_map(texts).for_each(|tag| add(&tag));
-        }
-    }
-    front.fields.get("tags").into_iter().flat_map(texts).for_each(|tag| add(&tag));
-    tags
-}
-
-/// The sections without what only stands where a text is to be written, and what is missing then.
-fn without_placeholders(mut cut: Cut<'_>) -> (Cut<'_>, Vec<String>) {
-    let mut missing = Vec::new();
-    for section in &mut cut.sections {
-        let was_empty = section.text.trim().is_empty();
-        if let Cow::Borrowed(text) = section.text {
-            section.text = blocks::without_placeholders(text);
-        }
-        if !was_empty && section.text.trim().is_empty() {
-            missing.extend(match section.part {
-                Part::Solution => Some("its solution"),
-                Part::Steps => Some("what to look at"),
-                _ => None,
-            });
-        }
-    }
-    missing.dedup();
-    let told = missing.into_iter().map(|what| format!("{what} is still to be written")).collect();
-    (cut, told)
-}
-
-fn fill(entry: &mut EntryText, sections: &[Section<'_>]) {
-    entry.description = joined(sections, Part::Description);
-    entry.root_cause = Some(joined(sections, Part::RootCause)).filter(|cause| !cause.is_empty());
-    entry.solution = joined(sections, Part::Solution);
-    entry.expected_outcome = joined(sections, Part::ExpectedOutcome);
-    let listed = |part| -> Vec<String> {
-        let sections = sections.iter().filter(|section| section.part == part);
-        sections.flat_map(|section| blocks::steps(&section.text)).collect()
-    };
-    entry.prerequisites = listed(Part::Prerequisites);
-    entry.steps = listed(Part::Steps);
-}
-
-/// The text of all sections of one part. From the second on each keeps its heading, as does one
-/// whose heading is not known here: what it says there is not told by the name of the field.
-fn joined(sections: &[Section<'_>], part: Part) -> String {
-    let mut text = String::new();
-    for section in sections.iter().filter(|section| section.part == part) {
-        let body = section.text.trim();
-        if body.is_empty() {
-            continue;
-        }
-        let heading = section.heading.filter(|_| !section.known || !text.is_empty());
-        for piece in heading.into_iter().chain([body]) {
-            if !text.is_empty() {
-                text.push_str("\n\n");
-            }
-            text.push_str(piece);
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Category;
 
     const DISK_FULL: &str = "---\ntitle: Disk full\naliases: [DiskAlmostFull]\ntags: disk, ops\n---\n\n# DiskFull\n\nPaged on Mondays.\n\n## Meaning\n\nNo space.\n\n## Impact\n\nWrites fail.\n\n## Diagnosis\n\nLook:\n\n```sh\ndf -h\n```\n\n- big files\n- old logs\n\n## Root cause\n\nLogs grow.\n\n## Mitigation\n\nDelete.\n\n## Escalation\n\nCall storage.\n\n## Notes\n\nSee wiki.\n";
 
     fn all(path: &str, markdown: &str) -> Vec<Parsed> {
-        read_file("books", path, markdown, Time::from_millis(5))
+        read_file("books", path, markdown, Time::from_millis(5), &SeverityWords::default())
     }
 
     #[track_caller]

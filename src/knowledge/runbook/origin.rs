@@ -73,7 +73,7 @@ pub(super) fn plain_path(path: &str) -> String {
     path.chars().map(|c| if c == '#' || c.is_control() { '-' } else { c }).collect()
 }
 
-/// The id that an entry had while files were told apart by their names alone.
+/// The id that an entry had while files were distinguished by their names alone.
 pub fn id_for(alert: &str) -> String {
     id(alert)
 }

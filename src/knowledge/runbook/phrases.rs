@@ -130,7 +130,7 @@ pub(super) fn heading(text: &str) -> Option<Known> {
     })
 }
 
-/// Whether a heading tells a circumstance (`Option 2`, `Critical`) and names no alert.
+/// Whether a heading names a circumstance (`Option 2`, `Critical`) and names no alert.
 pub(super) fn is_circumstance(text: &str) -> bool {
     let plain = plain(without_number(text));
     let first = plain.split(' ').next().unwrap_or_default();

@@ -25,7 +25,7 @@ pub struct Placed {
     pub superseded: Vec<String>,
     /// Entries whose files were renamed: from where to where.
     pub renamed: Vec<(String, String)>,
-    /// Entries whose files are gone; they are to be deleted only when that is wanted.
+    /// Entries whose files were deleted; they are to be deleted only when that is wanted.
     pub gone: Vec<String>,
     /// The files of entries that an older version imported, and that are not among the files.
     pub unplaced: Vec<String>,
@@ -201,10 +201,17 @@ fn text_of(entry: &Entry) -> [String; 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{knowledge::runbook::read_file, model::Time};
+    use crate::{
+        knowledge::runbook::{Parsed, read_file},
+        model::{SeverityWords, Time},
+    };
+
+    fn read_from(source: &str, path: &str, text: &str) -> Vec<Parsed> {
+        read_file(source, path, text, Time::default(), &SeverityWords::default())
+    }
 
     fn parsed(files: &[(&str, &str)]) -> Vec<Parsed> {
-        let read = |(path, text): &(&str, &str)| read_file("books", path, text, Time::default());
+        let read = |(path, text): &(&str, &str)| read_from("books", path, text);
         files.iter().flat_map(read).collect()
     }
 
@@ -221,7 +228,7 @@ mod tests {
         assert_eq!(first.len(), 2);
         assert_ne!(first[0].id, first[1].id);
         assert_eq!(entries(&first, &files), first);
-        let other = read_file("other", "a/README.md", FIX, Time::default());
+        let other = read_from("other", "a/README.md", FIX);
         assert_ne!(place(&[], other, &|_| false).entries[0].id, first[0].id);
     }
 
@@ -251,7 +258,7 @@ mod tests {
     #[test]
     fn an_entry_of_an_older_version_is_taken_over_by_its_file() {
         let old = |path: &str| {
-            let mut parsed = read_file("", path, FIX, Time::default());
+            let mut parsed = read_from("", path, FIX);
             let mut entry = parsed.remove(0).entry;
             entry.id = id_for(stem(path));
             Arc::make_mut(&mut entry.provenance).derived_from =

@@ -1,7 +1,7 @@
 //! A runbook's Markdown cut at its headings, and what each heading is called here.
 //!
 //! The text of a section stays the Markdown that was written. A deeper heading belongs to the
-//! section that it stands in; what stands under no heading known here is told as it is.
+//! section that it stands in; what stands under no heading known here is kept as it is.
 
 use std::borrow::Cow;
 

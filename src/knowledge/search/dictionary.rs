@@ -8,15 +8,7 @@ use tantivy::{Searcher, Term};
 use tantivy_fst::Automaton;
 
 use super::fields::Fields;
-
-/// A shorter beginning stands for too many words.
-const SHORTEST_BEGINNING: usize = 3;
-/// A typing error in a shorter word makes another word.
-const SHORTEST_MISSPELT: usize = 5;
-/// The most common so many are enough.
-const MOST_EXPANSIONS: usize = 8;
-/// Words looked at in each segment for one expansion.
-const MOST_LOOKED_AT: usize = 256;
+use super::{limits, weights};
 
 /// The words of one state of the index.
 pub(super) struct Dictionary<'a> {
@@ -39,6 +31,13 @@ impl<'a> Dictionary<'a> {
             .sum()
     }
 
+    /// The inverse document frequency of a stem among titles.
+    pub fn idf(&self, stem: &str) -> f32 {
+        let frequency = self.searcher.doc_freq(&Term::from_field_text(self.fields.name, stem));
+        let documents = self.searcher.num_docs() as f32 + weights::BACKGROUND_DOCUMENTS;
+        (documents / (frequency.unwrap_or(0) as f32 + 1.0)).ln().max(0.0)
+    }
+
     /// Whether any document has this stem.
     pub fn knows(&self, stem: &str) -> bool {
         self.frequency(stem) > 0
@@ -46,7 +45,7 @@ impl<'a> Dictionary<'a> {
 
     /// Longer words that begin with `word`.
     pub fn beginning_with(&self, word: &str) -> Vec<String> {
-        if word.chars().count() < SHORTEST_BEGINNING {
+        if word.chars().count() < limits::SHORTEST_PREFIX {
             return Vec::new();
         }
         let mut after = word.as_bytes().to_vec();
@@ -61,7 +60,8 @@ impl<'a> Dictionary<'a> {
 
     /// Words that one letter too many, too few, wrong or swapped with its neighbour makes `word`.
     pub fn similar_to(&self, word: &str, known: bool) -> Vec<String> {
-        let shortest = if known { SHORTEST_MISSPELT } else { SHORTEST_MISSPELT - 1 };
+        let shortest =
+            if known { limits::SHORTEST_MISSPELT } else { limits::SHORTEST_MISSPELT - 1 };
         if word.chars().count() < shortest {
             return Vec::new();
         }
@@ -74,7 +74,7 @@ impl<'a> Dictionary<'a> {
             if let Ok(stream) = stream {
                 read(stream, found);
             }
-            if word.len() < SHORTEST_MISSPELT {
+            if word.len() < limits::SHORTEST_MISSPELT {
                 found.retain(|similar, _| similar.chars().next() == first);
             }
         })
@@ -95,7 +95,7 @@ impl<'a> Dictionary<'a> {
         found.remove(word);
         let mut found: Vec<(String, u32)> = found.into_iter().collect();
         found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        found.truncate(MOST_EXPANSIONS);
+        found.truncate(limits::EXPANSIONS);
         found.into_iter().map(|(word, _)| word).collect()
     }
 }
@@ -104,7 +104,7 @@ fn read<A: Automaton>(mut stream: TermStreamer<'_, A>, found: &mut BTreeMap<Stri
 where
     A::State: Clone,
 {
-    for _ in 0..MOST_LOOKED_AT {
+    for _ in 0..limits::EXPANSION_WORDS {
         if !stream.advance() {
             break;
         }

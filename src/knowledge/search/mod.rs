@@ -7,15 +7,23 @@
 
 mod dictionary;
 mod fields;
+mod highlights;
+mod limits;
 mod literal;
+mod meaning;
+mod paste;
 mod plan;
 mod postings;
+mod prefilter;
 mod ranking;
 mod substring;
+mod terms;
 mod texts;
+mod titles;
+mod weights;
 pub(crate) mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use tantivy::indexer::{
@@ -23,22 +31,18 @@ use tantivy::indexer::{
 };
 use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher, Term};
 
+pub use self::highlights::{Fragment, best_line, highlights};
+pub use self::meaning::{Embedding, Meaning, Model, ModelError, Progress, Section, Waiting};
+pub use self::prefilter::Prefilter;
+pub use self::terms::Terms;
+
 use self::dictionary::Dictionary;
 use self::fields::Fields;
-use self::ranking::{Bounds, Found};
+use self::plan::Plan;
+use self::ranking::{Bounds, Scored};
 use self::substring::Needle;
 use self::texts::Texts;
 use crate::model::{Category, Entry};
-
-/// What the indexing thread may gather before it closes a segment. Taken only as it is needed:
-/// at start-up, when all entries come at once, it saves merging many small segments.
-const BUDGET_BYTES: usize = 64 << 20;
-/// The share of deleted documents at which a segment is written anew.
-const MOST_DELETED: f32 = 0.3;
-/// Documents that are ranked closely, however few are asked for.
-const CANDIDATES: usize = 100;
-/// Postings read for a query: a millisecond's worth.
-const MOST_POSTINGS: u64 = 100_000;
 
 /// The index cannot go on: out of memory, or its writing thread is gone.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +71,18 @@ pub struct Query<'a> {
     pub admits: &'a (dyn Fn(&str) -> bool + Sync),
 }
 
+/// Whether to rely on an answer.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Confidence {
+    /// A hint at best: the question stays open.
+    Low,
+    /// It answers the question.
+    High,
+}
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
@@ -74,6 +90,24 @@ pub struct Hit {
     pub id: String,
     /// How well it answers; higher is better. Comparable within one search only.
     pub score: f32,
+    /// Whether to rely on it.
+    pub confidence: Confidence,
+}
+
+impl Hit {
+    /// Whether to rely on it.
+    pub fn is_sure(&self) -> bool {
+        self.confidence == Confidence::High
+    }
+}
+
+/// The answers to a query, and what was looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// The query's stems: to highlight them in the answers.
+    pub terms: Terms,
 }
 
 /// The full-text index.
@@ -82,6 +116,7 @@ pub struct Index {
     reader: IndexReader,
     writer: Mutex<IndexWriter>,
     texts: RwLock<Texts>,
+    meaning: OnceLock<Arc<Meaning>>,
 }
 
 impl Index {
@@ -95,11 +130,33 @@ impl Index {
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)
             .num_merge_threads(1)
-            .memory_budget_per_thread(BUDGET_BYTES);
+            .memory_budget_per_thread(limits::INDEXING_BYTES);
         let writer: IndexWriter = index.writer_with_options(options.build())?;
         writer.set_merge_policy(Box::new(NoMergePolicy));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { fields, reader, writer: Mutex::new(writer), texts: RwLock::default() })
+        Ok(Self {
+            fields,
+            reader,
+            writer: Mutex::new(writer),
+            texts: RwLock::default(),
+            meaning: OnceLock::new(),
+        })
+    }
+
+    /// Ranks by meaning, too, from now on; `entries` are those that it knows. Once only.
+    pub fn understand<'a>(&self, model: Model, entries: impl Iterator<Item = &'a Arc<Entry>>) {
+        let texts = self.texts.read();
+        let meaning = self.meaning.get_or_init(|| Arc::new(Meaning::new(model)));
+        for entry in entries {
+            if let Some(slot) = texts.slot(&entry.id) {
+                meaning.enqueue(slot, entry);
+            }
+        }
+    }
+
+    /// What it ranks by beside words, if it does.
+    pub fn meaning(&self) -> Option<Arc<Meaning>> {
+        self.meaning.get().cloned()
     }
 
     /// How many entries it knows.
@@ -133,6 +190,9 @@ impl Index {
                         self.delete(&writer, kept.slot);
                     }
                     writer.add_document(self.fields.document(kept.slot, entry))?;
+                    if let Some(meaning) = self.meaning.get() {
+                        meaning.enqueue(kept.slot, entry);
+                    }
                 }
                 IndexChange::Upsert(entry) => freed.extend(self.remove(&writer, &entry.id)),
                 IndexChange::Remove(id) => freed.extend(self.remove(&writer, id)),
@@ -148,6 +208,9 @@ impl Index {
     fn remove(&self, writer: &IndexWriter, id: &str) -> Option<u32> {
         let slot = self.texts.write().forget(id)?;
         self.delete(writer, slot);
+        if let Some(meaning) = self.meaning.get() {
+            meaning.forget(slot);
+        }
         Some(slot)
     }
 
@@ -157,36 +220,66 @@ impl Index {
 
     /// The entries that answer `query`, best first; equal scores in the order of their ids.
     pub fn search(&self, query: &Query<'_>) -> Vec<Hit> {
+        self.find(query).hits
+    }
+
+    /// Whether the entry of this id answers the question, so that one need not ask any more: a
+    /// weak hit is none. Ask a [`Prefilter`] first if there are many questions.
+    pub fn answers(&self, question: &str, id: &str) -> bool {
+        let hits = self.search(&Query { text: question, limit: 1, admits: &|known| known == id });
+        hits.first().is_some_and(Hit::is_sure)
+    }
+
+    /// The entries that answer `query`, and what was looked for.
+    pub fn find(&self, query: &Query<'_>) -> Found {
         let typed = texts::lower_case(query.text.trim());
         if typed.is_empty() || query.limit == 0 {
-            return Vec::new();
+            return Found::default();
         }
+        let meant = self.meaning.get();
+        let meant = meant.and_then(|meaning| Some((meaning, meaning.of_question(query.text)?)));
         // The texts are held while searching: a slot is given to another entry only under the
         // write lock and after the reader no longer sees the one it belonged to.
         let texts = self.texts.read();
         let searcher = self.reader.searcher();
         let admitted = |slot: u32| texts.id(slot).filter(|id| (query.admits)(id));
-        let mut found = self.ranked(&searcher, query, &admitted);
-        let needle = Needle::new(&typed);
-        let holding = literal::raise(&mut found, &texts, &needle, query.limit, &admitted);
-        found.sort_unstable();
-        literal::keep_holding(&mut found, &holding, query.limit);
-        found.into_iter().map(hit).collect()
+        let dictionary = Dictionary::new(&searcher, self.fields);
+        let plan = Plan::new(query.text, &dictionary);
+        let terms = Terms::new(&plan, &dictionary);
+        let mut scored = self.ranked(&searcher, &plan, query.limit, &admitted);
+        titles::compare(&mut scored, &terms, &texts, &dictionary);
+        if let Some((meaning, question)) = &meant {
+            meaning.mix(question, &mut scored, &admitted);
+        }
+        if query.text.len() <= limits::LITERAL_BYTES {
+            let needle = Needle::new(&typed);
+            let holding = literal::raise(&mut scored, &texts, &needle, query.limit, &admitted);
+            scored.sort_unstable();
+            literal::keep_holding(&mut scored, &holding, query.limit);
+        }
+        scored.sort_unstable();
+        scored.truncate(query.limit);
+        let bar = match meant {
+            Some(_) => weights::CONFIDENT_MEANING,
+            None => weights::CONFIDENT,
+        };
+        Found { hits: scored.into_iter().map(|scored| hit(scored, bar)).collect(), terms }
     }
 
     /// The best documents by their words.
     fn ranked<'a>(
         &self,
         searcher: &Searcher,
-        query: &Query<'_>,
+        plan: &Plan,
+        limit: usize,
         admitted: &'a (dyn Fn(u32) -> Option<&'a str> + Sync),
-    ) -> Vec<Found<'a>> {
-        let concepts = plan::concepts(query.text, &Dictionary::new(searcher, self.fields));
-        if concepts.is_empty() {
+    ) -> Vec<Scored<'a>> {
+        if plan.clauses.is_empty() {
             return Vec::new();
         }
-        let bounds = Bounds { candidates: query.limit.max(CANDIDATES), postings: MOST_POSTINGS };
-        let found = ranking::best(searcher, self.fields, &concepts, bounds, admitted);
+        let candidates = limit.max(limits::CANDIDATES);
+        let bounds = Bounds { candidates, postings: limits::POSTINGS };
+        let found = ranking::best(searcher, self.fields, plan, bounds, admitted);
         found.unwrap_or_else(|error| {
             tracing::error!(%error, "the search index cannot be read; only literal hits answer");
             Vec::new()
@@ -200,7 +293,7 @@ impl Index {
 /// for which a reload at the same moment would sleep a tenth of a second.
 fn merge(writer: &mut IndexWriter) -> Result<(), SearchError> {
     let mut policy = LogMergePolicy::default();
-    policy.set_del_docs_ratio_before_merge(MOST_DELETED);
+    policy.set_del_docs_ratio_before_merge(limits::DELETED_SHARE);
     // Few levels far apart: a change rarely waits for more than some hundred documents.
     policy.set_min_layer_size(500);
     policy.set_level_log_size(3.0);
@@ -212,8 +305,13 @@ fn merge(writer: &mut IndexWriter) -> Result<(), SearchError> {
     Ok(())
 }
 
-fn hit(found: Found<'_>) -> Hit {
-    Hit { id: found.id.to_owned(), score: found.score }
+fn hit(scored: Scored<'_>, bar: f32) -> Hit {
+    let sure = scored.literal || scored.score >= bar;
+    Hit {
+        id: scored.id.to_owned(),
+        score: scored.score.min(1.0),
+        confidence: if sure { Confidence::High } else { Confidence::Low },
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The postings of the words of a query, and what each is worth by BM25.
+//! The postings of the stems of a query, and what each scores by BM25.
 
 use std::sync::Arc;
 
@@ -9,15 +9,18 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, Searcher, SegmentReader, TERMINATED, Term};
 
 use super::fields::Fields;
+use super::weights;
 
 /// BM25's saturation of a term's frequency, and how far the length of a text matters.
 const K1: f32 = 1.2;
 const B: f32 = 0.75;
 
-/// A name says more about an entry than a word of its text.
-const NAME_BOOST: f32 = 2.5;
+/// What the frequency of a stem in one field adds at most; one occurrence in a text of average
+/// length is 1.
+const MOST_FREQUENT: f32 = 1.3;
 
-const SCORED: usize = 3;
+/// The fields that are scored: name, text, how.
+const SCORED: usize = weights::FIELDS.len();
 
 /// One state of the index, opened for scoring.
 pub(super) struct Opened<'a> {
@@ -40,6 +43,8 @@ pub(super) struct Stem {
     places: Vec<Place>,
     /// How many postings it has.
     pub frequency: u64,
+    /// Its inverse document frequency; the highest for a stem that no entry has.
+    pub idf: f32,
 }
 
 #[derive(Debug)]
@@ -47,7 +52,6 @@ struct Place {
     segment: usize,
     field: usize,
     term: TermInfo,
-    worth: f32,
 }
 
 impl<'a> Opened<'a> {
@@ -79,31 +83,32 @@ impl<'a> Opened<'a> {
     /// Looks `stem` up.
     pub fn stem(&self, stem: &str) -> Stem {
         let mut found = Stem::default();
-        for (field, boost) in [NAME_BOOST, 1.0, 1.0].into_iter().enumerate() {
-            let term = Term::from_field_text(self.fields[field], stem);
-            let from = found.places.len();
+        let mut most = 0;
+        for (field, scored) in self.fields.iter().enumerate() {
+            let term = Term::from_field_text(*scored, stem);
+            let mut frequency = 0;
             for (segment, opened) in self.segments.iter().enumerate() {
                 if let Ok(Some(term)) = opened.inverted[field].get_term_info(&term) {
-                    found.places.push(Place { segment, field, term, worth: 0.0 });
+                    frequency += u64::from(term.doc_freq);
+                    found.places.push(Place { segment, field, term });
                 }
             }
-            let places = &mut found.places[from..];
-            let frequency: u64 = places.iter().map(|place| u64::from(place.term.doc_freq)).sum();
-            let worth = boost * self.rarity(frequency) * (K1 + 1.0);
-            places.iter_mut().for_each(|place| place.worth = worth);
             found.frequency += frequency;
+            most = frequency.max(most);
         }
+        found.idf = self.idf(most);
         found
     }
 
-    /// BM25's inverse document frequency.
-    fn rarity(&self, frequency: u64) -> f32 {
+    /// BM25's inverse document frequency, with the background's documents.
+    fn idf(&self, frequency: u64) -> f32 {
         let frequency = frequency as f32;
-        (1.0 + ((self.documents - frequency).max(0.0) + 0.5) / (frequency + 0.5)).ln()
+        let documents = self.documents + weights::BACKGROUND_DOCUMENTS;
+        (1.0 + ((documents - frequency).max(0.0) + 0.5) / (frequency + 0.5)).ln()
     }
 
-    /// What `stem` is worth in the documents of a segment that have it, field by field; only in
-    /// `among`, if given, which is in ascending order.
+    /// What `stem` scores of its idf in the documents of a segment that have it, field by field;
+    /// only in `among`, if given, which is in ascending order.
     pub fn visit(
         &self,
         segment: usize,
@@ -118,10 +123,11 @@ impl<'a> Opened<'a> {
                 inverted.read_postings_from_terminfo(&place.term, IndexRecordOption::WithFreqs);
             let Ok(mut postings) = postings else { continue };
             let (lengths, norms) = (&opened.lengths[place.field], &self.norms[place.field]);
-            let worth = |doc: DocId, frequency: u32| {
+            let boost = weights::FIELDS[place.field];
+            let score = |doc: DocId, frequency: u32| {
                 let frequency = frequency as f32;
                 let norm = norms[usize::from(lengths.fieldnorm_id(doc))];
-                place.worth * frequency / (frequency + norm)
+                boost * (frequency * (K1 + 1.0) / (frequency + norm)).min(MOST_FREQUENT)
             };
             if let Some(among) = among {
                 for &doc in among {
@@ -129,13 +135,13 @@ impl<'a> Opened<'a> {
                         postings.seek(doc);
                     }
                     if postings.doc() == doc {
-                        visit(doc, worth(doc, postings.term_freq()));
+                        visit(doc, score(doc, postings.term_freq()));
                     }
                 }
             } else {
                 while postings.doc() != TERMINATED {
                     let doc = postings.doc();
-                    visit(doc, worth(doc, postings.term_freq()));
+                    visit(doc, score(doc, postings.term_freq()));
                     postings.advance();
                 }
             }
@@ -145,7 +151,9 @@ impl<'a> Opened<'a> {
 
 fn norms(segments: &[Segment<'_>], field: usize, documents: u32) -> [f32; 256] {
     let words: u64 = segments.iter().map(|s| s.inverted[field].total_num_tokens()).sum();
-    let average = (words as f32 / documents.max(1) as f32).max(1.0);
+    let background = weights::BACKGROUND_DOCUMENTS;
+    let words = words as f32 + background * weights::BACKGROUND_LENGTHS[field];
+    let average = words / (documents as f32 + background);
     let mut norms = [0.0; 256];
     for (id, norm) in (0..=u8::MAX).zip(&mut norms) {
         let length = FieldNormReader::id_to_fieldnorm(id) as f32;

@@ -1,6 +1,8 @@
-//! The best documents for the concepts of a query.
+//! The best documents for the clauses of a query.
 //!
-//! A document's score is the sum over the concepts of the best way in which it writes each. How
+//! A document's score is the sum over the clauses of the best way in which it writes each, as a
+//! share of what all clauses can score: 1 has all of them in its title, as they were typed. A
+//! word that no entry has counts among them, so that scores of different queries compare. How
 //! much is read is bounded: the words that most entries have are left out of the search for
 //! candidates, as they tell little, and counted for the candidates alone. In a base whose words
 //! are all within the bound, which is any of a few thousand entries, nothing is left out.
@@ -11,8 +13,9 @@ use std::collections::BinaryHeap;
 use tantivy::{DocId, Searcher};
 
 use super::fields::Fields;
-use super::plan::Concept;
+use super::plan::{Alternative, Clause, Kind, Plan};
 use super::postings::{Opened, Stem};
+use super::{limits, weights};
 
 /// How much a search may look at.
 #[derive(Clone, Copy, Debug)]
@@ -23,52 +26,59 @@ pub(super) struct Bounds {
     pub postings: u64,
 }
 
-/// How much the lesser ways to write a concept add to the best one.
-const TIE_BREAKER: f32 = 0.15;
-
 /// A document found: higher scores first, then smaller ids.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Found<'a> {
-    /// How well it matches.
+pub(super) struct Scored<'a> {
+    /// How well it matches, 0 to 1.
     pub score: f32,
+    /// Whether it holds the query as it was typed.
+    pub literal: bool,
     /// Where its texts are.
     pub slot: u32,
     /// The entry's id.
     pub id: &'a str,
 }
 
-impl Eq for Found<'_> {}
+impl Eq for Scored<'_> {}
 
-impl Ord for Found<'_> {
+impl Ord for Scored<'_> {
     /// The better one is the lesser, so that sorting puts it first and a heap drops the worst.
     fn cmp(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.id.cmp(other.id))
     }
 }
 
-impl PartialOrd for Found<'_> {
+impl PartialOrd for Scored<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-/// A concept, looked up.
+/// A clause, looked up.
 struct LookedUp {
-    light: bool,
-    ways: Vec<Way>,
+    kind: Kind,
+    /// What a document scores that holds the clause as it was typed, in its title.
+    mass: f32,
+    alternatives: Vec<Known>,
 }
 
-/// One way to write a concept: all its stems, the rarest first.
-struct Way {
+/// One way to write a clause that some entry has: all its stems, the rarest first.
+struct Known {
     stems: Vec<Stem>,
+    /// What it scores in a title.
     weight: f32,
     /// Whether it is too common to look for candidates by.
     common: bool,
 }
 
-impl Way {
+impl Known {
     fn frequency(&self) -> u64 {
         self.stems.first().map_or(0, |stem| stem.frequency)
+    }
+
+    fn idf(&self) -> f32 {
+        let sum: f32 = self.stems.iter().map(|stem| stem.idf).sum();
+        sum / self.stems.len().max(1) as f32
     }
 }
 
@@ -79,39 +89,38 @@ impl Way {
 pub(super) fn best<'a>(
     searcher: &Searcher,
     fields: Fields,
-    concepts: &[Concept],
+    plan: &Plan,
     bounds: Bounds,
     admitted: &'a (dyn Fn(u32) -> Option<&'a str> + Sync),
-) -> tantivy::Result<Vec<Found<'a>>> {
+) -> tantivy::Result<Vec<Scored<'a>>> {
     let limit = bounds.candidates;
     let opened = Opened::new(searcher, fields)?;
-    let mut concepts: Vec<LookedUp> = concepts.iter().map(|c| look_up(&opened, c)).collect();
-    // The light ones last: they count only for what the others have found.
-    concepts.sort_by_key(|concept| concept.light);
-    let cut = set_common_aside(&mut concepts, bounds.postings);
+    let mut clauses = look_up_all(&opened, plan);
+    let mass: f32 = clauses.iter().map(|clause| clause.mass).sum();
+    let cut = set_common_aside(&mut clauses, bounds.postings);
     let mut all = Vec::new();
     for (segment, reader) in opened.readers().enumerate() {
         let slots = reader.fast_fields().u64("slot")?;
         let alive = reader.alive_bitset();
-        let mut scores = Scores::of(reader.max_doc());
-        scores.add(&opened, segment, &concepts, None);
+        let mut scores = Scores::of(reader.max_doc(), mass);
+        scores.add(&opened, segment, &clauses, None);
         let mut best = BinaryHeap::with_capacity(limit + 1);
         for (doc, score) in scores.take() {
             let full = best.len() >= limit;
-            let worst: f32 = best.peek().map_or(0.0, |(found, _): &(Found<'_>, _)| found.score);
+            let worst: f32 = best.peek().map_or(0.0, |(found, _): &(Scored<'_>, _)| found.score);
             if (full && score <= worst) || alive.is_some_and(|alive| alive.is_deleted(doc)) {
                 continue;
             }
             let Some(slot) = slots.first(doc).map(|slot| slot as u32) else { continue };
             let Some(id) = admitted(slot) else { continue };
-            best.push((Found { score, slot, id }, doc));
+            best.push((Scored { score, literal: false, slot, id }, doc));
             if best.len() > limit {
                 best.pop();
             }
         }
-        let mut best: Vec<(Found<'_>, DocId)> = best.into_vec();
+        let mut best: Vec<(Scored<'_>, DocId)> = best.into_vec();
         if cut {
-            weigh_again(&opened, segment, &concepts, &mut scores, &mut best);
+            score_again(&opened, segment, &clauses, &mut scores, &mut best);
         }
         all.extend(best.into_iter().map(|(found, _)| found));
     }
@@ -120,145 +129,198 @@ pub(super) fn best<'a>(
     Ok(all)
 }
 
-fn look_up(opened: &Opened<'_>, concept: &Concept) -> LookedUp {
-    let way = |alternative: &super::plan::Alternative| {
-        let mut stems: Vec<Stem> = alternative.stems.iter().map(|stem| opened.stem(stem)).collect();
-        stems.sort_by_key(|stem| stem.frequency);
-        let share = concept.weight * alternative.weight / stems.len().max(1) as f32;
-        Way { stems, weight: share, common: false }
-    };
-    let ways = concept.alternatives.iter().map(way);
-    let ways = ways.filter(|way| way.frequency() > 0).collect();
-    LookedUp { light: concept.light, ways }
+/// The clauses that count most, those of low weight last: they count only for what the others
+/// have found.
+fn look_up_all(opened: &Opened<'_>, plan: &Plan) -> Vec<LookedUp> {
+    let clauses = plan.clauses.iter().map(|clause| look_up(opened, clause, plan.pasted));
+    let mut clauses: Vec<LookedUp> = clauses.filter(|clause| clause.mass > 0.0).collect();
+    let low = |clause: &LookedUp| clause.kind == Kind::Low;
+    clauses.sort_by(|a, b| low(a).cmp(&low(b)).then_with(|| b.mass.total_cmp(&a.mass)));
+    clauses.truncate(limits::CLAUSES);
+    clauses
 }
 
-/// Marks the ways that would make more than `most` postings to be read, the most common, and
-/// tells whether there are any. The rarest of those that can find anything is always read.
-fn set_common_aside(concepts: &mut [LookedUp], most: u64) -> bool {
-    let mut ways: Vec<(bool, &mut Way)> = Vec::new();
-    for LookedUp { light, ways: of_concept } in concepts {
-        ways.extend(of_concept.iter_mut().map(|way| (*light, way)));
+fn look_up(opened: &Opened<'_>, clause: &Clause, pasted: bool) -> LookedUp {
+    let known = |alternative: &Alternative| {
+        let mut stems: Vec<Stem> = alternative.stems.iter().map(|stem| opened.stem(stem)).collect();
+        stems.sort_by_key(|stem| stem.frequency);
+        Known { stems, weight: alternative.weight, common: false }
+    };
+    let mut alternatives: Vec<Known> = clause.alternatives.iter().map(known).collect();
+    let typed = alternatives.first().filter(|typed| typed.frequency() > 0).map(Known::idf);
+    let unknown = alternatives.first().map_or(0.0, Known::idf);
+    alternatives.retain(|known| known.frequency() > 0);
+    let best = alternatives.iter().map(Known::idf).fold(0.0, f32::max);
+    let idf = match typed {
+        Some(idf) => idf,
+        None if !alternatives.is_empty() => best,
+        None if matches!(clause.kind, Kind::Compound | Kind::Low) => 0.0,
+        None if pasted => unknown * weights::PASTED_UNKNOWN,
+        None => unknown,
+    };
+    for known in &mut alternatives {
+        known.weight *= clause.weight * known.idf().min(idf) / known.stems.len().max(1) as f32;
     }
-    ways.sort_by_key(|(light, way)| (*light, way.frequency()));
+    LookedUp { kind: clause.kind, mass: clause.weight * idf, alternatives }
+}
+
+/// Marks the alternatives that would make more than `most` postings to be read, the most common,
+/// and tells whether there are any. The rarest of those that can find anything is always read.
+fn set_common_aside(clauses: &mut [LookedUp], most: u64) -> bool {
+    let mut all: Vec<(bool, &mut Known)> = Vec::new();
+    for LookedUp { kind, alternatives, .. } in clauses {
+        all.extend(alternatives.iter_mut().map(|known| (*kind == Kind::Low, known)));
+    }
+    all.sort_by_key(|(low, known)| (*low, known.frequency()));
     let mut postings = 0;
     let mut cut = false;
-    for (at, (_, way)) in ways.into_iter().enumerate() {
-        postings += way.frequency();
-        way.common = at > 0 && postings > most;
-        cut |= way.common;
+    for (at, (_, known)) in all.into_iter().enumerate() {
+        postings += known.frequency();
+        known.common = at > 0 && postings > most;
+        cut |= known.common;
     }
     cut
 }
 
 /// The candidates' exact scores, with the words that were left out.
-fn weigh_again(
+fn score_again(
     opened: &Opened<'_>,
     segment: usize,
-    concepts: &[LookedUp],
+    clauses: &[LookedUp],
     scores: &mut Scores,
-    best: &mut [(Found<'_>, DocId)],
+    best: &mut [(Scored<'_>, DocId)],
 ) {
     best.sort_unstable_by_key(|(_, doc)| *doc);
     let docs: Vec<DocId> = best.iter().map(|(_, doc)| *doc).collect();
-    scores.add(opened, segment, concepts, Some(&docs));
+    scores.add(opened, segment, clauses, Some(&docs));
     for (found, doc) in best.iter_mut() {
-        found.score = scores.total[*doc as usize];
+        found.score = scores.of_document(*doc);
     }
 }
 
 /// The scores of the documents of one segment, as they add up.
 struct Scores {
+    /// What all clauses can score together.
+    mass: f32,
     total: Vec<f32>,
-    concept: Vec<f32>,
+    /// The mass of the clauses that a document covers.
+    covered: Vec<f32>,
+    clause: Vec<f32>,
     touched: Vec<DocId>,
     matched: Vec<DocId>,
 }
 
 impl Scores {
-    fn of(documents: u32) -> Self {
-        let zeros = vec![0.0; documents as usize];
-        Self { total: zeros.clone(), concept: zeros, touched: Vec::new(), matched: Vec::new() }
+    fn of(documents: u32, mass: f32) -> Self {
+        let zeros = || vec![0.0; documents as usize];
+        Self {
+            mass: mass.max(f32::MIN_POSITIVE),
+            total: zeros(),
+            covered: zeros(),
+            clause: zeros(),
+            touched: Vec::new(),
+            matched: Vec::new(),
+        }
     }
 
-    /// Adds what the concepts are worth, in all documents or in those given.
+    /// Adds what the clauses score, in all documents or in those given.
     fn add(
         &mut self,
         opened: &Opened<'_>,
         segment: usize,
-        concepts: &[LookedUp],
+        clauses: &[LookedUp],
         among: Option<&[DocId]>,
     ) {
-        for concept in concepts {
-            for way in concept.ways.iter().filter(|way| among.is_some() || !way.common) {
-                self.add_way(opened, segment, way, among);
+        for clause in clauses {
+            for known in clause.alternatives.iter().filter(|k| among.is_some() || !k.common) {
+                self.add_alternative(opened, segment, known, among);
             }
             for doc in self.touched.drain(..) {
-                let score = std::mem::take(&mut self.concept[doc as usize]);
+                let score = std::mem::take(&mut self.clause[doc as usize]);
                 let total = &mut self.total[doc as usize];
                 if *total == 0.0 {
-                    if concept.light {
+                    if clause.kind == Kind::Low {
                         continue;
                     }
                     self.matched.push(doc);
                 }
                 *total += score;
+                self.covered[doc as usize] += clause.mass.min(score / weights::FIELDS[2]);
             }
         }
     }
 
-    fn add_way(&mut self, opened: &Opened<'_>, segment: usize, way: &Way, among: Option<&[DocId]>) {
-        let [stem, others @ ..] = way.stems.as_slice() else { return };
+    fn add_alternative(
+        &mut self,
+        opened: &Opened<'_>,
+        segment: usize,
+        known: &Known,
+        among: Option<&[DocId]>,
+    ) {
+        let [stem, others @ ..] = known.stems.as_slice() else { return };
         if others.is_empty() {
-            opened
-                .visit(segment, stem, among, &mut |doc, worth| self.raise(doc, worth * way.weight));
+            let raise = &mut |doc, score: f32| self.raise(doc, score * known.weight);
+            opened.visit(segment, stem, among, raise);
             return;
         }
-        let mut docs = worths(opened, segment, stem, among);
+        let mut docs = stem_scores(opened, segment, stem, among);
         for stem in others {
             let among: Vec<DocId> = docs.iter().map(|(doc, _)| *doc).collect();
-            let further = worths(opened, segment, stem, Some(&among));
-            docs.retain_mut(|(doc, worth)| {
+            let further = stem_scores(opened, segment, stem, Some(&among));
+            docs.retain_mut(|(doc, score)| {
                 let at = further.binary_search_by_key(doc, |(doc, _)| *doc);
                 at.is_ok_and(|at| {
-                    *worth += further[at].1;
+                    *score += further[at].1;
                     true
                 })
             });
         }
-        for (doc, worth) in docs {
-            self.raise(doc, worth * way.weight);
+        for (doc, score) in docs {
+            self.raise(doc, score * known.weight);
         }
     }
 
-    /// One more way in which a document writes the concept at hand.
+    /// One more way in which a document writes the clause at hand.
     fn raise(&mut self, doc: DocId, score: f32) {
-        let known = &mut self.concept[doc as usize];
+        let known = &mut self.clause[doc as usize];
         if *known == 0.0 {
             self.touched.push(doc);
         }
-        *known = known.max(score) + TIE_BREAKER * known.min(score);
+        *known = known.max(score) + weights::TIE_BREAKER * known.min(score);
+    }
+
+    /// 0 to 1: what the document scores of all that it can, more for one that covers more.
+    fn of_document(&self, doc: DocId) -> f32 {
+        let score = self.total[doc as usize] / self.mass;
+        let covered = self.covered[doc as usize] / self.mass;
+        score * (1.0 - weights::COVERAGE + weights::COVERAGE * covered)
     }
 
     /// The documents that matched and their scores; the scores are zero again.
     fn take(&mut self) -> Vec<(DocId, f32)> {
         let matched = std::mem::take(&mut self.matched);
-        let total = &mut self.total;
-        matched.into_iter().map(|doc| (doc, std::mem::take(&mut total[doc as usize]))).collect()
+        let scored = matched.into_iter().map(|doc| {
+            let score = self.of_document(doc);
+            self.total[doc as usize] = 0.0;
+            self.covered[doc as usize] = 0.0;
+            (doc, score)
+        });
+        scored.collect()
     }
 }
 
-/// What a stem is worth in each document that has it, by document.
-fn worths(
+/// What a stem scores in each document that has it, by document.
+fn stem_scores(
     opened: &Opened<'_>,
     segment: usize,
     stem: &Stem,
     among: Option<&[DocId]>,
 ) -> Vec<(DocId, f32)> {
     let mut docs: Vec<(DocId, f32)> = Vec::new();
-    opened.visit(segment, stem, among, &mut |doc, worth| docs.push((doc, worth)));
+    opened.visit(segment, stem, among, &mut |doc, score| docs.push((doc, score)));
     docs.sort_by_key(|(doc, _)| *doc);
-    docs.dedup_by(|(doc, worth), (kept, best)| {
-        *best = if doc == kept { best.max(*worth) } else { *best };
+    docs.dedup_by(|(doc, score), (kept, best)| {
+        *best = if doc == kept { best.max(*score) } else { *best };
         doc == kept
     });
     docs

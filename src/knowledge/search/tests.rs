@@ -161,9 +161,9 @@ fn a_bound_on_what_is_read_keeps_the_scores_of_what_is_found() {
     let texts = index.texts.read();
     let admitted = |slot: u32| texts.id(slot);
     let found = |text: &str, postings| {
-        let concepts = plan::concepts(text, &Dictionary::new(&searcher, index.fields));
+        let plan = Plan::new(text, &Dictionary::new(&searcher, index.fields));
         let bounds = Bounds { candidates: 10, postings };
-        let found = ranking::best(&searcher, index.fields, &concepts, bounds, &admitted);
+        let found = ranking::best(&searcher, index.fields, &plan, bounds, &admitted);
         found.unwrap().into_iter().map(|found| (found.id.to_owned(), found.score)).collect()
     };
     let all: Vec<(String, f32)> = found("node clock skew again", 1000);
@@ -189,4 +189,130 @@ fn only_stop_words_find_what_holds_them() {
     assert_eq!(ask(&index, "what to do"), ["a"]);
     assert!(ask(&index, "how is the").is_empty());
     assert!(ask(&index, "   ").is_empty());
+}
+
+fn hits(index: &Index, text: &str) -> Vec<Hit> {
+    index.search(&Query { text, limit: 10, admits: &|_| true })
+}
+
+fn operations() -> Index {
+    index(&[
+        ("crash", "KubePodCrashLooping", "a pod dies and is restarted"),
+        ("cert", "KubeletServerCertificateExpiration", "the certificate of a kubelet expires"),
+        ("disk", "NodeFilesystemAlmostOutOfSpace", "little space is left on the disk"),
+        ("conntrack", "NodeHighNumberConntrackEntriesUsed", "the conntrack table is nearly full"),
+        ("down", "NodeDown", "the node does not answer"),
+    ])
+}
+
+#[test]
+fn scores_are_shares_of_one_that_compare_between_queries() {
+    let index = operations();
+    let best = |text: &str| hits(&index, text).first().map_or(0.0, |hit| hit.score);
+    assert!(best("KubePodCrashLooping") > 0.9);
+    let (all, half) = (best("disk space almost out"), best("xylophone quagga disk space"));
+    assert!(all > half && half > 0.0, "{all} {half}");
+    for text in ["KubePodCrashLooping", "disk", "node node node down", "a b c"] {
+        assert!(hits(&index, text).iter().all(|hit| (0.0..=1.0).contains(&hit.score)), "{text}");
+    }
+}
+
+#[test]
+fn what_only_brushes_a_question_is_no_answer_to_rely_on() {
+    let index = operations();
+    for text in [
+        "the office printer is slow and the server room is hot",
+        "kafka consumers of the payments topic lag, is a pod to blame?",
+        "java.lang.NullPointerException\n\tat com.acme.Cart.total(Cart.java:7)\n\tat com.acme.Main",
+    ] {
+        assert!(hits(&index, text).iter().all(|hit| !hit.is_sure()), "{text}");
+        assert!(!index.answers(text, "down"), "{text}");
+    }
+    assert!(index.answers("the disk is almost out of space", "disk"));
+    assert!(!index.answers("the disk is almost out of space", "cert"));
+}
+
+#[test]
+fn a_word_that_is_typed_again_counts_once() {
+    let index = index(&[("start", "SlowStart", "starts"), ("die", "DyingPods", "pods die")]);
+    let once = hits(&index, "starts and dies");
+    assert_eq!(hits(&index, "starts and dies and starts"), once);
+}
+
+#[test]
+fn a_generic_word_in_a_title_does_not_beat_what_the_question_is_about() {
+    let index = operations();
+    assert_eq!(ask(&index, "the server has no disk space")[0], "disk");
+    assert_eq!(ask(&index, "server does not answer, node is gone")[0], "down");
+}
+
+#[test]
+fn of_two_that_hold_all_words_the_one_whose_title_says_nothing_else_is_first() {
+    let index = index(&[
+        ("long", "KubeMemoryQuotaOvercommit", "memory overcommit of quotas"),
+        ("short", "KubeMemoryOvercommit", "memory overcommit"),
+    ]);
+    assert_eq!(ask(&index, "memory overcommit"), ["short", "long"]);
+}
+
+#[test]
+fn the_rare_parts_of_a_long_paste_decide() {
+    let index = operations();
+    let noise = "2026-03-02T03:11:42.318Z INFO [pool-7-thread-3] com.acme.shop.Checkout \
+                 requestId=6f1c2f0e-0b0a-4f5e-9d5e-2b8f7f1f5a11 took 143ms from 10.4.2.17:8080\n";
+    let paste = format!(
+        "{}[812345.113374] nf_conntrack: table full, dropping packet\n{}",
+        noise.repeat(50),
+        noise.repeat(50)
+    );
+    assert_eq!(ask(&index, &paste)[0], "conntrack");
+    assert_eq!(ask(&index, "write /data/x: no space left on device (os error 28)")[0], "disk");
+}
+
+#[test]
+fn highlights_are_the_parts_that_answer_in_utf16() {
+    let mut runbook = entry("a", "NodeFilesystemAlmostOutOfSpace", "🔥 Ärger: little space left");
+    Arc::make_mut(&mut runbook.text).solution =
+        "Call the owner.\nFree some disk space with `journalctl`.".into();
+    let index = Index::new().unwrap();
+    index.apply(&[IndexChange::Upsert(Arc::new(runbook.clone()))]).unwrap();
+    let found = index.find(&Query { text: "disk space", limit: 1, admits: &|_| true });
+    let fragments = highlights(&runbook, &found.terms);
+    assert_eq!(fragments[0].field, "solution");
+    for fragment in &fragments {
+        let units: Vec<u16> = fragment.text.encode_utf16().collect();
+        let marked = fragment
+            .spans
+            .iter()
+            .map(|[from, to]| String::from_utf16(&units[*from..*to]).unwrap().to_lowercase());
+        let marked: Vec<String> = marked.collect();
+        assert!(marked.contains(&"space".to_owned()), "{fragment:?}");
+    }
+    assert_eq!(fragments[0].text, "Free some disk space with `journalctl`.");
+}
+
+#[test]
+fn a_question_that_shares_nothing_with_an_entry_is_not_searched() {
+    let disk = entry("a", "NodeFilesystemAlmostOutOfSpace", "little space is left");
+    let filter = Prefilter::new([&disk]);
+    for (question, may) in [
+        ("disk is full", true),
+        ("filesytem", true),
+        ("ilesystemAlm", true),
+        ("xylophone quagga", false),
+        ("why is it so?", false),
+    ] {
+        assert_eq!(filter.may_answer(question), may, "{question}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_is_an_error(text in "(\\PC|\n|[a-z]{3,9} |\\{\"|2026-03-02T03:11:42Z ){0,60}") {
+        let index = operations();
+        let found = index.find(&Query { text: &text, limit: 3, admits: &|_| true });
+        let described = entry("x", "title", &text);
+        highlights(&described, &found.terms);
+        Prefilter::new([&described]).may_answer(&text);
+    }
 }

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::limits;
 use super::substring::{Needle, Signature};
+use super::words::{names, push_stem};
+use crate::knowledge::vocabulary::vocabulary;
 use crate::model::Entry;
 
 /// Stands between title, description and tags, so that no substring spans two of them.
@@ -14,6 +17,8 @@ struct Text {
     id: Arc<str>,
     title: u32,
     lower: Box<str>,
+    /// The stems of the title, separated by blanks.
+    title_stems: Box<str>,
 }
 
 /// The texts of all entries, by slot: a number that the index knows them by.
@@ -48,9 +53,22 @@ impl Texts {
         self.slots.len()
     }
 
+    /// Where the texts of an entry are.
+    pub fn slot(&self, id: &str) -> Option<u32> {
+        self.slots.get(id).copied()
+    }
+
     /// The id of the entry at a slot.
     pub fn id(&self, slot: u32) -> Option<&str> {
         Some(&self.texts.get(slot as usize)?.as_ref()?.id)
+    }
+
+    /// The stems of the title of the entry at a slot.
+    pub fn title_stems(&self, slot: u32) -> impl Iterator<Item = &str> {
+        let text = self.texts.get(slot as usize).and_then(Option::as_ref);
+        text.into_iter()
+            .flat_map(|text| text.title_stems.split(' '))
+            .filter(|stem| !stem.is_empty())
     }
 
     /// Keeps the texts of `entry`, in place of those it had.
@@ -64,7 +82,8 @@ impl Texts {
         });
         let (title, lower) = lower_texts(entry);
         self.signatures[slot as usize] = Signature::of(&lower);
-        self.texts[slot as usize] = Some(Text { id: id.clone(), title, lower });
+        self.texts[slot as usize] =
+            Some(Text { id: id.clone(), title, lower, title_stems: title_stems(&entry.title) });
         self.slots.insert(id, slot);
         Kept { slot, anew: own.is_some() }
     }
@@ -111,6 +130,16 @@ fn lower_texts(entry: &Entry) -> (u32, Box<str>) {
         lower.push_str(&lower_case(text));
     }
     (title, lower.into_boxed_str())
+}
+
+fn title_stems(title: &str) -> Box<str> {
+    let mut stems = String::new();
+    let words = names(title).flat_map(|name| name.parts);
+    for word in words.filter(|word| !vocabulary().is_stop_word(word)).take(limits::TITLE_WORDS) {
+        push_stem(&mut stems, &word);
+        stems.push(' ');
+    }
+    stems.into_boxed_str()
 }
 
 /// Lower case letter by letter: a letter's form never depends on what stands beside it, as it

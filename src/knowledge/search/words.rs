@@ -8,12 +8,12 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use frostem::{Algorithm, Stemmer};
 
-/// A word longer than this is no word that anyone types: a hash, a base64 blob.
-const LONGEST_WORD: usize = 64;
+use super::limits::{REMEMBERED_STEMS, WORD_BYTES};
 
 static STEMMER: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::English));
 
@@ -21,9 +21,6 @@ static STEMMER: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::Eng
 pub(crate) fn stem(word: &str) -> Cow<'_, str> {
     if word.is_ascii() { STEMMER.stem(word) } else { Cow::Borrowed(word) }
 }
-
-/// Stems remembered by a thread; entries use few words, and stemming is most of indexing.
-const MOST_REMEMBERED: usize = 20_000;
 
 thread_local! {
     static REMEMBERED: RefCell<HashMap<Box<str>, Box<str>>> = RefCell::default();
@@ -37,7 +34,7 @@ pub(super) fn push_stem(text: &mut String, word: &str) {
         }
         let stem = stem(word);
         text.push_str(&stem);
-        if remembered.len() >= MOST_REMEMBERED {
+        if remembered.len() >= REMEMBERED_STEMS {
             remembered.clear();
         }
         remembered.insert(word.into(), stem.into());
@@ -55,7 +52,7 @@ impl Name {
     /// The parts run together, if there are several: `kubehpamaxedout`.
     pub fn whole(&self) -> Option<String> {
         let length: usize = self.parts.iter().map(String::len).sum();
-        (self.parts.len() > 1 && length <= LONGEST_WORD).then(|| self.parts.concat())
+        (self.parts.len() > 1 && length <= WORD_BYTES).then(|| self.parts.concat())
     }
 }
 
@@ -64,6 +61,35 @@ pub(crate) fn names(text: &str) -> impl Iterator<Item = Name> + '_ {
     text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '\'' | '’')))
         .map(|run| Name { parts: parts(run) })
         .filter(|name| !name.parts.is_empty())
+}
+
+/// The words of a text with where they stand, in bytes: what is highlighted.
+pub(super) fn words_at(text: &str) -> impl Iterator<Item = (Range<usize>, String)> + '_ {
+    let is_inside = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’');
+    let start = |piece: &str| piece.as_ptr().addr() - text.as_ptr().addr();
+    text.split(move |c: char| !is_inside(c)).flat_map(move |piece| {
+        let from = start(piece);
+        let mut words = Vec::new();
+        split_case(piece, &mut words);
+        if words.len() == 1 || piece.contains(['\'', '’']) {
+            let word = piece.replace(['\'', '’'], "").to_lowercase();
+            return vec![(from..from + piece.len(), word)];
+        }
+        let mut at = from;
+        let ranges: Vec<Range<usize>> = words
+            .iter()
+            .map(|word| {
+                let to = at + word.len();
+                std::mem::replace(&mut at, to)..to
+            })
+            .collect();
+        // Where lower case is longer or shorter, nobody knows where a word ends: all stand there.
+        let exact =
+            at == from + piece.len() && ranges.iter().all(|range| text.is_char_boundary(range.end));
+        let whole = from..from + piece.len();
+        let place = |range| if exact { range } else { whole.clone() };
+        ranges.into_iter().map(place).zip(words).collect()
+    })
 }
 
 fn parts(run: &str) -> Vec<String> {
@@ -76,7 +102,7 @@ fn parts(run: &str) -> Vec<String> {
     for piece in unquoted.split(['_', '-']) {
         split_case(piece, &mut parts);
     }
-    parts.retain(|part| part.len() <= LONGEST_WORD);
+    parts.retain(|part| part.len() <= WORD_BYTES);
     parts
 }
 
@@ -119,6 +145,17 @@ mod tests {
 
     fn split(text: &str) -> Vec<String> {
         names(text).flat_map(|name| name.parts).collect()
+    }
+
+    #[test]
+    fn a_word_stands_where_it_can_be_cut() {
+        for text in ["ȺѨnhfjxpq", "KubePodȺrashİng", "diskFull", "it’s aB", "ᏸxYz İİ"] {
+            for (range, word) in words_at(text) {
+                assert!(text.get(range.clone()).is_some(), "{text}: {range:?} {word}");
+            }
+        }
+        let found: Vec<_> = words_at("a diskFull").map(|(range, _)| range).collect();
+        assert_eq!(found, [0..1, 2..6, 6..10]);
     }
 
     #[test]

@@ -8,7 +8,10 @@ use super::{
     request::{Answer, ChangeError, EditDone, Receipt},
 };
 use crate::{
-    knowledge::{editing::EditError, indexing::Urgency, search::IndexChange, state::State},
+    knowledge::{
+        editing::EditError, indexing::Urgency, learning::is_learned, search::IndexChange,
+        state::State,
+    },
     model::{Entry, InstanceChange, Outcome, Provenance, Status},
     store::{Committed, Edit, Edited, Expired, Followed, Loaded, Result, StoreError},
 };
@@ -22,8 +25,12 @@ impl Writer {
     }
 
     /// Holds an entry. What a question's answer added to its sources meanwhile stays.
-    pub(super) fn put(&mut self, mut entry: Entry, urgency: Urgency) {
+    pub(super) fn put(&mut self, mut entry: Entry) {
+        let mut urgency = Urgency::Now;
         if let Some(known) = self.state.get(&entry.id) {
+            if is_learned(known, &entry) {
+                urgency = Urgency::Seldom;
+            }
             let mut provenance = Provenance::clone(&entry.provenance);
             provenance.keep_sources_of(&known.provenance);
             if provenance.derived_from.len() > entry.provenance.derived_from.len() {
@@ -48,10 +55,10 @@ impl Writer {
         let known: HashSet<String> = committed.known.iter().map(|e| e.id.clone()).collect();
         for pattern in group.patterns_of(&committed.changes) {
             if !known.contains(&pattern.id) {
-                self.put(Entry::clone(&pattern), Urgency::Now);
+                self.put(Entry::clone(&pattern));
             }
         }
-        committed.known.into_iter().for_each(|entry| self.put(entry, Urgency::Now));
+        committed.known.into_iter().for_each(|entry| self.put(entry));
         self.state.apply(&committed.changes);
         self.count(&committed.outcomes, &committed.changes, limited);
         self.refold(committed.stale, &committed.changes);
@@ -67,7 +74,7 @@ impl Writer {
             question.version += 1;
             let times = &mut question.summed_up.tally.occurrences;
             *times = times.saturating_add(asks);
-            self.put(question, Urgency::Now);
+            self.put(question);
         }
         if all_flushed {
             self.flush_limit = FLUSH_AT_ONCE;
@@ -114,11 +121,11 @@ impl Writer {
     fn learned(&mut self, edit: &Edit, done: &Edited) {
         match (edit, done) {
             (Edit::Write { entry, .. }, Edited::Done) => {
-                self.put(Entry::clone(entry), Urgency::Seldom);
+                self.put(Entry::clone(entry));
             }
             (Edit::Delete { id, .. }, Edited::Done) => self.remove(id),
             // The next alert of it learns on top of what is there.
-            (_, Edited::Conflict(stored)) => self.put(Entry::clone(stored), Urgency::Now),
+            (_, Edited::Conflict(stored)) => self.put(Entry::clone(stored)),
             (edit, Edited::Missing) => self.remove(edit.entry_id()),
             (Edit::AddSources { .. }, Edited::Done) => {}
         }
@@ -146,7 +153,7 @@ impl Writer {
                 Sent::Create { entry, answer } => {
                     edited.next();
                     let id = entry.id.clone();
-                    self.put(*entry, Urgency::Now);
+                    self.put(*entry);
                     let view = self.view(&id);
                     answers.push(Box::new(move || {
                         drop(answer.send(view.ok_or(EditError::Missing.into())));
@@ -156,14 +163,14 @@ impl Writer {
                     Some(Edited::Done) => {
                         let id = wanted.id.clone();
                         match after {
-                            Some(after) => self.put(*after, Urgency::Now),
+                            Some(after) => self.put(*after),
                             None => self.remove(&id),
                         }
                         let done = EditDone { before: *before, after: self.view(&id) };
                         answers.push(Box::new(move || drop(answer.send(Ok(done)))));
                     }
                     Some(Edited::Conflict(stored)) => {
-                        self.put(Entry::clone(stored), Urgency::Now);
+                        self.put(Entry::clone(stored));
                         if wanted.seen.is_none() && wanted.tries < MAX_TRIES {
                             let edit = super::WantedEdit { tries: wanted.tries + 1, ..wanted };
                             self.waiting.push_front(Part::Edit { edit, answer });
@@ -186,11 +193,11 @@ impl Writer {
                         match edited.next() {
                             Some(Edited::Done) => {
                                 done[place] = Some(outcome);
-                                self.put(Entry::clone(&entry), Urgency::Now);
+                                self.put(Entry::clone(&entry));
                             }
                             Some(Edited::Conflict(stored)) => {
                                 again = true;
-                                self.put(Entry::clone(stored), Urgency::Now);
+                                self.put(Entry::clone(stored));
                             }
                             Some(Edited::Missing) | None => {
                                 again = true;
@@ -217,7 +224,7 @@ impl Writer {
         let id = entry.id.to_string();
         if self.state.get(&id).is_none() && !self.pending.holds(&id) {
             self.state.set_figures(&id, entry.figures);
-            self.put(entry, Urgency::Now);
+            self.put(entry);
             self.publish();
         }
         self.view(&id)
@@ -272,7 +279,7 @@ impl Writer {
             if let Some(entry) = self.state.get(id) {
                 let mut entry = Entry::clone(entry);
                 entry.summed_up.add_batch(*batch, sums);
-                self.put(entry, Urgency::Now);
+                self.put(entry);
             }
         }
     }
@@ -283,7 +290,7 @@ impl Writer {
             Followed::Some { entries, deleted, figures, position } => {
                 for entry in entries {
                     if !self.pending.holds(&entry.id) {
-                        self.put(entry, Urgency::Now);
+                        self.put(entry);
                     }
                 }
                 for id in deleted {

@@ -33,7 +33,7 @@ use self::{
     request::{Answer, ChangeError, Request},
 };
 use super::{
-    base::{RECENT_MS, Shared},
+    shared::{RECENT_MS, Shared},
     state::State,
 };
 use crate::{

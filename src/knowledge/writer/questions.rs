@@ -4,7 +4,6 @@ use super::{Writer, pending::add_source};
 use crate::{
     knowledge::{
         answer::Gap,
-        indexing::Urgency,
         questions::{question, question_id},
     },
     model::Entry,
@@ -32,7 +31,7 @@ impl Writer {
             None => question(text, now),
         };
         let occurrences = asked.occurrences();
-        self.put(asked, Urgency::Now);
+        self.put(asked);
         self.evict_questions();
         Gap { id, occurrences }
     }

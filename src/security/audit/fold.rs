@@ -21,11 +21,11 @@ use crate::{model::Time, telemetry::ClientText};
 
 /// How long equal events fold into one line.
 const WINDOW_MS: i64 = 60_000;
-/// Different details of one event of one client that are told apart.
+/// Different details of one event of one client that are distinguished.
 const MAX_OF_CLIENT: usize = 8;
 /// The same for reads, which are of known callers and not endless.
 const MAX_READS: usize = 64;
-/// Different events of all clients that are told apart.
+/// Different events of all clients that are distinguished.
 pub(super) const MAX_IN_ALL: usize = 512;
 
 /// What makes events equal.

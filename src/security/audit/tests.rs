@@ -269,12 +269,6 @@ fn lines_of_many_threads_do_not_mix() {
     assert!(lines.iter().all(|line| line["event"] == "knowledge_changed"));
 }
 
-#[test]
-fn each_event_has_a_name_of_its_own() {
-    let names: std::collections::BTreeSet<_> = Event::ALL.map(Event::as_str).into();
-    assert_eq!(names.len(), Event::ALL.len());
-}
-
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
     #[test]

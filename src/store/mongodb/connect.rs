@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{MongoStore, error::MongoError, follow};
 use crate::store::{Result, StoreError};
 
-/// How long an operation looks for a server before it is told that there is none.
+/// How long an operation looks for a server before it reports that there is none.
 const SELECT_WITHIN: Duration = Duration::from_secs(3);
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// How long a write waits for the majority.

@@ -393,7 +393,7 @@ fn changes(
     changes
 }
 
-/// Lets other processes read the figures of the entries again: deleted alerts tell nobody.
+/// Lets other processes read the figures of the entries again: deleted alerts notify nobody.
 async fn announce(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
     let ids: Vec<&String> = note.alerts.iter().map(|alert| &alert.id).collect();
     let update = doc! {

@@ -18,13 +18,15 @@ use serde_json::{Map, Value};
 use super::{
     LONG, MongoStore,
     error::MongoError,
-    expiry, figures, lease,
-    wire::{alert, entry, integer, json_object, sample},
+    expiry, figures,
+    history::first_received,
+    lease,
+    wire::{alert, date, entry, integer, json_object, sample},
     within,
 };
 use crate::{
     model::{Collection, Entry, EntryDocument, ExportedEntry, Figures},
-    store::Export,
+    store::{Export, ExportScope},
 };
 
 const PIECE_DOCUMENTS: usize = 500;
@@ -32,21 +34,22 @@ const PIECE_BYTES: usize = 1024 * 1024;
 
 pub(super) async fn export(
     store: &MongoStore,
-    collections: Vec<Collection>,
+    scope: ExportScope,
 ) -> std::result::Result<Export, MongoError> {
     let mut session = store.client.start_session().snapshot(store.snapshots).await?;
-    let mut counts = Vec::with_capacity(collections.len());
-    for &collection in &collections {
+    let mut counts = Vec::with_capacity(scope.collections.len());
+    for &collection in &scope.collections {
         let documents = store.documents(collection);
-        let count = documents.count_documents(exported(collection)).session(&mut session).await?;
+        let count =
+            documents.count_documents(exported(collection, &scope)).session(&mut session).await?;
         counts.push((collection, count));
     }
-    let figures = match collections.contains(&Collection::KnowledgeBase) {
+    let figures = match scope.collections.contains(&Collection::KnowledgeBase) {
         true => figures::in_session(store, &mut session).await?,
         false => HashMap::new(),
     };
-    let walk =
-        Walk { db: store.db.clone(), session, figures, left: collections.into(), current: None };
+    let left = scope.collections.clone().into();
+    let walk = Walk { db: store.db.clone(), session, figures, scope, left, current: None };
     let documents = try_unfold(walk, |mut walk| async move {
         let piece = within(LONG, walk.next_piece()).await?;
         Ok(piece.map(|piece| (piece, walk)))
@@ -56,9 +59,13 @@ pub(super) async fn export(
 }
 
 /// What of a collection is exported.
-fn exported(collection: Collection) -> Document {
-    match collection {
-        Collection::SystemState => {
+fn exported(collection: Collection, scope: &ExportScope) -> Document {
+    match (collection, scope.period_of(collection)) {
+        (Collection::Alerts, Some((from, until))) => first_received(from, until),
+        (_, Some((from, until))) => {
+            doc! { "timestamp": { "$gte": date(from), "$lt": date(until) } }
+        }
+        (Collection::SystemState, None) => {
             let momentary = format!("^({}|{}$)", lease::PREFIX, expiry::NOTE);
             doc! { "key": { "$not": { "$regex": momentary } } }
         }
@@ -66,7 +73,7 @@ fn exported(collection: Collection) -> Document {
     }
 }
 
-/// On disk; 0 if the server does not tell, which an export does not fail for.
+/// On disk; 0 if the server does not tell, which is no failure of an export.
 async fn database_bytes(db: &Database) -> u64 {
     let Ok(stats) = db.run_command(doc! { "dbStats": 1 }).await else { return 0 };
     let bytes = |field: &str| stats.get(field).and_then(integer).unwrap_or(0).max(0);
@@ -79,6 +86,7 @@ struct Walk {
     session: ClientSession,
     /// What the stored instances say, as the session sees them.
     figures: HashMap<String, Figures>,
+    scope: ExportScope,
     left: VecDeque<Collection>,
     current: Option<(Collection, SessionCursor<Document>)>,
 }
@@ -107,7 +115,8 @@ impl Walk {
         collection: Collection,
     ) -> std::result::Result<SessionCursor<Document>, MongoError> {
         let documents = self.db.collection::<Document>(collection.name());
-        let find = documents.find(exported(collection)).batch_size(PIECE_DOCUMENTS as u32);
+        let find =
+            documents.find(exported(collection, &self.scope)).batch_size(PIECE_DOCUMENTS as u32);
         Ok(find.session(&mut self.session).await?)
     }
 }

@@ -139,7 +139,7 @@ async fn instances_of(store: &MongoStore, from: Position) -> Result<HashSet<Stri
     Ok(ids)
 }
 
-/// The ids of entries that this process knows of and that are gone, and of entries that it does
+/// The ids of entries that this process knows of and that were deleted, and of entries that it does
 /// not know of, because a program of before wrote them.
 async fn compare(store: &MongoStore) -> Result<(Vec<String>, Vec<String>), MongoError> {
     let documents = document_count(store).await?;

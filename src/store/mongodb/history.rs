@@ -8,10 +8,10 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     MongoStore,
     error::MongoError,
-    wire::{date, integer, json, number},
+    wire::{alert, date, integer, json, number},
 };
 use crate::{
-    model::{Collection, Consolidation, MetricDay, Time, consolidation_from_json},
+    model::{Alert, Collection, Consolidation, MetricDay, Time, consolidation_from_json},
     store::{AlertCounts, Issue},
 };
 
@@ -37,11 +37,33 @@ pub(super) async fn firing_alerts(store: &MongoStore) -> Result<u64, MongoError>
     Ok(store.documents(Collection::Alerts).count_documents(firing).await?)
 }
 
+/// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
+pub(super) async fn firing_of(
+    store: &MongoStore,
+    entry_ids: &[String],
+    each: u32,
+) -> Result<Vec<Alert>, MongoError> {
+    let of_each = entry_ids.iter().map(|id| async move {
+        // What fires has no duration, so this is the order of the index.
+        let found = store
+            .documents(Collection::Alerts)
+            .find(doc! { "entryId": id, "status": "firing" })
+            .sort(doc! { "duration": -1, "startsAt": -1 })
+            .limit(i64::from(each))
+            .await?;
+        let alerts = found.try_filter_map(|document| async move { Ok(alert(&document)) });
+        Ok::<_, MongoError>(alerts.map_ok(|stored| stored.alert).try_collect::<Vec<_>>().await?)
+    });
+    Ok(futures::future::try_join_all(of_each).await?.concat())
+}
+
 pub(super) async fn sample_counts(
     store: &MongoStore,
-    since: Time,
+    from: Time,
+    until: Time,
 ) -> Result<BTreeMap<String, u64>, MongoError> {
-    grouped(store, Collection::Metrics, since, "$name", "unnamed").await
+    let taken = doc! { "timestamp": { "$gte": date(from), "$lt": date(until) } };
+    counted(store, Collection::Metrics, taken, "$name", "unnamed").await
 }
 
 pub(super) async fn received_counts(
@@ -49,18 +71,37 @@ pub(super) async fn received_counts(
     from: Time,
     until: Time,
 ) -> Result<AlertCounts, MongoError> {
-    let pipeline = [
-        doc! { "$match": first_received(from, until) },
-        doc! { "$group": { "_id": "$severity", "count": { "$sum": 1 } } },
-    ];
+    by_severity(store, first_received(from, until)).await
+}
+
+/// The same of one name.
+pub(super) async fn counts_of(
+    store: &MongoStore,
+    name: &str,
+    from: Time,
+    until: Time,
+) -> Result<AlertCounts, MongoError> {
+    by_severity(store, named(name, from, until)).await
+}
+
+/// Alerts of this service of one name, as their index has them.
+pub(super) fn named(name: &str, from: Time, until: Time) -> Document {
+    doc! {
+        "name": name,
+        "status": { "$in": ["firing", "resolved", "superseded"] },
+        "firstReceived": { "$gte": date(from), "$lt": date(until) },
+    }
+}
+
+async fn by_severity(store: &MongoStore, query: Document) -> Result<AlertCounts, MongoError> {
     let mut counts = AlertCounts::default();
-    let sent = counted(store, Collection::Alerts, pipeline, "none").await?;
+    let sent = counted(store, Collection::Alerts, query, "$severity", "none").await?;
     sent.iter().for_each(|(severity, alerts)| counts.add(severity, *alerts));
     Ok(counts)
 }
 
 /// Alerts of the old orchestrator, and from before migration 3, have a last receipt only.
-fn first_received(from: Time, until: Time) -> Document {
+pub(super) fn first_received(from: Time, until: Time) -> Document {
     let period = doc! { "$gte": date(from), "$lt": date(until) };
     doc! { "$or": [
         { "firstReceived": period.clone() },
@@ -145,6 +186,32 @@ pub(super) async fn consolidations_after(
     Ok(days.flatten().collect())
 }
 
+/// The latest of each, from its index.
+pub(super) async fn newest_data(
+    store: &MongoStore,
+    until: Time,
+) -> Result<Option<Time>, MongoError> {
+    let until = doc! { "timestamp": { "$lte": date(until) } };
+    let latest = |collection, until: Document| async move {
+        let documents = store.documents(collection);
+        let latest = documents.find_one(until).sort(doc! { "timestamp": -1 }).await?;
+        let latest = latest.and_then(|found| found.get_datetime("timestamp").ok().copied());
+        Ok::<_, MongoError>(latest.map(|at| Time::from_millis(at.timestamp_millis())))
+    };
+    let (alerts, samples) = futures::try_join!(
+        latest(Collection::Alerts, until.clone()),
+        latest(Collection::Metrics, until),
+    )?;
+    Ok(alerts.max(samples))
+}
+
+/// The server's clock.
+pub(super) async fn clock(store: &MongoStore) -> Result<Option<Time>, MongoError> {
+    let hello = store.db.run_command(doc! { "hello": 1 }).await?;
+    let at = hello.get_datetime("localTime").ok();
+    Ok(at.map(|at| Time::from_millis(at.timestamp_millis())))
+}
+
 /// The least of each, from its index. An alert without a first receipt counts by its last.
 pub(super) async fn history_start(store: &MongoStore) -> Result<Option<Time>, MongoError> {
     let least = |collection, field: &'static str, query: Document| async move {
@@ -161,27 +228,16 @@ pub(super) async fn history_start(store: &MongoStore) -> Result<Option<Time>, Mo
     Ok(first.into_iter().chain(last).chain(samples).min())
 }
 
-/// Documents with a `timestamp` at or after `since`, counted by a field.
-async fn grouped(
-    store: &MongoStore,
-    collection: Collection,
-    since: Time,
-    field: &str,
-    missing: &str,
-) -> Result<BTreeMap<String, u64>, MongoError> {
-    let pipeline = [
-        doc! { "$match": { "timestamp": { "$gte": date(since) } } },
-        doc! { "$group": { "_id": field, "count": { "$sum": 1 } } },
-    ];
-    counted(store, collection, pipeline, missing).await
-}
-
+/// Documents counted by a field.
 async fn counted(
     store: &MongoStore,
     collection: Collection,
-    pipeline: [Document; 2],
+    query: Document,
+    field: &str,
     missing: &str,
 ) -> Result<BTreeMap<String, u64>, MongoError> {
+    let pipeline =
+        [doc! { "$match": query }, doc! { "$group": { "_id": field, "count": { "$sum": 1 } } }];
     let mut groups = store.documents(collection).aggregate(pipeline).await?;
     let mut counts = BTreeMap::new();
     while let Some(group) = groups.try_next().await? {

@@ -11,6 +11,7 @@ mod command;
 mod commit;
 mod connect;
 mod edits;
+mod embeddings;
 mod error;
 mod expiry;
 mod export;
@@ -19,12 +20,14 @@ mod follow;
 mod history;
 mod knowledge;
 mod lease;
+mod listing;
 mod patterns;
 mod put;
 mod record;
 mod retention;
 mod schema;
 mod series;
+mod severities;
 mod upgrade;
 mod wire;
 
@@ -43,10 +46,11 @@ use tokio::time::Instant;
 
 use self::{error::MongoError, follow::KnownEntries};
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, StoreError, Stored, migrate::Schema,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
+    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
+    Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
-use crate::model::{Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
+use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
 // The driver waits for a server that has stopped answering as long as the socket is open, so every
 // operation has a limit here: for a few documents, for a group, and for a whole collection.
@@ -139,6 +143,10 @@ impl Store for MongoStore {
         .await
     }
 
+    async fn beat(&self) -> Result<()> {
+        within(SHORT, retention::beat(self)).await
+    }
+
     async fn schema_version(&self) -> Result<u32> {
         within(SHORT, schema::version(self)).await
     }
@@ -180,12 +188,38 @@ impl Store for MongoStore {
         within(LONG, history::firing_alerts(self)).await
     }
 
-    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
-        within(LONG, history::sample_counts(self, since)).await
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
+        within(SHORT, history::firing_of(self, &entry_ids, each)).await
+    }
+
+    async fn list_alerts(
+        &self,
+        filter: AlertFilter,
+        after: Option<ListPosition>,
+        limit: usize,
+    ) -> Result<Option<AlertPage>> {
+        within(LONG, listing::alerts(self, &filter, after.as_ref(), limit)).await
+    }
+
+    async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>> {
+        within(LONG, history::sample_counts(self, from, until)).await
     }
 
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
         within(LONG, history::received_counts(self, from, until)).await
+    }
+
+    async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts> {
+        within(LONG, history::counts_of(self, name, from, until)).await
+    }
+
+    async fn alert_buckets(
+        &self,
+        name: &str,
+        buckets: Buckets,
+        limit: usize,
+    ) -> Result<Vec<AlertBucket>> {
+        within(LONG, series::alerts(self, name, buckets, limit)).await
     }
 
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
@@ -214,8 +248,28 @@ impl Store for MongoStore {
         within(LONG, history::consolidations_after(self, time)).await
     }
 
+    async fn newest_data(&self, until: Time) -> Result<Option<Time>> {
+        within(LONG, history::newest_data(self, until)).await
+    }
+
+    async fn clock(&self) -> Result<Option<Time>> {
+        within(SHORT, history::clock(self)).await
+    }
+
     async fn history_start(&self) -> Result<Option<Time>> {
         within(LONG, history::history_start(self)).await
+    }
+
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
+        within(WHOLE, severities::sent(self)).await
+    }
+
+    async fn severity_words(&self) -> Result<Option<String>> {
+        within(SHORT, severities::words(self)).await
+    }
+
+    async fn note_severity_words(&self, signature: &str) -> Result<()> {
+        within(SHORT, severities::note_words(self, signature)).await
     }
 
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
@@ -246,8 +300,8 @@ impl Store for MongoStore {
         within(SHORT, retention::note(self, at)).await
     }
 
-    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
-        within(WHOLE, export::export(self, collections)).await
+    async fn export(&self, scope: ExportScope) -> Result<Export> {
+        within(WHOLE, export::export(self, scope)).await
     }
 
     async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
@@ -260,6 +314,14 @@ impl Store for MongoStore {
 
     fn schema(&self) -> &dyn Schema {
         self
+    }
+
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>> {
+        within(SHORT, embeddings::of(self, &hashes, now)).await
+    }
+
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()> {
+        within(LONG, embeddings::keep(self, &embeddings, now)).await
     }
 
     async fn close(&self) {

@@ -101,7 +101,7 @@ fn set(query: Document, id: Bson, mut fields: Document, optional: &[&str]) -> Do
     command::upsert(query, update)
 }
 
-/// Others are told of it, as of any change.
+/// Others are notified of it, as of any change.
 fn with_change(store: &MongoStore, mut statement: Document) -> Document {
     if let Ok(update) = statement.get_document_mut("u") {
         if let Ok(set) = update.get_document_mut("$set") {

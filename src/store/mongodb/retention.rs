@@ -7,6 +7,7 @@ use super::{IDENTITIES, MongoStore, command, error::MongoError, wire::date};
 use crate::model::{Collection, Time};
 
 const LAST_RETENTION: &str = "last_retention";
+const HEARTBEAT: &str = "heartbeat";
 
 /// Documents last received, or taken, before these times.
 pub(super) async fn expired_counts(
@@ -69,6 +70,14 @@ pub(super) async fn last(store: &MongoStore) -> Result<Option<Time>, MongoError>
 }
 
 /// Notes that it did.
+/// Writes a heartbeat.
+pub(super) async fn beat(store: &MongoStore) -> Result<(), MongoError> {
+    let set = doc! { "$set": { "key": HEARTBEAT }, "$currentDate": { "at": true } };
+    let state = store.documents(Collection::SystemState);
+    state.update_one(doc! { "_id": HEARTBEAT }, set).upsert(true).await?;
+    Ok(())
+}
+
 pub(super) async fn note(store: &MongoStore, at: Time) -> Result<(), MongoError> {
     let set = doc! { "$set": { "key": LAST_RETENTION, "at": date(at) } };
     let state = store.documents(Collection::SystemState);

@@ -6,11 +6,12 @@ use mongodb::bson::{Bson, DateTime, Document, doc};
 use super::{
     MongoStore,
     error::MongoError,
+    history::named,
     wire::{date, integer, number, sample},
 };
 use crate::{
     model::{Collection, Sample, Time},
-    store::{Bucket, Buckets},
+    store::{AlertBucket, Bucket, Buckets},
 };
 
 /// The latest samples of a period, the earliest first.
@@ -36,14 +37,11 @@ pub(super) async fn buckets(
     name: &str,
     wanted: Buckets,
 ) -> Result<Vec<Bucket>, MongoError> {
-    let since_1970 = doc! { "$subtract": ["$timestamp", DateTime::from_millis(0)] };
-    let shifted = doc! { "$add": [since_1970, wanted.offset_ms] };
-    let bucket = doc! { "$floor": { "$divide": [shifted, wanted.width_ms.max(1)] } };
     let pipeline = [
         doc! { "$match": of_period(name, wanted.from, wanted.until) },
         doc! { "$sort": { "timestamp": 1 } },
         doc! { "$group": {
-            "_id": bucket,
+            "_id": bucket("$timestamp", wanted),
             "count": { "$sum": 1 },
             "min": { "$min": "$value" },
             "max": { "$max": "$value" },
@@ -55,6 +53,44 @@ pub(super) async fn buckets(
     let groups = store.documents(Collection::Metrics).aggregate(pipeline).await?;
     let groups: Vec<Document> = groups.try_collect().await?;
     Ok(groups.iter().filter_map(bucket_of).collect())
+}
+
+/// The number of the bucket that the time in a field is in.
+fn bucket(time: &str, wanted: Buckets) -> Document {
+    let since_1970 = doc! { "$subtract": [time, DateTime::from_millis(0)] };
+    let shifted = doc! { "$add": [since_1970, wanted.offset_ms] };
+    doc! { "$floor": { "$divide": [shifted, wanted.width_ms.max(1)] } }
+}
+
+/// Alerts of one name by their first receipt, the latest buckets first.
+pub(super) async fn alerts(
+    store: &MongoStore,
+    name: &str,
+    wanted: Buckets,
+    limit: usize,
+) -> Result<Vec<AlertBucket>, MongoError> {
+    let resolved = doc! { "$cond": [{ "$eq": ["$status", "resolved"] }, 1, 0] };
+    let pipeline = [
+        doc! { "$match": named(name, wanted.from, wanted.until) },
+        doc! { "$group": {
+            "_id": bucket("$firstReceived", wanted),
+            "fired": { "$sum": 1 },
+            "resolved": { "$sum": resolved },
+        } },
+        doc! { "$sort": { "_id": -1 } },
+        doc! { "$limit": i64::try_from(limit).unwrap_or(i64::MAX) },
+    ];
+    let groups = store.documents(Collection::Alerts).aggregate(pipeline).await?;
+    let groups: Vec<Document> = groups.try_collect().await?;
+    let buckets = groups.iter().filter_map(|group| {
+        let whole = |field: &str| group.get(field).and_then(integer);
+        Some(AlertBucket {
+            number: whole("_id")?,
+            fired: whole("fired")?.unsigned_abs(),
+            resolved: whole("resolved")?.unsigned_abs(),
+        })
+    });
+    Ok(buckets.collect())
 }
 
 fn of_period(name: &str, from: Time, until: Time) -> Document {

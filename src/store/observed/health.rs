@@ -8,9 +8,17 @@ use tokio::time::Instant;
 use crate::store::StoreError;
 
 /// Whether the store is there. Starts up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StoreHealth {
     outage: Mutex<Option<Outage>>,
+    /// When it last took a write.
+    written: Mutex<Instant>,
+}
+
+impl Default for StoreHealth {
+    fn default() -> Self {
+        Self { outage: Mutex::default(), written: Mutex::new(Instant::now()) }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -26,9 +34,14 @@ impl StoreHealth {
         self.outage.lock().is_none()
     }
 
-    /// How long it has been away; `None` while it is there.
-    pub fn down_for(&self) -> Option<Duration> {
-        self.outage.lock().as_ref().map(|outage| outage.since.elapsed())
+    /// Whether it took a write so lately.
+    pub fn written_within(&self, lately: Duration) -> bool {
+        self.written.lock().elapsed() < lately
+    }
+
+    /// It took a write just now.
+    pub(super) fn wrote(&self) {
+        *self.written.lock() = Instant::now();
     }
 
     /// Since when it has been away; `None` while it is there.
@@ -71,14 +84,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_outage_lasts_from_its_first_failure_to_the_first_success() {
         let health = StoreHealth::default();
-        assert_eq!((health.is_up(), health.down_for()), (true, None));
+        assert_eq!((health.is_up(), health.down_since()), (true, None));
+        let began = Instant::now();
         health.went_down(&StoreError::unavailable("first"));
         tokio::time::advance(Duration::from_secs(4)).await;
         health.went_down(&StoreError::unavailable("second"));
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(health.down_for(), Some(Duration::from_secs(6)));
+        assert_eq!(health.down_since(), Some(began));
         assert!(health.last_error().unwrap().contains("second"));
         health.came_up(Instant::now());
-        assert_eq!((health.is_up(), health.down_for(), health.last_error()), (true, None, None));
+        assert_eq!((health.is_up(), health.down_since(), health.last_error()), (true, None, None));
+        assert!(!health.written_within(Duration::from_secs(6)));
+        health.wrote();
+        assert!(health.written_within(Duration::from_secs(6)));
     }
 }

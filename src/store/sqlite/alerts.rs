@@ -1,12 +1,12 @@
 //! Alerts in SQLite: a group is looked up, decided by [`recording`], and written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, Row, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
 use super::json::{from_json, json};
 use crate::{
-    model::{Alert, AlertKey, Remembered, Status, Time},
+    model::{Alert, AlertKey, Remembered, Status, TextMap, Time},
     store::recording::{self, AssignedAlert, Fold, Write},
 };
 
@@ -45,7 +45,7 @@ fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Kno
         }
     }
     let mut open = tx.prepare_cached(
-        "SELECT * FROM alerts INDEXED BY alerts_open
+        "SELECT * FROM alerts INDEXED BY alerts_instance
          WHERE fingerprint = ?1 AND status = 'firing'",
     )?;
     for fingerprint in recording::fingerprints(group) {
@@ -60,6 +60,26 @@ fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Kno
         stored.extend(latest.query_row([fingerprint], alert).optional()?);
     }
     Ok((stored, remembered))
+}
+
+/// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
+pub fn firing_of(
+    connection: &Connection,
+    entry_ids: &[String],
+    each: u32,
+) -> rusqlite::Result<Vec<Alert>> {
+    // What fires has no duration, so this is the order of the index.
+    let mut select = connection.prepare_cached(
+        "SELECT * FROM alerts INDEXED BY alerts_entry WHERE entryId = ?1 AND status = 'firing'
+         ORDER BY duration DESC, startsAt DESC LIMIT ?2",
+    )?;
+    let mut found = Vec::new();
+    for id in entry_ids {
+        for firing in select.query_map((id, each), alert)? {
+            found.push(firing?);
+        }
+    }
+    Ok(found)
 }
 
 fn remembered_row(row: &Row<'_>) -> rusqlite::Result<Remembered> {
@@ -155,6 +175,6 @@ pub fn status(name: &str) -> Status {
     Status::parse(name).unwrap_or(Status::Superseded)
 }
 
-fn map(row: &Row<'_>, column: &str) -> rusqlite::Result<BTreeMap<String, String>> {
+fn map(row: &Row<'_>, column: &str) -> rusqlite::Result<TextMap> {
     from_json(row.get_ref(column)?.as_str()?)
 }

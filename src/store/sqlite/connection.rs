@@ -6,6 +6,10 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,8 +30,19 @@ const READER_CACHE_KIB: i32 = 4_096;
 /// The file that was opened, by path and inode.
 pub struct DatabaseFile {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    identity: Identity,
+    /// The most bytes that it was seen to have.
+    length: AtomicU64,
+    /// The path of its write-ahead log, and which file that is once there is one.
+    log: PathBuf,
+    log_identity: OnceLock<Identity>,
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+fn identity(metadata: &fs::Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
 }
 
 impl DatabaseFile {
@@ -40,7 +55,15 @@ impl DatabaseFile {
             ))
         })?;
         let metadata = fs::metadata(path).map_err(StoreError::unavailable)?;
-        let file = Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() };
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let file = Self {
+            path: path.to_owned(),
+            identity: identity(&metadata),
+            length: AtomicU64::new(metadata.len()),
+            log: log.into(),
+            log_identity: OnceLock::new(),
+        };
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
             let journal: String =
                 connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
@@ -68,13 +91,32 @@ impl DatabaseFile {
         connection.map_err(store_error)
     }
 
-    /// Is the file still there? What is written into a deleted file is lost, though SQLite
-    /// would go on without a word.
+    /// Are the files still there, and whole? What is written into a deleted file is lost, though
+    /// SQLite would go on without a word.
     pub fn check(&self) -> Result<()> {
-        match fs::metadata(&self.path) {
-            Ok(now) if now.dev() == self.device && now.ino() == self.inode => Ok(()),
-            Ok(_) => Err(StoreError::unavailable("the database file was replaced by another")),
-            Err(error) => Err(StoreError::unavailable(error)),
+        let now = fs::metadata(&self.path).map_err(StoreError::unavailable)?;
+        if identity(&now) != self.identity {
+            return Err(StoreError::unavailable("the database file was replaced by another"));
+        }
+        // It only grows: pages that are free stay.
+        if now.len() < self.length.fetch_max(now.len(), Ordering::Relaxed) {
+            return Err(StoreError::unavailable("the database file was cut"));
+        }
+        self.check_log()
+    }
+
+    /// The write-ahead log is made by the first write and stays while the database is open.
+    fn check_log(&self) -> Result<()> {
+        match (fs::metadata(&self.log), self.log_identity.get()) {
+            (Ok(now), Some(known)) if identity(&now) != *known => {
+                Err(StoreError::unavailable("the write-ahead log was replaced by another"))
+            }
+            (Ok(now), None) => {
+                let _ = self.log_identity.set(identity(&now));
+                Ok(())
+            }
+            (Err(error), Some(_)) => Err(StoreError::unavailable(error)),
+            (Ok(_), Some(_)) | (Err(_), None) => Ok(()),
         }
     }
 }
@@ -100,6 +142,16 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
 /// Reads the schema: is it a database, and can it be read?
 pub fn look(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+/// As [`store_error`], of a database that was good when it was opened: one that is damaged now
+/// takes no writes, and may be put right.
+pub fn write_error(error: rusqlite::Error) -> StoreError {
+    use ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error.sqlite_error_code() {
+        Some(DatabaseCorrupt | NotADatabase) => StoreError::unavailable(error),
+        _ => store_error(error),
+    }
 }
 
 /// Which of SQLite's failures mean that the store is away (locked, full, unreadable now) and

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{Collection, Entry, ExportedEntry, Figures, Time},
-    store::{Export, Result, StoreError},
+    store::{Export, ExportScope, Result, StoreError},
 };
 
 /// Documents in one piece.
@@ -24,35 +24,36 @@ const PIECES_WAITING: usize = 4;
 type Piece = Result<(Collection, Vec<String>)>;
 type Counts = (Vec<(Collection, u64)>, u64);
 
-/// Opens a snapshot of `collections` on a connection of its own.
-pub async fn export(file: &Arc<DatabaseFile>, collections: Vec<Collection>) -> Result<Export> {
+/// Opens a snapshot on a connection of its own.
+pub async fn export(file: &Arc<DatabaseFile>, scope: ExportScope) -> Result<Export> {
     let file = Arc::clone(file);
     let (counted, counts) = oneshot::channel();
     let (pieces, documents) = mpsc::channel(PIECES_WAITING);
     tokio::task::spawn_blocking(move || {
         let connection = file.reader();
         let begun = connection.and_then(|connection| {
-            let counts = begin(&connection, &collections).map_err(store_error)?;
+            let counts = begin(&connection, &scope).map_err(store_error)?;
             Ok((connection, counts))
         });
         let (connection, counts) = match begun {
             Ok((connection, counts)) => (Some(connection), Ok(counts)),
             Err(error) => (None, Err(error)),
         };
-        // A failure to hand the counts over means that whoever asked has gone.
+        // A failure to hand the counts over means that the caller has disconnected.
         if let (Ok(()), Some(connection)) = (counted.send(counts), connection) {
-            stream(&connection, &collections, &pieces);
+            stream(&connection, &scope, &pieces);
         }
     });
     let (counts, database_bytes) = counts.await.map_err(StoreError::refused)??;
     Ok(Export { counts, database_bytes, documents: ReceiverStream::new(documents).boxed() })
 }
 
-fn begin(connection: &Connection, collections: &[Collection]) -> rusqlite::Result<Counts> {
+fn begin(connection: &Connection, scope: &ExportScope) -> rusqlite::Result<Counts> {
     connection.execute_batch("BEGIN")?;
-    let counts = collections
+    let counts = scope
+        .collections
         .iter()
-        .map(|collection| Ok((*collection, history::count(connection, *collection)?)))
+        .map(|collection| Ok((*collection, count(connection, *collection, scope)?)))
         .collect::<rusqlite::Result<_>>()?;
     let bytes = connection.query_row(
         "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
@@ -62,9 +63,28 @@ fn begin(connection: &Connection, collections: &[Collection]) -> rusqlite::Resul
     Ok((counts, bytes))
 }
 
-fn stream(connection: &Connection, collections: &[Collection], pieces: &mpsc::Sender<Piece>) {
-    for collection in collections {
-        match stream_one(connection, *collection, pieces) {
+fn count(
+    connection: &Connection,
+    collection: Collection,
+    scope: &ExportScope,
+) -> rusqlite::Result<u64> {
+    let Some((from, until)) = scope.period_of(collection) else {
+        return history::count(connection, collection);
+    };
+    let time = time_column(collection);
+    let sql = format!("SELECT count(*) FROM {collection} WHERE {time} >= ?1 AND {time} < ?2");
+    connection.query_row(&sql, (from.millis(), until.millis()), |row| row.get(0))
+}
+
+/// What a limit of time is about: the time of first receipt, or of taking.
+fn time_column(collection: Collection) -> &'static str {
+    if collection == Collection::Alerts { "firstReceived" } else { "timestamp" }
+}
+
+fn stream(connection: &Connection, scope: &ExportScope, pieces: &mpsc::Sender<Piece>) {
+    for collection in &scope.collections {
+        let period = scope.period_of(*collection);
+        match stream_one(connection, *collection, period, pieces) {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => {
@@ -76,13 +96,18 @@ fn stream(connection: &Connection, collections: &[Collection], pieces: &mpsc::Se
     }
 }
 
-/// Streams one table; false if the reader has gone.
+/// Streams one table; false if the reader has disconnected.
 fn stream_one(
     connection: &Connection,
     collection: Collection,
+    period: Option<(Time, Time)>,
     pieces: &mpsc::Sender<Piece>,
 ) -> rusqlite::Result<bool> {
     let sql = match collection {
+        other if period.is_some() => {
+            let time = time_column(other);
+            format!("SELECT * FROM {other} WHERE {time} >= ?1 AND {time} < ?2 ORDER BY {time}")
+        }
         Collection::SystemState => {
             "SELECT * FROM system_state WHERE key NOT LIKE 'lease:%' ORDER BY key".to_owned()
         }
@@ -94,7 +119,10 @@ fn stream_one(
         _ => HashMap::new(),
     };
     let names: Vec<String> = select.column_names().map(str::to_owned).collect();
-    let mut rows = select.query([])?;
+    let mut rows = match period {
+        Some((from, until)) => select.query((from.millis(), until.millis()))?,
+        None => select.query([])?,
+    };
     let mut piece = Vec::with_capacity(PIECE);
     while let Some(row) = rows.next()? {
         piece.push(match collection {

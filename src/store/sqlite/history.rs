@@ -10,6 +10,8 @@ use crate::{
     store::{AlertCounts, Issue},
 };
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// How many documents each collection holds.
 pub fn collection_counts(connection: &Connection) -> rusqlite::Result<Vec<(Collection, u64)>> {
     Collection::ALL.into_iter().map(|c| Ok((c, count(connection, c)?))).collect()
@@ -18,7 +20,7 @@ pub fn collection_counts(connection: &Connection) -> rusqlite::Result<Vec<(Colle
 /// How many documents one collection holds.
 pub fn count(connection: &Connection, collection: Collection) -> rusqlite::Result<u64> {
     let sql = match collection {
-        // Leases come and go; they are nobody's data.
+        // Leases come and go; they are no data.
         Collection::SystemState => {
             "SELECT count(*) FROM system_state WHERE key NOT LIKE 'lease:%'".to_owned()
         }
@@ -29,8 +31,7 @@ pub fn count(connection: &Connection, collection: Collection) -> rusqlite::Resul
 
 /// How many alerts were first received at or after `since`.
 pub fn received_since(connection: &Connection, since: Time) -> rusqlite::Result<u64> {
-    let sql = "SELECT count(*) FROM alerts WHERE firstReceived >= ?1";
-    connection.prepare_cached(sql)?.query_row([since.millis()], |row| row.get(0))
+    Ok(received_counts(connection, since, Time::from_millis(i64::MAX))?.total)
 }
 
 /// How many alerts fire now.
@@ -39,30 +40,70 @@ pub fn firing_alerts(connection: &Connection) -> rusqlite::Result<u64> {
         .query_row("SELECT count(*) FROM alerts WHERE status = 'firing'", [], |row| row.get(0))
 }
 
-/// Samples taken at or after `since`, by name. `+name`, here and below: no index is to give the
-/// order of names, as that one would be read from end to end.
+/// Samples taken in a period, by name. `+name`, here and below: no index is to give the order of
+/// names, as that one would be read from end to end.
 pub fn sample_counts(
     connection: &Connection,
-    since: Time,
+    from: Time,
+    until: Time,
 ) -> rusqlite::Result<BTreeMap<String, u64>> {
-    grouped(
-        connection,
-        "SELECT name, count(*) FROM metrics WHERE timestamp >= ?1 GROUP BY +name",
-        since,
-    )
+    let mut select = connection.prepare_cached(
+        "SELECT name, count(*) FROM metrics
+         WHERE timestamp >= ?1 AND timestamp < ?2 GROUP BY +name",
+    )?;
+    let counts =
+        select.query_map((from.millis(), until.millis()), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    counts.collect()
 }
 
-/// Alerts first received in a period.
+/// Alerts first received in a period: whole hours, less what of the first and of the last is not
+/// of the period.
 pub fn received_counts(
     connection: &Connection,
     from: Time,
     until: Time,
 ) -> rusqlite::Result<AlertCounts> {
+    let (from, until) = (from.millis(), until.millis());
+    let first = from.div_euclid(HOUR_MS);
+    let end = until.div_euclid(HOUR_MS) + i64::from(until.rem_euclid(HOUR_MS) > 0);
+    let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+    let mut add = |sql: &str, from: i64, until: i64, sign: i64| -> rusqlite::Result<()> {
+        let mut select = connection.prepare_cached(sql)?;
+        let mut rows = select.query((from, until))?;
+        while let Some(row) = rows.next()? {
+            *counts.entry(row.get(0)?).or_default() += sign * row.get::<_, i64>(1)?;
+        }
+        Ok(())
+    };
+    let hours = "SELECT severity, sum(alerts) FROM alert_hours
+        WHERE hour >= ?1 AND hour < ?2 GROUP BY severity";
+    let rows = "SELECT severity, count(*) FROM alerts INDEXED BY alerts_first_receipt
+        WHERE firstReceived >= ?1 AND firstReceived < ?2 GROUP BY +severity";
+    if from < until {
+        add(hours, first, end, 1)?;
+        add(rows, first * HOUR_MS, from, -1)?;
+        add(rows, until, end * HOUR_MS, -1)?;
+    }
+    let mut received = AlertCounts::default();
+    for (severity, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        received.add(&severity, count.unsigned_abs());
+    }
+    Ok(received)
+}
+
+/// The same of one name.
+pub fn counts_of(
+    connection: &Connection,
+    name: &str,
+    from: Time,
+    until: Time,
+) -> rusqlite::Result<AlertCounts> {
     let mut select = connection.prepare_cached(
-        "SELECT severity, count(*) FROM alerts
-         WHERE firstReceived >= ?1 AND firstReceived < ?2 GROUP BY severity",
+        "SELECT severity, count(*) FROM alerts INDEXED BY alerts_name
+         WHERE name = ?1 AND status IN ('firing', 'resolved', 'superseded')
+             AND firstReceived >= ?2 AND firstReceived < ?3 GROUP BY +severity",
     )?;
-    let mut rows = select.query((from.millis(), until.millis()))?;
+    let mut rows = select.query((name, from.millis(), until.millis()))?;
     let mut counts = AlertCounts::default();
     while let Some(row) = rows.next()? {
         counts.add(row.get_ref(0)?.as_str()?, row.get(1)?);
@@ -133,18 +174,18 @@ pub fn consolidations_after(
 }
 
 /// When the first alert was first received, or the first sample taken.
+pub fn newest_data(connection: &Connection, until: Time) -> rusqlite::Result<Option<Time>> {
+    let until = (until.millis(),);
+    let most = |sql| connection.query_row(sql, until, |row| row.get::<_, Option<i64>>(0));
+    let alerts = most("SELECT max(timestamp) FROM alerts WHERE timestamp <= ?1")?;
+    let samples = most("SELECT max(timestamp) FROM metrics WHERE timestamp <= ?1")?;
+    Ok(alerts.max(samples).map(Time::from_millis))
+}
+
+/// When the first alert was first received, or the first sample taken.
 pub fn history_start(connection: &Connection) -> rusqlite::Result<Option<Time>> {
     let least = |sql| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
     let alerts = least("SELECT min(firstReceived) FROM alerts")?;
     let samples = least("SELECT min(timestamp) FROM metrics")?;
     Ok(alerts.into_iter().chain(samples).min().map(Time::from_millis))
-}
-
-fn grouped(
-    connection: &Connection,
-    sql: &str,
-    since: Time,
-) -> rusqlite::Result<BTreeMap<String, u64>> {
-    let mut select = connection.prepare_cached(sql)?;
-    select.query_map([since.millis()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }

@@ -7,12 +7,14 @@
 mod alerts;
 mod backup;
 mod connection;
+mod embeddings;
 mod export;
 mod figures;
 mod functions;
 mod history;
 mod json;
 mod knowledge;
+mod listing;
 #[cfg(test)]
 mod plans;
 mod put;
@@ -20,6 +22,7 @@ mod readers;
 mod retention;
 mod schema;
 mod series;
+mod severities;
 mod state;
 mod writer;
 
@@ -31,15 +34,17 @@ use std::{
 };
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 
 pub use self::backup::backup;
 use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::Writer};
 use super::{
-    AlertCounts, Backend, Bucket, Buckets, Committed, Expired, ExpiryBatch, Export, Followed,
-    Group, Issue, Loaded, Position, Result, Store, Stored, migrate,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
+    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
+    Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding, migrate,
 };
 use crate::model::{
-    Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
+    Alert, Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
 };
 
 /// A store in one file.
@@ -81,6 +86,11 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<()> {
         self.file.check()?;
         self.writer.ping().await?;
+        self.readers.read(connection::look).await
+    }
+
+    async fn beat(&self) -> Result<()> {
+        self.writer.beat().await?;
         self.readers.read(connection::look).await
     }
 
@@ -137,12 +147,44 @@ impl Store for SqliteStore {
         self.readers.read(history::firing_alerts).await
     }
 
-    async fn sample_counts(&self, since: Time) -> Result<BTreeMap<String, u64>> {
-        self.readers.read(move |connection| history::sample_counts(connection, since)).await
+    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
+        self.readers.read(move |connection| alerts::firing_of(connection, &entry_ids, each)).await
+    }
+
+    async fn list_alerts(
+        &self,
+        filter: AlertFilter,
+        after: Option<ListPosition>,
+        limit: usize,
+    ) -> Result<Option<AlertPage>> {
+        self.readers
+            .read(move |connection| listing::alerts(connection, &filter, after.as_ref(), limit))
+            .await
+    }
+
+    async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>> {
+        self.readers.read(move |connection| history::sample_counts(connection, from, until)).await
     }
 
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
         self.readers.read(move |connection| history::received_counts(connection, from, until)).await
+    }
+
+    async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts> {
+        let name = name.to_owned();
+        let count = move |connection: &_| history::counts_of(connection, &name, from, until);
+        self.readers.read(count).await
+    }
+
+    async fn alert_buckets(
+        &self,
+        name: &str,
+        buckets: Buckets,
+        limit: usize,
+    ) -> Result<Vec<AlertBucket>> {
+        let name = name.to_owned();
+        let count = move |connection: &_| series::alerts(connection, &name, buckets, limit);
+        self.readers.read(count).await
     }
 
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
@@ -175,8 +217,29 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| history::consolidations_after(connection, time)).await
     }
 
+    async fn newest_data(&self, until: Time) -> Result<Option<Time>> {
+        self.readers.read(move |connection| history::newest_data(connection, until)).await
+    }
+
+    async fn clock(&self) -> Result<Option<Time>> {
+        Ok(None)
+    }
+
     async fn history_start(&self) -> Result<Option<Time>> {
         self.readers.read(history::history_start).await
+    }
+
+    async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
+        self.readers.read(severities::sent).await
+    }
+
+    async fn severity_words(&self) -> Result<Option<String>> {
+        self.readers.read(|connection| state::get(connection, SEVERITY_WORDS)).await
+    }
+
+    async fn note_severity_words(&self, signature: &str) -> Result<()> {
+        let signature = signature.to_owned();
+        self.writer.write(move |tx| state::put(tx, SEVERITY_WORDS, &signature)).await
     }
 
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
@@ -209,8 +272,8 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| retention::note(tx, at)).await
     }
 
-    async fn export(&self, collections: Vec<Collection>) -> Result<Export> {
-        export::export(&self.file, collections).await
+    async fn export(&self, scope: ExportScope) -> Result<Export> {
+        export::export(&self.file, scope).await
     }
 
     async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
@@ -225,6 +288,19 @@ impl Store for SqliteStore {
 
     fn schema(&self) -> &dyn migrate::Schema {
         self
+    }
+
+    async fn embeddings(&self, hashes: Vec<String>, now: Time) -> Result<Vec<StoredEmbedding>> {
+        let read = move |connection: &Connection| embeddings::of(connection, &hashes, now);
+        let (found, old) = self.readers.read(read).await?;
+        if !old.is_empty() {
+            self.writer.write(move |tx| embeddings::mark(tx, &old, now)).await?;
+        }
+        Ok(found)
+    }
+
+    async fn keep_embeddings(&self, embeddings: Vec<StoredEmbedding>, now: Time) -> Result<()> {
+        self.writer.write(move |tx| embeddings::keep(tx, &embeddings, now)).await
     }
 
     async fn close(&self) {

@@ -7,10 +7,12 @@ use rusqlite::{
     trace::{TraceEvent, TraceEventCodes},
 };
 
-use super::{figures, functions, history, retention, series};
+use super::{alerts, embeddings, figures, functions, history, listing, retention, series};
 use crate::{
-    model::Time,
-    store::{Buckets, ExpiryBatch, migrate::Migration, migrate::migrations},
+    model::{Status, Time},
+    store::{
+        AlertFilter, Buckets, ExpiryBatch, ListPosition, migrate::Migration, migrate::migrations,
+    },
 };
 
 const MIGRATIONS: &[Migration] = migrations!("sqlite", ".sql");
@@ -39,19 +41,21 @@ fn traced() -> (Connection, mpsc::Receiver<String>) {
 
 /// What reads a table or an index from end to end.
 fn scans(connection: &Connection, sql: &str) -> Vec<String> {
+    steps(connection, sql).into_iter().filter(|step| step.starts_with("SCAN")).collect()
+}
+
+/// How SQLite goes about a statement.
+fn steps(connection: &Connection, sql: &str) -> Vec<String> {
     let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     for place in 1..=plan.parameter_count() {
         plan.raw_bind_parameter(place, 1).unwrap();
     }
     let mut rows = plan.raw_query();
-    let mut scans = Vec::new();
+    let mut steps = Vec::new();
     while let Some(row) = rows.next().unwrap() {
-        let step: String = row.get("detail").unwrap();
-        // An index of nothing but what fires may be counted from end to end.
-        let whole = step.starts_with("SCAN") && !step.contains("INDEX alerts_open");
-        scans.extend(whole.then_some(step));
+        steps.push(row.get("detail").unwrap());
     }
-    scans
+    steps
 }
 
 #[test]
@@ -60,21 +64,28 @@ fn history_and_retention_read_no_collection_whole() {
     let (from, until) = (Time::from_millis(1), Time::from_millis(2));
     history::received_since(&connection, from).unwrap();
     figures::of(&connection, &["kb".to_owned()]).unwrap();
+    embeddings::of(&connection, &["hash".to_owned()], until).unwrap();
     history::firing_alerts(&connection).unwrap();
-    history::sample_counts(&connection, from).unwrap();
+    alerts::firing_of(&connection, &["kb".to_owned()], 5).unwrap();
+    history::sample_counts(&connection, from, until).unwrap();
     history::received_counts(&connection, from, until).unwrap();
+    history::counts_of(&connection, "Disk", from, until).unwrap();
     history::issues(&connection, from, until).unwrap();
     history::sample_days(&connection, from, until).unwrap();
     history::consolidations_after(&connection, from).unwrap();
     history::history_start(&connection).unwrap();
+    history::newest_data(&connection, from).unwrap();
     series::samples(&connection, "alerts_firing", from, until, 10).unwrap();
     let wanted = Buckets { from, until, width_ms: 1, offset_ms: 0 };
     series::buckets(&connection, "alerts_firing", wanted).unwrap();
+    series::alerts(&connection, "Disk", wanted, 10).unwrap();
     retention::expired_counts(&connection, until, until).unwrap();
     let tx = connection.transaction().unwrap();
     let batch = ExpiryBatch { before: until, limit: 10, now: until };
     retention::expire_alerts(&tx, batch).unwrap();
     retention::forget_alerts(&tx, until, 10).unwrap();
+    embeddings::mark(&tx, &["hash".to_owned()], until).unwrap();
+    embeddings::keep(&tx, &[], until).unwrap();
     retention::expire_samples(&tx, until, 10).unwrap();
     tx.commit().unwrap();
     let statements: Vec<String> = statements.try_iter().collect();
@@ -90,4 +101,49 @@ fn history_and_retention_read_no_collection_whole() {
         scans(&connection, "SELECT value FROM metrics"),
         ["SCAN metrics USING COVERING INDEX metrics_series"]
     );
+}
+
+/// Every way to ask for a list of alerts.
+fn filters() -> Vec<AlertFilter> {
+    let texts = || [None, Some("x".to_owned())];
+    let mut filters = Vec::new();
+    for status in [None, Some(Status::Firing)] {
+        for name in texts() {
+            for severity in texts() {
+                for fingerprint in texts() {
+                    for at in [None, Some(Time::from_millis(1))] {
+                        filters.push(AlertFilter {
+                            status,
+                            name: name.clone(),
+                            severity: severity.clone(),
+                            fingerprint: fingerprint.clone(),
+                            from: at,
+                            until: at.map(|at| at.plus_millis(9)),
+                            labels: Vec::new(),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    filters
+}
+
+#[test]
+fn a_list_of_alerts_is_walked_along_an_index_and_sorted_by_nothing_else() {
+    let (connection, statements) = traced();
+    for filter in filters() {
+        let tie = if filter.fingerprint.is_some() { String::new() } else { "7".to_owned() };
+        for after in [None, Some(ListPosition { at: Time::from_millis(5), tie })] {
+            let page = listing::alerts(&connection, &filter, after.as_ref(), 10).unwrap();
+            assert!(page.is_some(), "{filter:?}");
+            let sql = statements.try_iter().last().unwrap();
+            let steps = steps(&connection, &sql);
+            let searched =
+                steps.iter().filter(|step| step.starts_with("SEARCH alerts USING INDEX"));
+            assert!(searched.count() > 0, "{sql}: {steps:#?}");
+            let wrong = |step: &&String| step.contains("TEMP B-TREE") || step.starts_with("SCAN");
+            assert_eq!(steps.iter().find(wrong), None, "{sql}: {steps:#?}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use super::json::from_json;
 use crate::{
     model::{Sample, Time},
-    store::{Bucket, Buckets},
+    store::{AlertBucket, Bucket, Buckets},
 };
 
 /// The latest samples of a period, the earliest first.
@@ -66,4 +66,27 @@ pub fn buckets(
         }
     }
     Ok(buckets)
+}
+
+/// Alerts of one name by their first receipt, the latest buckets first.
+pub fn alerts(
+    connection: &Connection,
+    name: &str,
+    wanted: Buckets,
+    limit: usize,
+) -> rusqlite::Result<Vec<AlertBucket>> {
+    let mut select = connection.prepare_cached(
+        "SELECT (firstReceived + ?4) / ?5 AS bucket, count(*),
+             count(*) FILTER (WHERE status = 'resolved')
+         FROM alerts INDEXED BY alerts_name
+         WHERE name = ?1 AND status IN ('firing', 'resolved', 'superseded')
+             AND firstReceived >= ?2 AND firstReceived < ?3
+         GROUP BY bucket ORDER BY bucket DESC LIMIT ?6",
+    )?;
+    let Buckets { from, until, width_ms, offset_ms } = wanted;
+    let params = (name, from.millis(), until.millis(), offset_ms, width_ms.max(1), limit);
+    let buckets = select.query_map(params, |row| {
+        Ok(AlertBucket { number: row.get(0)?, fired: row.get(1)?, resolved: row.get(2)? })
+    })?;
+    buckets.collect()
 }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::connection::{DatabaseFile, store_error};
+use super::connection::{DatabaseFile, store_error, write_error};
 use crate::store::{Result, StoreError};
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -58,7 +58,7 @@ impl Writer {
                 tx.commit()?;
                 Ok(result)
             });
-            done.map_err(store_error)
+            done.map_err(write_error)
         })
         .await
     }
@@ -67,6 +67,15 @@ impl Writer {
     pub async fn ping(&self) -> Result<()> {
         self.run(|connection| {
             connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(store_error)
+        })
+        .await
+    }
+
+    /// Can the file take a write? A number in its head, which nothing reads, is written and synced.
+    pub async fn beat(&self) -> Result<()> {
+        self.write(|tx| {
+            let beat: i32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            tx.pragma_update(None, "user_version", beat.wrapping_add(1) & i32::MAX)
         })
         .await
     }

@@ -50,7 +50,7 @@ fn files_that_are_named_are_there() {
 /// Other files that set settings.
 const FILES: [&str; 3] = ["Dockerfile", "docker-compose.yml", "ops/orchestrator.service"];
 /// Written like settings, but not the service's own.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "NO_COLOR",
     "X_FILE",
     "AF_INET",
@@ -59,6 +59,7 @@ const OTHERS: [&str; 8] = [
     "MONGO_INITDB_ROOT_PASSWORD_FILE",
     "MONGO_INITDB_ROOT_USERNAME",
     "REDISCLI_AUTH",
+    "SSL_CERT_FILE",
 ];
 
 #[test]

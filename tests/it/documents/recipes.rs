@@ -78,10 +78,15 @@ fn run(recipes: &[Recipe], directory: &Path, variables: &BTreeMap<String, String
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let binaries = Path::new(env!("CARGO_BIN_EXE_orchestrator")).parent().unwrap().to_owned();
     let paths = [binaries].into_iter().chain(std::env::split_paths(&paths));
-    let mut shell = Command::new("bash");
+    // A recipe that waits for what does not come is a failure, and no end of the run.
+    let mut shell = Command::new("timeout");
     shell.current_dir(directory).env_clear().envs(variables);
     shell.env("PATH", std::env::join_paths(paths).unwrap());
-    let done = shell.args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
+    let done = shell
+        .args(["--kill-after=5", "120", "bash", "-c", &script])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     let output = String::from_utf8(done.stdout).unwrap();
     let errors = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{}: {errors}\n{output}", done.status);
@@ -189,7 +194,14 @@ async fn secrets_are_rotated_by_the_recipes_under_load_without_a_gap() {
         }
     }
     let service = place.spawn(&[]).await;
-    let reload = format!("#!/bin/sh\nkill -HUP {}\n", service.id());
+    // Who types goes on when the reload is over: a file must not be half written during one.
+    let log = place.directory().join("logs/security.jsonl");
+    let reload = format!(
+        "#!/bin/sh\ncount() {{ grep -c secrets_reloaded {log}; }}\nbefore=$(count)\nkill -HUP {id}\n\
+         for n in $(seq 500); do [ \"$(count)\" -gt \"$before\" ] && exit; sleep 0.02; done\n",
+        log = log.display(),
+        id = service.id()
+    );
     fs::write(etc("bin/systemctl"), reload).unwrap();
     fs::set_permissions(etc("bin/systemctl"), fs::Permissions::from_mode(0o755)).unwrap();
 

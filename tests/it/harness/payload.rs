@@ -51,6 +51,14 @@ impl Alert {
         self
     }
 
+    /// Without a label.
+    pub fn without_label(mut self, name: &str) -> Self {
+        if let Some(labels) = self.0["labels"].as_object_mut() {
+            labels.remove(name);
+        }
+        self
+    }
+
     /// With another label.
     pub fn label(mut self, name: &str, value: &str) -> Self {
         self.0["labels"][name] = json!(value);

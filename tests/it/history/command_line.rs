@@ -58,6 +58,12 @@ fn an_export_goes_in_is_kept_and_comes_out() {
     let log = fs::read_to_string(path.join("logs/security.jsonl")).unwrap();
     assert_eq!(log.lines().filter(|line| line.contains("retention_run")).count(), 2, "{log}");
     assert_eq!(log.lines().filter(|line| line.contains("data_export")).count(), 2, "{log}");
+    for what in ["migration_applied", "data_import"] {
+        let told: Vec<_> = log.lines().filter(|line| line.contains(what)).collect();
+        assert!(!told.is_empty(), "{what}: {log}");
+        assert!(told.iter().all(|line| line.contains(r#""by":"command line""#)), "{told:?}");
+    }
+    assert!(log.contains(r#""documents":4"#), "{log}");
 
     // And back.
     ran(&orchestrator(path, &["import", "out.ndjson.gz"]));

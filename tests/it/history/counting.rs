@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orchestrator::{
-    history::{Aggregation, POINTS_MOST, Point, Sampler},
+    history::{Aggregation, HistoryFilter, POINTS_MOST, Point, Sampler},
     model::{Clock, ManualClock, ReceivedAlert, Sample, Status, Time},
     store::Stored,
     telemetry::Metrics,
@@ -26,7 +26,7 @@ on_each_store![
 ];
 
 async fn counted(world: &World, days: u32) -> (u64, u64, u64) {
-    let found = world.totals().of_last(days, None).await.unwrap();
+    let found = world.totals().of_last(days, HistoryFilter::default()).await.unwrap();
     let by_severity: u64 = found.alerts_by_severity.values().sum();
     assert_eq!(found.alerts_count, by_severity);
     assert_eq!(found.metrics_count, found.metrics_by_name.values().sum::<u64>());
@@ -74,7 +74,7 @@ async fn samples_are_counted_beyond_their_life_too(place: &Place) {
         world.sample("alerts_firing", f64::from(day)).await;
         world.sample("other", 1.0).await;
     }
-    let found = world.totals().of_last(30, None).await.unwrap();
+    let found = world.totals().of_last(30, HistoryFilter::default()).await.unwrap();
     assert_eq!(found.metrics_by_name["alerts_firing"], 10);
     assert_eq!(found.metrics_count, 20);
 }
@@ -89,8 +89,9 @@ async fn days_that_were_never_summed_up_count_while_they_are_kept(place: &Place)
 }
 
 async fn points(world: &World, days: u32, aggregation: Aggregation) -> (Vec<Point>, bool) {
-    let metric = Some(("alerts_firing", aggregation));
-    let found = world.totals().of_last(days, metric).await.unwrap();
+    let filter =
+        HistoryFilter { metric: Some("alerts_firing"), aggregation, ..HistoryFilter::default() };
+    let found = world.totals().of_last(days, filter).await.unwrap();
     (found.series.unwrap(), found.truncated)
 }
 
@@ -126,7 +127,7 @@ async fn a_series_is_given_raw_by_the_hour_and_by_the_local_day(place: &Place) {
              "avg": 7.0, "last": 6.0},
         ])
     );
-    assert!(world.totals().of_last(2, None).await.unwrap().series.is_none());
+    assert!(world.totals().of_last(2, HistoryFilter::default()).await.unwrap().series.is_none());
 }
 
 async fn a_day_on_which_clocks_change_is_one_point(place: &Place) {
@@ -190,7 +191,7 @@ async fn the_service_samples_its_own_figures(place: &Place) {
     let (points, _) = points(&world, 1, Aggregation::Raw).await;
     assert_eq!(points.len(), 2);
     assert!(matches!(points[1], Point::Sample { value: 2.0, .. }), "{points:?}");
-    let found = world.totals().of_last(1, None).await.unwrap();
+    let found = world.totals().of_last(1, HistoryFilter::default()).await.unwrap();
     for name in ["alerts_received_total", "knowledge_queries_total", "alerts_firing"] {
         assert_eq!(found.metrics_by_name[name], 2, "{name}");
     }

@@ -18,6 +18,7 @@ use crate::harness::{
 on_each_store![
     a_day_is_summed_up_when_it_has_ended_and_not_before,
     a_day_that_is_summed_up_again_gives_the_same_document,
+    a_clock_that_jumps_ten_years_ahead_deletes_nothing,
     days_missed_while_the_service_was_off_are_summed_up_at_the_start,
     days_of_23_and_of_25_hours_are_whole_days,
     alerts_live_48_hours_after_their_last_receipt_and_samples_90_days,
@@ -76,6 +77,26 @@ async fn a_day_that_is_summed_up_again_gives_the_same_document(place: &Place) {
     other.set("2026-11-24T05:00:00Z");
     other.retention().run(&other.phase).await.unwrap();
     assert_eq!(only_day(&other).await, first);
+}
+
+async fn a_clock_that_jumps_ten_years_ahead_deletes_nothing(place: &Place) {
+    const TEN_YEARS: i64 = 10 * 365 * 86_400_000;
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
+    world.receive(vec![world.firing("a")]).await;
+    let job = world.retention();
+    world.set("2026-11-21T12:00:00Z");
+    job.run_if_due(&world.phase).await.unwrap().expect("a run");
+    world.clock.jump_millis(TEN_YEARS);
+    // What is stored meanwhile makes the time no truer.
+    world.sample("alerts_firing", 1.0).await;
+    assert_eq!(job.run_if_due(&world.phase).await.unwrap(), None);
+    assert_eq!(world.alerts().await, 1);
+    // Nor does a run by a clock that was wrong stop those that are due.
+    world.store.note_retention(world.clock.now()).await.unwrap();
+    world.clock.jump_millis(-TEN_YEARS);
+    world.set("2026-11-23T12:00:00Z");
+    let report = job.run_if_due(&world.phase).await.unwrap().expect("a run");
+    assert_eq!((report.alerts, world.alerts().await), (1, 0));
 }
 
 async fn days_missed_while_the_service_was_off_are_summed_up_at_the_start(place: &Place) {

@@ -48,23 +48,23 @@ async fn past(place: &Place) -> World {
     world
 }
 
-async fn export_to(store: &dyn Store, path: &Path) -> Vec<u8> {
+pub async fn export_to(store: &dyn Store, path: &Path) -> Vec<u8> {
     let clock = ManualClock::new(utc("2026-11-21T12:00:00Z"));
     let export =
-        open_export(store, &clock, Format::Ndjson, Collection::ALL.to_vec()).await.unwrap();
+        open_export(store, &clock, Format::Ndjson, Collection::ALL.to_vec().into()).await.unwrap();
     let pieces: Vec<_> = export.bytes.try_collect().await.unwrap();
     std::fs::write(path, pieces.concat()).unwrap();
     pieces.concat()
 }
 
-async fn import_from(store: &dyn Store, path: &Path) -> Result<Imported, ImportError> {
+pub async fn import_from(store: &dyn Store, path: &Path) -> Result<Imported, ImportError> {
     import(store, path, Arc::new(|_, _, _| {})).await
 }
 
 /// The data as an export has it, in no order.
-async fn data(store: &dyn Store) -> BTreeSet<String> {
+pub async fn data(store: &dyn Store) -> BTreeSet<String> {
     let mut documents = BTreeSet::new();
-    let export = store.export(DATA.to_vec()).await.unwrap();
+    let export = store.export(DATA.to_vec().into()).await.unwrap();
     let pieces: Vec<_> = export.documents.try_collect().await.unwrap();
     for (collection, texts) in pieces {
         for text in texts {
@@ -148,8 +148,9 @@ async fn a_file_that_is_not_whole_changes_nothing() {
     let without_end = lines[..lines.len() - 1].concat();
     let without_one = [&lines[..5], &lines[6..]].concat().concat();
     let newer = String::from_utf8(whole.clone()).unwrap();
-    let newer = newer.replacen("\"schemaVersion\":4", "\"schemaVersion\":99", 1).into_bytes();
-    let broken = [&whole[..whole.len() / 2], b"?", &whole[whole.len() / 2..]].concat();
+    let newer = newer.replacen("\"schemaVersion\":", "\"schemaVersion\":99", 1).into_bytes();
+    let (before, after) = lines.split_at(lines.len() / 2);
+    let broken = [&before.concat()[..], b"?", &after.concat()].concat();
     let mut telling = whole.clone();
     telling.extend_from_slice(lines[2]);
     for damaged in [without_end, without_one, newer, broken, telling, Vec::new(), b"x".to_vec()] {

@@ -246,7 +246,7 @@ async fn the_name_of_the_group_is_that_of_its_alerts(place: &Place) {
     service.alertmanager().notify(&body).await.expect(200);
     assert_eq!(names(&service).await, ["Memory"]);
     assert_eq!(service.stored("knowledge_base").await[0]["title"], "Memory");
-    // The labels are as they came: they are what tells alerts apart.
+    // The labels are as they came: they are what distinguishes alerts.
     assert_eq!(service.stored("alerts").await[0]["labels"], json!({"env": "test"}));
 }
 

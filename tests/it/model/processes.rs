@@ -6,7 +6,8 @@ use mongodb::bson::{Document, doc};
 use orchestrator::{
     knowledge::{Base, Change, ChangeError, EditError, EntryDraft, Question, QuestionFilter},
     model::{
-        Category, Clock, Entry, ManualClock, ReceivedAlert, Severity, Status, Time, pattern_id,
+        Category, Clock, Entry, ManualClock, ReceivedAlert, Severity, Status, TextMap, Time,
+        pattern_id,
     },
     store::{ExpiryBatch, Store},
     telemetry::Metrics,
@@ -290,8 +291,8 @@ impl<'a> Processes<'a> {
             severity: "page".to_owned(),
             entry_severity: Severity::High,
             message: String::new(),
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::from([("solution".to_owned(), solution)]),
+            labels: TextMap::default(),
+            annotations: TextMap::from([("solution".to_owned(), solution)]),
             generator_url: None,
             receiver: None,
             received_at: Time::from_millis(now),

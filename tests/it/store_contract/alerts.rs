@@ -33,6 +33,7 @@ each_backend![Migrated:
     several_writers_record_each_alert_once,
     alerts_are_counted_by_severity_and_time_of_first_receipt,
     an_empty_group_changes_nothing,
+    what_fires_of_an_entry_is_found_the_newest_first,
 ];
 
 fn state(instance: &Instance) -> (Status, Option<i64>) {
@@ -266,4 +267,22 @@ async fn alerts_are_counted_by_severity_and_time_of_first_receipt(store: &dyn St
 async fn an_empty_group_changes_nothing(store: &dyn Store) {
     assert!(outcomes(store, Vec::new()).await.is_empty());
     assert!(store.entries().await.unwrap().is_empty());
+}
+
+async fn what_fires_of_an_entry_is_found_the_newest_first(store: &dyn Store) {
+    let began = |fingerprint: &str, minute: i64| ReceivedAlert {
+        starts_at: Some(at(minute)),
+        ..firing(fingerprint)
+    };
+    let alerts = vec![began("a", 1), began("b", 3), began("c", 2), caused(firing("d"), "other")];
+    record(store, alerts).await;
+    record(store, vec![resolved("e")]).await;
+    let found = async |each: u32| -> Vec<String> {
+        let ids = vec![learned(), "kb-alert-none".to_owned()];
+        let alerts = store.firing_of(ids, each).await.unwrap();
+        alerts.into_iter().map(|alert| alert.fingerprint).collect()
+    };
+    assert_eq!(found(5).await, ["b", "c", "a"]);
+    assert_eq!(found(2).await, ["b", "c"]);
+    assert!(store.firing_of(Vec::new(), 5).await.unwrap().is_empty());
 }

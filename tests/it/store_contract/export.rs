@@ -30,7 +30,7 @@ mod snapshot {
 
 /// All documents of a collection, through an export.
 pub async fn documents(store: &dyn Store, collection: Collection) -> Vec<Value> {
-    let export = store.export(vec![collection]).await.unwrap();
+    let export = store.export(vec![collection].into()).await.unwrap();
     let pieces: Vec<_> = export.documents.try_collect().await.unwrap();
     let documents: Vec<Value> = pieces
         .into_iter()
@@ -45,7 +45,7 @@ pub async fn documents(store: &dyn Store, collection: Collection) -> Vec<Value> 
 async fn an_export_has_every_document_once_and_in_small_pieces(store: &dyn Store) {
     let group: Vec<_> = (0..1203).map(|n| firing(&format!("{n:016x}"))).collect();
     record(store, group).await;
-    let export = store.export(Collection::ALL.to_vec()).await.unwrap();
+    let export = store.export(Collection::ALL.to_vec().into()).await.unwrap();
     assert_eq!(export.counts.len(), Collection::ALL.len());
     assert!(export.database_bytes > 0);
     let mut seen = std::collections::HashSet::new();
@@ -67,11 +67,11 @@ async fn an_export_has_every_document_once_and_in_small_pieces(store: &dyn Store
 
 async fn an_export_is_limited_to_the_collections_asked_for(store: &dyn Store) {
     record(store, vec![firing("a")]).await;
-    let export = store.export(vec![Collection::KnowledgeBase]).await.unwrap();
+    let export = store.export(vec![Collection::KnowledgeBase].into()).await.unwrap();
     assert_eq!(export.counts, [(Collection::KnowledgeBase, 1)]);
     let pieces: Vec<_> = export.documents.try_collect().await.unwrap();
     assert!(pieces.iter().all(|(collection, _)| *collection == Collection::KnowledgeBase));
-    let nothing = store.export(vec![Collection::Metrics]).await.unwrap();
+    let nothing = store.export(vec![Collection::Metrics].into()).await.unwrap();
     assert!(nothing.documents.try_collect::<Vec<_>>().await.unwrap().is_empty());
 }
 
@@ -107,14 +107,15 @@ async fn collections_are_counted(store: &dyn Store) {
     assert!(counts.contains(&(Collection::Alerts, 2)), "{counts:?}");
     assert!(counts.contains(&(Collection::KnowledgeBase, 1)), "{counts:?}");
     assert!(counts.contains(&(Collection::Metrics, 0)), "{counts:?}");
-    assert!(store.sample_counts(at(0)).await.unwrap().is_empty());
+    assert!(store.sample_counts(at(0), at(99_999)).await.unwrap().is_empty());
     assert_eq!(store.consolidations_after(at(0)).await.unwrap(), []);
 }
 
 /// Counts and documents are those of the moment at which the export began.
 pub async fn an_export_shows_one_moment(store: &dyn Store) {
     record(store, (0..700).map(|n| firing(&format!("old-{n}"))).collect()).await;
-    let export = store.export(vec![Collection::Alerts, Collection::KnowledgeBase]).await.unwrap();
+    let export =
+        store.export(vec![Collection::Alerts, Collection::KnowledgeBase].into()).await.unwrap();
     let mut pieces = export.documents;
     let (_, mut texts) = pieces.try_next().await.unwrap().unwrap();
     record(store, (0..700).map(|n| firing(&format!("new-{n}"))).collect()).await;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use orchestrator::{
     model::{
-        Alert, Category, Collection, Consolidation, DayAlerts, DayMetrics, Entry, EntryText,
-        MetricDay, Outcome, ReceivedAlert, Sample, Severity, Time, TopIssue, pattern_id,
+        Alert, Category, Collection, Consolidation, DayAlerts, DayMetrics, DayName, Entry,
+        EntryText, MetricDay, Outcome, ReceivedAlert, Sample, Severity, Time, TopIssue, pattern_id,
     },
     store::{Bucket, Buckets, Expired, ExpiryBatch, Store, Stored},
 };
@@ -106,7 +106,10 @@ async fn samples_come_back_as_they_were_put_the_latest_that_fit(store: &dyn Stor
     );
     assert_eq!(read(1, 4, 2).await, [labelled, sample(3, -5.0)]);
     assert_eq!(read(5, 9, 10).await, []);
-    assert_eq!(store.sample_counts(at(2)).await.unwrap().get("alerts_firing"), Some(&3));
+    assert_eq!(
+        store.sample_counts(at(2), at(99_999)).await.unwrap().get("alerts_firing"),
+        Some(&3)
+    );
 }
 
 async fn samples_are_put_into_buckets_from_an_offset(store: &dyn Store) {
@@ -151,6 +154,12 @@ fn consolidation(day: i64) -> Consolidation {
                 resolved: 1,
                 mean_time_to_resolve_ms: Some(5),
                 cause: None,
+            }],
+            by_name: vec![DayName {
+                name: "Disk".into(),
+                count: 3,
+                resolved: 1,
+                by_severity: BTreeMap::from([("page".to_owned(), 3)]),
             }],
         },
         metrics: DayMetrics {

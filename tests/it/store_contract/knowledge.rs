@@ -7,7 +7,7 @@ use orchestrator::{
         AlertPattern, Author, Category, Entry, EntryText, Note, Provenance, ReceivedAlert,
         Severity, SourceType, SummedUp, Tally, TextField, TextSource,
     },
-    store::{Edit, Edited, ExpiryBatch, Group, Store, Stored},
+    store::{Edit, Edited, ExpiryBatch, Group, Store, Stored, StoredEmbedding},
 };
 
 use super::{
@@ -34,6 +34,7 @@ each_backend![Migrated:
     an_entry_made_anew_counts_what_is_still_stored,
     what_was_summed_up_goes_with_the_entry,
     loading_shows_all_entries_and_figures_at_once,
+    embeddings_are_kept_while_somebody_asks_for_them,
 ];
 
 /// An entry with everything in it.
@@ -312,4 +313,33 @@ async fn loading_shows_all_entries_and_figures_at_once(store: &dyn Store) {
     assert_eq!(shown(&stored), (6, 1, Some(3.0 / 5.0), Some((180_000 + 600_000) / 3)));
     assert_eq!(stored.last_fired(), Some(at(0)));
     assert_eq!(stored.last_updated(), at(10));
+}
+
+async fn embeddings_are_kept_while_somebody_asks_for_them(store: &dyn Store) {
+    let embedding = |hash: &str, byte: u8| StoredEmbedding {
+        hash: hash.to_owned(),
+        vector: vec![byte, 0, 255],
+    };
+    let found = async |day: i64| {
+        let hashes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let found = store.embeddings(hashes, at(day * 24 * 60)).await.unwrap();
+        let mut found: Vec<_> = found.into_iter().map(|one| (one.hash, one.vector[0])).collect();
+        found.sort();
+        found
+    };
+    let kept = |of: &[(&str, u8)]| -> Vec<(String, u8)> {
+        of.iter().map(|(hash, byte)| ((*hash).to_owned(), *byte)).collect()
+    };
+    assert_eq!(found(0).await, kept(&[]));
+    store.keep_embeddings(vec![embedding("a", 1), embedding("b", 2)], at(0)).await.unwrap();
+    // Again, as by two processes at once.
+    store.keep_embeddings(vec![embedding("b", 3)], at(0)).await.unwrap();
+    assert_eq!(found(1).await, kept(&[("a", 1), ("b", 3)]));
+
+    // Only one is asked for meanwhile; the other is forgotten when something new is kept.
+    store.embeddings(vec!["a".to_owned()], at(60 * 24 * 60)).await.unwrap();
+    store.keep_embeddings(vec![embedding("c", 4)], at(100 * 24 * 60)).await.unwrap();
+    assert_eq!(found(100).await, kept(&[("a", 1), ("c", 4)]));
+    store.keep_embeddings(Vec::new(), at(100 * 24 * 60)).await.unwrap();
+    assert_eq!(store.embeddings(Vec::new(), at(0)).await.unwrap(), []);
 }

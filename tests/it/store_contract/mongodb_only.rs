@@ -41,8 +41,10 @@ async fn a_database_of_the_old_orchestrator_opens_and_keeps_its_own_state() {
     alerts.insert_many([doc! { "name": "Old" }, doc! { "name": "Old" }]).await.unwrap();
 
     let store = migrated(&server).await;
-    assert_eq!(store.schema_version().await.unwrap(), 4);
-    assert_eq!(store.schema().applied().await.unwrap().len(), 4);
+    let migrations = store.schema().migrations();
+    let newest = migrations.last().unwrap().number;
+    assert_eq!(store.schema_version().await.unwrap(), newest);
+    assert_eq!(store.schema().applied().await.unwrap().len(), migrations.len());
     assert_eq!(state.count_documents(doc! { "key": "schema_version" }).await.unwrap(), 1);
     let kept = state.find_one(doc! { "key": "last_consolidation" }).await.unwrap().unwrap();
     assert_eq!(kept.get("value"), own.get("value"));
@@ -158,7 +160,7 @@ async fn all_operations_fail_soon(store: &dyn Store) {
         soon(store.commit(Arc::new(delete_kb))),
         soon(store.received_since(at(0))),
         soon(store.acquire_lease("retention", "a", SOON)),
-        soon(async { store.export(vec![Collection::Alerts]).await.map(drop) }),
+        soon(async { store.export(vec![Collection::Alerts].into()).await.map(drop) }),
     );
 }
 

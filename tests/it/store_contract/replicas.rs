@@ -437,7 +437,8 @@ async fn a_database_of_before_shows_the_same_figures(server: Server) {
 
     // A crash behind the script repeats it all.
     let state = server.raw().collection::<Document>("system_state");
-    state.delete_one(doc! { "key": "migration:0004" }).await.unwrap();
+    let repeated = doc! { "$gte": "migration:0004", "$lt": "migration:1" };
+    state.delete_many(doc! { "key": repeated }).await.unwrap();
     migrate::up(&store, "test", &SystemClock, false).await.unwrap();
     assert_eq!(learned_figures(&store).await, expected);
     assert_eq!(

@@ -1,14 +1,11 @@
 //! Alerts and entries as a test records them, and what is read of them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use orchestrator::{
     model::{
-        AlertPattern, Category, Entry, EntryText, Outcome, ReceivedAlert, Severity, Status, Time,
-        pattern_id, pattern_title,
+        AlertPattern, Category, Entry, EntryText, Outcome, ReceivedAlert, Severity, Status,
+        TextMap, Time, pattern_id, pattern_title,
     },
     store::{AssignedAlert, Committed, Edit, Edited, Group, Store},
 };
@@ -30,11 +27,11 @@ pub fn firing(fingerprint: &str) -> ReceivedAlert {
         severity: "warning".to_owned(),
         entry_severity: Severity::Medium,
         message: "the disk of db-1 is full".to_owned(),
-        labels: BTreeMap::from([
+        labels: TextMap::from([
             ("alertname".to_owned(), "DiskFull".to_owned()),
             ("dotted.name".to_owned(), "Füllstand 100 % $x".to_owned()),
         ]),
-        annotations: BTreeMap::from([("summary".to_owned(), "the disk is full".to_owned())]),
+        annotations: TextMap::from([("summary".to_owned(), "the disk is full".to_owned())]),
         generator_url: Some("http://prometheus/graph".to_owned()),
         receiver: Some("orchestrator".to_owned()),
         received_at: at(1),

@@ -1,0 +1,102 @@
+//! Stored alerts, listed.
+
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::{
+    http::{
+        Error,
+        extract::{Caller, GuardedRequest, Viewer},
+        json,
+        parameters::Parameters,
+        state::App,
+    },
+    model::{Alert, Status, Time},
+    store::{AlertFilter, AlertPage, ListPosition},
+    validation::{Rejection, problem},
+};
+
+const MOST: u32 = 1_000;
+const USUAL: u32 = 100;
+const MAX_TEXT_CHARS: usize = 4_096;
+/// As many as an alert may have.
+const MAX_LABELS: usize = 50;
+
+/// A page of alerts.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct AlertList {
+    alerts: Vec<Alert>,
+    /// To be given as `cursor` for the next page, which there may be even after a short one.
+    next: Option<String>,
+}
+
+/// `GET /api/alerts`: stored alerts, the newest first.
+#[utoipa::path(get, path = "/api/alerts",
+    params(("status" = Option<String>, Query, description = "firing or resolved"),
+        ("alertname" = Option<String>, Query),
+        ("severity" = Option<String>, Query, description = "as it was sent"),
+        ("label" = Option<Vec<String>>, Query, description = "name=value; may repeat: all of them"),
+        ("fingerprint" = Option<String>, Query, description = "its instances, the latest start first"),
+        ("from" = Option<String>, Query,
+            description = "first received at or after; RFC 3339, or epoch seconds or milliseconds"),
+        ("to" = Option<String>, Query, description = "first received before"),
+        ("limit" = Option<u32>, Query, description = "1 to 1000, 100 if not given"),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, body = AlertList)))]
+pub async fn list(_: Caller<Viewer>, app: App, request: GuardedRequest) -> Result<Response, Error> {
+    let mut parameters = request.parameters();
+    let filter = filter(&mut parameters);
+    let limit = parameters.number("limit", 1..=MOST).unwrap_or(USUAL);
+    let cursor = parameters.text("cursor", MAX_TEXT_CHARS);
+    parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
+    let no_cursor = || {
+        let rejection = Rejection::of("cursor", problem("is none of this list"));
+        request.context.invalid(&app, rejection)
+    };
+    let after = cursor.map(|cursor| position_of(&cursor).ok_or_else(no_cursor)).transpose()?;
+    let page = app.store.list_alerts(filter, after, limit as usize).await?;
+    let AlertPage { alerts, next } = page.ok_or_else(no_cursor)?;
+    // What retention has noted about it is of the store.
+    let alerts = alerts.into_iter().map(|alert| Alert { carried: None, ..alert }).collect();
+    json(&AlertList { alerts, next: next.as_ref().map(cursor_of) })
+}
+
+fn filter(parameters: &mut Parameters) -> AlertFilter {
+    let status = parameters.one_of("status", &["firing", "resolved"]);
+    let (from, until) = parameters.period();
+    AlertFilter {
+        status: status.and_then(Status::parse),
+        name: parameters.text("alertname", MAX_TEXT_CHARS),
+        severity: parameters.text("severity", MAX_TEXT_CHARS),
+        labels: parameters.pairs("label", MAX_LABELS),
+        fingerprint: parameters.text("fingerprint", MAX_TEXT_CHARS),
+        from,
+        until,
+    }
+}
+
+fn cursor_of(position: &ListPosition) -> String {
+    hex::encode(format!("{}:{}", position.at.millis(), position.tie))
+}
+
+fn position_of(cursor: &str) -> Option<ListPosition> {
+    let text = String::from_utf8(hex::decode(cursor).ok()?).ok()?;
+    let (at, tie) = text.split_once(':')?;
+    Some(ListPosition { at: Time::from_millis(at.parse().ok()?), tie: tie.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_comes_back_from_its_cursor() {
+        for (at, tie) in [(0, ""), (-5, "7"), (1_764_057_600_000, "a:b ü:1764057600000")] {
+            let expected = ListPosition { at: Time::from_millis(at), tie: tie.to_owned() };
+            assert_eq!(position_of(&cursor_of(&expected)), Some(expected));
+        }
+        for wrong in ["x", "", "3a", "zz", "31"] {
+            assert_eq!(position_of(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Pages of alerts: a cursor in the order of an index. Alerts of the old orchestrator have no
+//! first receipt and are not listed.
+
+use futures::TryStreamExt;
+use mongodb::{
+    bson::{Document, doc},
+    options::Hint,
+};
+
+use super::{
+    MongoStore,
+    error::MongoError,
+    wire::{alert, alert_id, date},
+};
+use crate::{
+    model::{Alert, Collection, Status, Time},
+    store::{
+        AlertFilter, AlertPage,
+        listing::{ListPosition, PageBuilder, Walk},
+    },
+};
+
+/// Up to `limit` alerts after a position; `None` if that is none of this walk.
+pub(super) async fn alerts(
+    store: &MongoStore,
+    filter: &AlertFilter,
+    after: Option<&ListPosition>,
+    limit: usize,
+) -> Result<Option<AlertPage>, MongoError> {
+    let by_start = matches!(filter.walk(), Walk::Fingerprint(_));
+    if after.is_some_and(|after| after.tie.is_empty() != by_start) {
+        return Ok(None);
+    }
+    let documents = store.documents(Collection::Alerts);
+    let batch = u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1);
+    let query = query(filter, after);
+    let find = documents.find(query.clone()).sort(order(by_start)).batch_size(batch);
+    let mut found = find.hint(Hint::Keys(index(&query, by_start))).await?;
+    let mut page = PageBuilder::new(filter, limit);
+    while let Some(document) = found.try_next().await? {
+        let Some(stored) = alert(&document) else { continue };
+        let position = position(&stored.alert, by_start);
+        if page.offer(stored.alert, position).is_break() {
+            break;
+        }
+    }
+    Ok(Some(page.finish()))
+}
+
+fn position(alert: &Alert, by_start: bool) -> ListPosition {
+    match by_start {
+        true => ListPosition { at: alert.starts_at, tie: String::new() },
+        false => ListPosition { at: alert.first_received, tie: alert_id(&alert.key()) },
+    }
+}
+
+pub(super) fn order(by_start: bool) -> Document {
+    match by_start {
+        // As the index has it; all are of one fingerprint.
+        true => doc! { "fingerprint": 1, "startsAt": -1 },
+        false => doc! { "firstReceived": -1, "_id": -1 },
+    }
+}
+
+/// The index that is walked, so that the server looks for no other: what is equal, then the order.
+fn index(query: &Document, by_start: bool) -> Document {
+    let equal = ["name", "severity", "status"].into_iter().filter(|name| query.contains_key(*name));
+    let mut keys: Document = equal.map(|name| (name.to_owned(), 1.into())).collect();
+    keys.extend(order(by_start));
+    keys
+}
+
+/// The stretches of the index that are walked. Several statuses are several stretches, which the
+/// server merges.
+pub(super) fn query(filter: &AlertFilter, after: Option<&ListPosition>) -> Document {
+    let mut query = match filter.walk() {
+        Walk::Fingerprint(fingerprint) => {
+            let mut query = doc! { "fingerprint": fingerprint };
+            if let Some(after) = after {
+                query.insert("startsAt", doc! { "$lt": date(after.at) });
+            }
+            return query;
+        }
+        Walk::Name(name) => doc! { "name": name },
+        Walk::Severity(severity) => doc! { "severity": severity },
+        Walk::Status(_) | Walk::All => Document::new(),
+    };
+    if filter.walk() != Walk::All {
+        let statuses = filter.statuses().iter().copied().map(Status::as_str);
+        query.insert("status", doc! { "$in": statuses.collect::<Vec<_>>() });
+    }
+    // A lower bound in any case: documents without a first receipt are not of this service.
+    let from = filter.from.unwrap_or(Time::from_millis(i64::MIN));
+    let mut receipt = doc! { "$gte": date(from) };
+    if let Some(until) = filter.until {
+        receipt.insert("$lt", date(until));
+    }
+    if let Some(after) = after {
+        receipt.insert("$lte", date(after.at));
+        let earlier = doc! { "firstReceived": { "$lt": date(after.at) } };
+        query.insert("$or", [earlier, doc! { "_id": { "$lt": &after.tie } }]);
+    }
+    query.insert("firstReceived", receipt);
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::Bson;
+
+    use super::{super::schema::MIGRATIONS, *};
+
+    fn filters() -> Vec<AlertFilter> {
+        let text = || Some("x".to_owned());
+        let all = AlertFilter::default;
+        let firing = Some(Status::Firing);
+        let (from, until) = (Some(Time::from_millis(1)), Some(Time::from_millis(9)));
+        vec![
+            all(),
+            AlertFilter { from, until, ..all() },
+            AlertFilter { status: firing, ..all() },
+            AlertFilter { status: firing, from, ..all() },
+            AlertFilter { name: text(), ..all() },
+            AlertFilter { name: text(), status: firing, until, ..all() },
+            AlertFilter { severity: text(), ..all() },
+            AlertFilter { severity: text(), status: firing, ..all() },
+            AlertFilter { name: text(), severity: text(), ..all() },
+            AlertFilter { fingerprint: text(), name: text(), from, ..all() },
+        ]
+    }
+
+    fn asked() -> Vec<(Document, Document)> {
+        let mut asked = Vec::new();
+        for filter in filters() {
+            let by_start = filter.fingerprint.is_some();
+            let tie = if by_start { String::new() } else { "f:5".to_owned() };
+            for after in [None, Some(ListPosition { at: Time::from_millis(5), tie })] {
+                asked.push((query(&filter, after.as_ref()), order(by_start)));
+            }
+        }
+        asked
+    }
+
+    fn index_keys() -> Vec<Document> {
+        let mut keys = Vec::new();
+        for migration in MIGRATIONS {
+            let commands: Vec<Document> = serde_json::from_str(migration.script).unwrap();
+            for command in
+                commands.iter().filter(|c| c.get_str("createIndexes").ok() == Some("alerts"))
+            {
+                let indexes = command.get_array("indexes").unwrap().iter();
+                keys.extend(indexes.map(|index| {
+                    let index = index.as_document().unwrap();
+                    let key = index.get_document("key").unwrap().clone();
+                    key.into_iter()
+                            .map(|(name, direction)| {
+                                (
+                                    name,
+                                    Bson::Int32(
+                                        super::super::wire::integer(&direction).unwrap() as i32
+                                    ),
+                                )
+                            })
+                            .collect()
+                }));
+            }
+        }
+        keys
+    }
+
+    /// Values that are equal come first in an index, then the order: so it is walked, not sorted.
+    #[test]
+    fn every_list_has_an_index_in_its_order() {
+        let indexes = index_keys();
+        for (query, order) in asked() {
+            let expected = index(&query, order.contains_key("fingerprint"));
+            assert!(indexes.contains(&expected), "{query}: {expected}");
+        }
+    }
+
+    /// Where there is a server, and it tells. Not that it sorts: SecantusDB says so whatever it does.
+    #[tokio::test]
+    #[allow(clippy::disallowed_methods)] // why: tests are told by it which services there are
+    async fn the_server_reads_no_collection_whole() {
+        let Ok(uri) = std::env::var("TEST_MONGODB_URI") else { return };
+        let database = format!("test_plans_{:08x}", rand::random::<u32>());
+        let store = MongoStore::open(&uri.into(), &database).await.unwrap();
+        let clock = crate::model::SystemClock;
+        crate::store::migrate::up(&store, "test", &clock, false).await.unwrap();
+        for (query, order) in asked() {
+            let hint = index(&query, order.contains_key("fingerprint"));
+            let find = doc! { "find": "alerts", "filter": query, "sort": order, "hint": hint };
+            let explain = doc! { "explain": find, "verbosity": "queryPlanner" };
+            let Ok(plan) = store.db.run_command(explain).await else { return };
+            let plan = plan.get_document("queryPlanner").unwrap().get("winningPlan").unwrap();
+            let plan = plan.to_string();
+            assert!(plan.contains("IXSCAN") && !plan.contains("COLLSCAN"), "{plan}");
+        }
+    }
+}
