@@ -18,6 +18,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Firing, Self::Resolved, Self::Superseded];
+
     /// Alertmanager's word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,7 +32,7 @@ impl Status {
 
     /// The status of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Firing, Self::Resolved, Self::Superseded].into_iter().find(|s| s.as_str() == name)
+        Self::ALL.into_iter().find(|s| s.as_str() == name)
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     },
 };
 use crate::{
-    model::{Alert, AlertKey, Collection, Remembered, Time},
+    model::{Alert, AlertKey, Collection, Remembered, Status, Time},
     store::recording::{self, AssignedAlert},
 };
 
@@ -109,27 +109,41 @@ impl Known {
         self.stored.get(key)
     }
 
-    /// The statement that stores an alert where none is.
-    pub(super) fn insert(&self, store: &MongoStore, alert: &Alert) -> Document {
+    /// What stores an alert where none is.
+    pub(super) fn insert(&self, store: &MongoStore, alert: &Alert) -> Operation {
         let key = alert.key();
         let id = alert_id(&key);
-        let unreadable = self.unreadable.get(&id);
         let mut fields = alert_fields(alert);
         fields.insert("timestamp", date(alert.timestamp));
         fields.insert("firstReceived", date(alert.first_received));
-        fields.insert("revision", unreadable.copied().flatten().unwrap_or(0) + 1);
-        fields.insert("changedBy", &*store.id);
+        fields.insert("changedBy", &store.id);
+        fields.insert("syncedAt", date(store.server_now()));
         if let Some(carried) = &alert.carried {
             let batch = self.batches.get(&key).copied().unwrap_or(0);
             fields.insert("carried", carried_fields(carried, batch));
         }
-        let update = doc! { "$set": fields, "$currentDate": { "syncedAt": true } };
-        match unreadable {
-            Some(revision) => upsert(doc! { "_id": id, "revision": *revision }, update),
-            // No document has such a revision, so one that is there is a duplicate key.
-            None => upsert(doc! { "_id": id, "revision": { "$lt": 0 } }, update),
+        let revision = self.unreadable.get(&id);
+        fields.insert("revision", revision.copied().flatten().unwrap_or(0) + 1);
+        match revision {
+            Some(revision) => {
+                let query = doc! { "_id": id, "revision": *revision };
+                Operation::Update(upsert(query, doc! { "$set": fields }))
+            }
+            None => {
+                fields.insert("_id", id);
+                Operation::Insert(fields)
+            }
         }
     }
+}
+
+/// A write of one document.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    /// Makes it.
+    Insert(Document),
+    /// Changes it by this statement.
+    Update(Document),
 }
 
 /// The statement that changes a stored alert.
@@ -137,6 +151,7 @@ impl Known {
 /// It upserts, but never makes a document: then, too, it fails by itself, because it would have to
 /// change the `_id` that it asks for.
 pub(super) fn replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -> Document {
+    note_change_of_other(store, stored);
     let fields = alert_fields(alert);
     let mut unset = missing(&fields, &ALERT_OPTIONAL);
     let mut set = fields;
@@ -160,6 +175,18 @@ pub(super) fn replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -
     upsert(doc! { "_id": alert_id(&alert.key()), "revision": stored.revision }, update)
 }
 
+/// What another process changed may not have been followed yet, and after this write it does not
+/// show any more that it was another, so the entries are read again.
+fn note_change_of_other(store: &MongoStore, stored: &StoredAlert) {
+    if stored.changed_by.as_ref() == Some(&store.id) {
+        return;
+    }
+    let mut unsettled = store.unsettled();
+    unsettled.insert(stored.alert.entry_id.clone());
+    unsettled.extend(stored.alert.carried.iter().map(|carried| carried.entry_id.clone()));
+    unsettled.extend(stored.moved_from.iter().cloned());
+}
+
 /// The statement that moves the last receipt on.
 pub(super) fn touch(key: &AlertKey, at: Time) -> Document {
     doc! { "q": { "_id": alert_id(key) }, "u": { "$max": { "timestamp": date(at) } } }
@@ -174,8 +201,10 @@ pub(super) async fn find(store: &MongoStore, query: Document) -> Result<Vec<Docu
 
 /// The latest instance of each fingerprint.
 async fn latest(store: &MongoStore, fingerprints: &[&str]) -> Result<Vec<Document>, MongoError> {
+    // The index begins with the status.
+    let statuses = Status::ALL.map(Status::as_str).to_vec();
     let pipeline = [
-        doc! { "$match": { "fingerprint": { "$in": fingerprints } } },
+        doc! { "$match": { "status": { "$in": statuses }, "fingerprint": { "$in": fingerprints } } },
         doc! { "$sort": { "fingerprint": 1, "startsAt": -1 } },
         doc! { "$group": { "_id": "$fingerprint", "latest": { "$first": "$$ROOT" } } },
     ];

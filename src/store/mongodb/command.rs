@@ -42,6 +42,19 @@ pub(super) struct Written {
     pub(super) duplicate_keys: HashSet<usize>,
 }
 
+/// Inserts documents, which costs a server less than upserting them.
+///
+/// # Errors
+/// Any failure but that of a document whose `_id` is taken, which [`Written::duplicate_keys`]
+/// tells.
+pub(super) async fn insert(
+    db: &Database,
+    collection: &str,
+    documents: &[Document],
+) -> Result<Written, MongoError> {
+    run_all(db, doc! { "insert": collection }, "documents", documents, WITHIN).await
+}
+
 /// Runs update statements.
 ///
 /// # Errors

@@ -7,10 +7,12 @@ use mongodb::{
     bson::{Document, doc},
     options::{Acknowledgment, ClientOptions, WriteConcern},
 };
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{MongoStore, error::MongoError};
+use super::{MongoStore, error::MongoError, follow};
 use crate::store::{Result, StoreError};
 
 /// How long an operation looks for a server before it reports that there is none.
@@ -51,6 +53,7 @@ pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStor
         client,
         db,
         snapshots: has_snapshots(&hello),
+        clock: Arc::new(Mutex::new((follow::clock_of(&hello)?, Instant::now()))),
         id: Uuid::new_v4().to_string(),
         followed: Arc::default(),
         unsettled: Arc::default(),

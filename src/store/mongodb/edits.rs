@@ -9,7 +9,6 @@ use mongodb::bson::{Document, doc};
 use super::{
     MongoStore, command,
     error::MongoError,
-    follow::ANYONE,
     knowledge::{self, written_as},
     patterns::insert_statement,
     upgrade,
@@ -106,7 +105,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
             let current = doc! { "id": id, "summedUp": { "$exists": true } };
             let add = doc! {
                 "$addToSet": { "provenance.derivedFrom": { "$each": sources } },
-                "$set": { "changedBy": ANYONE },
+                "$set": { "changedBy": &store.id },
                 "$currentDate": { "syncedAt": true },
             };
             update(store, current, add).await

@@ -11,6 +11,7 @@ use mongodb::error::{
 use crate::store::StoreError;
 
 pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
+pub(super) const INDEX_NOT_FOUND: i32 = 27;
 pub(super) const NAMESPACE_EXISTS: i32 = 48;
 const IMMUTABLE_FIELD: i32 = 66;
 const DUPLICATE_KEY: i32 = 11000;

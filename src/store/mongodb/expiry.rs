@@ -15,7 +15,6 @@ use super::{
     IDENTITIES, MongoStore, alerts,
     command::{self, upsert},
     error::MongoError,
-    follow::ANYONE,
     knowledge,
     retention::before,
     upgrade,
@@ -220,6 +219,8 @@ async fn apply(store: &MongoStore, note: &Note, expired: &mut Expired) -> Result
     expired.deleted += deleted.len() as u64;
     expired.changes.extend(changes(store, note, &stored, &deleted));
     announce(store, note).await?;
+    // What others changed of these instances before may not have been followed yet.
+    store.unsettled().extend(note.sums.keys().cloned());
     let done = doc! { "$set": { "done": true }, "$unset": { "alerts": "", "sums": "" } };
     let statement = doc! { "q": { "_id": NOTE, "number": note.number }, "u": done };
     command::update(&store.db, Collection::SystemState.name(), &[statement]).await?;
@@ -272,7 +273,7 @@ async fn add_sums(
                 let mut sums = entry.summed_up;
                 sums.add_batch(note.number, &note.sums[&entry.id]);
                 let query = doc! { "id": &entry.id, "summedUp.batch": entry.summed_up.batch };
-                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": ANYONE };
+                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": &store.id };
                 let update = doc! { "$set": set, "$currentDate": { "syncedAt": true } };
                 command::update_all(query, update)
             })
@@ -313,7 +314,7 @@ async fn mark(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
             let update = doc! {
                 "$set": {
                     "carried": carried_fields(&alert.carried, note.number),
-                    "changedBy": ANYONE,
+                    "changedBy": &store.id,
                 },
                 "$inc": { "revision": 1_i64 },
                 "$currentDate": { "syncedAt": true },
@@ -343,9 +344,14 @@ async fn delete(store: &MongoStore, note: &Note) -> Result<HashSet<String>, Mong
             (revisions.get(id) == Some(&revision)).then(|| id.to_owned())
         })
         .collect();
-    let queries = unchanged.iter().map(|id| {
-        let mut query = before(note.before);
-        query.extend(doc! { "_id": id, "revision": revisions[id.as_str()] });
+    let mut by_revision: HashMap<i64, Vec<&String>> = HashMap::new();
+    for id in &unchanged {
+        by_revision.entry(revisions[id.as_str()]).or_default().push(id);
+    }
+    // The `_id` comes first, for servers that take an index by the order of the question.
+    let queries = by_revision.into_iter().map(|(revision, ids)| {
+        let mut query = doc! { "_id": { "$in": ids }, "revision": revision };
+        query.extend(before(note.before));
         query
     });
     let count = command::delete(&store.db, Collection::Alerts.name(), queries).await?;

@@ -1,19 +1,22 @@
 //! What other processes changed, found by asking.
 //!
 //! Every change of an entry or an alert says who made it (`changedBy`) and when (`syncedAt`, by
-//! the server's clock). Deleted entries leave nothing behind: that some are missing shows in the
+//! the server's clock). A process leaves out alerts that it changed itself, and when it changes one
+//! that another process changed before it, it notes that the entry is to be read again. Entries
+//! change seldom, and in parts by several: they are read whoever changed them. Deleted entries leave nothing behind: that some are missing shows in the
 //! number of documents, and then all ids are read.
 
 use std::collections::HashSet;
 
 use futures::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
+use tokio::time::Instant;
 
 use super::{
     IDENTITIES, MongoStore,
     error::MongoError,
     figures, knowledge,
-    wire::{carried, date, entry},
+    wire::{carried, date, entry, time_in},
 };
 use crate::{
     model::{Collection, EntryDocument, Time},
@@ -23,13 +26,13 @@ use crate::{
 /// How far each look reaches back before the one before it, because writes end a little after
 /// the time that they bear, and clocks are set.
 const OVERLAP_MS: i64 = 2_000;
-/// How far the position may stay behind while nobody else changes anything.
-const IDLE_MS: i64 = 30_000;
 
 /// The entries that this process knows of, to find out which were deleted.
 #[derive(Debug, Default)]
 pub(super) struct KnownEntries {
     ids: HashSet<String>,
+    /// Up to when nothing was changed, in milliseconds by the server's clock.
+    quiet_until: i64,
     /// Documents beyond one for each entry: of two with one id, or that cannot be read.
     beyond: i64,
 }
@@ -38,6 +41,7 @@ impl KnownEntries {
     /// All entries, read when the collection had so many documents.
     pub(super) fn reset(&mut self, ids: impl Iterator<Item = String>, documents: i64) {
         self.ids = ids.collect();
+        self.quiet_until = 0;
         self.beyond = documents - self.ids.len() as i64;
     }
 
@@ -54,16 +58,17 @@ impl KnownEntries {
     }
 }
 
-/// Who changed a document without having seen all of it: whoever follows reads it again, the one
-/// who changed it too, because another process may have changed it just before.
-pub(super) const ANYONE: &str = "";
-
 /// The time by the server's clock.
 pub(super) async fn now(store: &MongoStore) -> Result<Position, MongoError> {
-    let hello = store.db.run_command(doc! { "hello": 1 }).await?;
-    let now = hello.get_datetime("localTime");
-    let now = now.map_err(|_| MongoError::Answer("`hello` without `localTime`"))?;
-    Ok(Position(now.timestamp_millis()))
+    let asked = Instant::now();
+    let now = clock_of(&store.db.run_command(doc! { "hello": 1 }).await?)?;
+    *store.clock.lock() = (now, asked);
+    Ok(Position(now.millis()))
+}
+
+/// The server's clock in its answer to `hello`.
+pub(super) fn clock_of(hello: &Document) -> Result<Time, MongoError> {
+    time_in(hello, "localTime").ok_or(MongoError::Answer("`hello` without `localTime`"))
 }
 
 /// How many documents the knowledge base has, by the server's own book-keeping.
@@ -73,9 +78,10 @@ pub(super) async fn document_count(store: &MongoStore) -> Result<i64, MongoError
 }
 
 pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followed, MongoError> {
+    let from = Position(from.0.max(store.followed().quiet_until));
     let position = now(store).await?;
     let unsettled: Vec<String> = store.unsettled().iter().cloned().collect();
-    let mut query = changed_by_others(store, from);
+    let mut query = changed_since(from);
     if !unsettled.is_empty() {
         query = doc! { "$or": [query, { "id": { "$in": &unsettled } }] };
     }
@@ -96,17 +102,23 @@ pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followe
     let mut left = store.unsettled();
     left.retain(|id| !unsettled.contains(id));
     drop(left);
-    let nothing = entries.is_empty() && deleted.is_empty() && figures.is_empty();
-    if nothing && position.0 - from.0 < IDLE_MS {
+    if entries.is_empty() && deleted.is_empty() && figures.is_empty() {
+        store.followed().quiet_until = position.0;
         return Ok(Followed::Nothing);
     }
     let entries = entries.into_values().collect();
     Ok(Followed::Some { entries, deleted, figures, position })
 }
 
-fn changed_by_others(store: &MongoStore, from: Position) -> Document {
+fn changed_since(from: Position) -> Document {
     let since: DateTime = date(Time::from_millis(from.0.saturating_sub(OVERLAP_MS)));
-    doc! { "syncedAt": { "$gte": since }, "changedBy": { "$ne": &*store.id } }
+    doc! { "syncedAt": { "$gte": since } }
+}
+
+fn changed_by_others(store: &MongoStore, from: Position) -> Document {
+    let mut query = changed_since(from);
+    query.insert("changedBy", doc! { "$ne": &store.id });
+    query
 }
 
 /// Entries whose instances others changed, or deleted.

@@ -42,6 +42,7 @@ use async_trait::async_trait;
 use mongodb::{Client, Database, bson::Document, bson::doc};
 use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use self::{error::MongoError, follow::KnownEntries};
 use super::{
@@ -70,6 +71,8 @@ pub struct MongoStore {
     snapshots: bool,
     /// Who this process is to the others.
     id: String,
+    /// What the server's clock showed, and when it was asked.
+    clock: Arc<Mutex<(Time, Instant)>>,
     /// Entries that this process knows of.
     followed: Arc<Mutex<KnownEntries>>,
     /// Entries that this process changed, or did not: the answer was lost.
@@ -92,6 +95,12 @@ impl MongoStore {
             Ok(opened) => opened,
             Err(_) => Err(MongoError::Silent(2 * SHORT).into()),
         }
+    }
+
+    /// The time by the server's clock.
+    fn server_now(&self) -> Time {
+        let (time, asked) = *self.clock.lock();
+        time.plus_millis(i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX))
     }
 
     fn followed(&self) -> MutexGuard<'_, KnownEntries> {

@@ -11,7 +11,6 @@ use super::{
     IDENTITIES, MongoStore, alerts,
     command::{self, update_all, upsert},
     error::MongoError,
-    follow::ANYONE,
     knowledge,
     wire::{carried, entry_document},
 };
@@ -139,7 +138,7 @@ impl<'a> Patterns<'a> {
         let update = doc! {
             "$unset": { "carried": "" },
             "$inc": { "revision": 1_i64 },
-            "$set": { "changedBy": ANYONE },
+            "$set": { "changedBy": &self.store.id },
             "$currentDate": { "syncedAt": true },
         };
         let collection = Collection::Alerts.name();

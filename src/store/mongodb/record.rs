@@ -10,11 +10,11 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::doc;
 
 use super::{
     MongoStore,
-    alerts::{self, Known, replace, touch},
+    alerts::{self, Known, Operation, replace, touch},
     command,
     error::MongoError,
     patterns::Patterns,
@@ -47,7 +47,7 @@ pub(super) struct Recording<'a> {
 /// A write on its way, with what it changes.
 struct Planned {
     key: AlertKey,
-    statement: Document,
+    operation: Operation,
     change: Option<InstanceChange>,
     is_touch: bool,
 }
@@ -65,8 +65,8 @@ fn planned_replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -> P
     let (before, after) = (stored.alert.instance(), alert.instance());
     let change =
         (before != after).then_some(InstanceChange { before: Some(before), after: Some(after) });
-    let statement = replace(store, stored, alert);
-    Planned { key: alert.key(), statement, change, is_touch: false }
+    let operation = Operation::Update(replace(store, stored, alert));
+    Planned { key: alert.key(), operation, change, is_touch: false }
 }
 
 impl<'a> Recording<'a> {
@@ -125,7 +125,7 @@ impl<'a> Recording<'a> {
         let plan = |write: &Write| match write {
             Write::Insert(alert) => Some(Planned {
                 key: alert.key(),
-                statement: known.insert(self.store, alert),
+                operation: known.insert(self.store, alert),
                 change: Some(InstanceChange { before: None, after: Some(alert.instance()) }),
                 is_touch: false,
             }),
@@ -135,7 +135,7 @@ impl<'a> Recording<'a> {
             }
             Write::Touch(key, at) => Some(Planned {
                 key: key.clone(),
-                statement: touch(key, *at),
+                operation: Operation::Update(touch(key, *at)),
                 change: None,
                 is_touch: true,
             }),
@@ -145,12 +145,22 @@ impl<'a> Recording<'a> {
 
     /// Writes, and tells which instances were changed by others in between.
     async fn write(&self, planned: &[Planned]) -> Result<HashSet<AlertKey>, MongoError> {
-        let statements: Vec<_> = planned.iter().map(|write| write.statement.clone()).collect();
-        let collection = Collection::Alerts.name();
-        let written = command::update(&self.store.db, collection, &statements).await?;
-        let lost = written.duplicate_keys.iter().map(|&place| planned[place].key.clone());
-        let mut lost: HashSet<_> = lost.collect();
-        if written.hit < (planned.len() - lost.len()) as u64 {
+        let (mut inserts, mut updates) = (Vec::new(), Vec::new());
+        for Planned { key, operation, .. } in planned {
+            match operation {
+                Operation::Insert(document) => inserts.push((key, document.clone())),
+                Operation::Update(statement) => updates.push((key, statement.clone())),
+            }
+        }
+        let (inserting, inserts): (Vec<_>, Vec<_>) = inserts.into_iter().unzip();
+        let (updating, updates): (Vec<_>, Vec<_>) = updates.into_iter().unzip();
+        let (db, collection) = (&self.store.db, Collection::Alerts.name());
+        let inserted = command::insert(db, collection, &inserts).await?;
+        let updated = command::update(db, collection, &updates).await?;
+        let mut lost: HashSet<AlertKey> =
+            inserted.duplicate_keys.iter().map(|&place| inserting[place].clone()).collect();
+        lost.extend(updated.duplicate_keys.iter().map(|&place| updating[place].clone()));
+        if updated.hit < (updates.len() - updated.duplicate_keys.len()) as u64 {
             // A touched alert was deleted before it was touched.
             let touched = planned.iter().filter(|write| write.is_touch).map(|write| &write.key);
             lost.extend(self.deleted(touched).await?);

@@ -10,7 +10,7 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     LONG, MongoStore, SHORT,
     connect::write_concern_document,
-    error::{MongoError, NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND},
+    error::{INDEX_NOT_FOUND, MongoError, NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND},
     upgrade,
     wire::{date, integer},
     within,
@@ -24,6 +24,9 @@ use crate::{
 };
 
 pub(super) static MIGRATIONS: &[Migration] = migrations!("mongodb", ".json");
+
+/// What is to be made is there, or what is to be dropped is not.
+const DONE_ALREADY: [i32; 2] = [NAMESPACE_EXISTS, INDEX_NOT_FOUND];
 
 /// The migration that is code, too.
 const INSTANCES: u32 = 4;
@@ -118,14 +121,17 @@ async fn run(store: &MongoStore, mut command: Document) -> std::result::Result<(
         let existing = index_keys(store, collection).await?;
         let wanted = command.get_array_mut("indexes");
         let wanted = wanted.map_err(|_| MongoError::Answer("a migration without `indexes`"))?;
-        wanted.retain(|index| !existing.iter().any(|key| Some(key) == key_of(index)));
+        // An index goes by the order of its keys, which equality of documents does not.
+        let is_on =
+            |index: &Bson, key: &Document| key_of(index).is_some_and(|of| of.iter().eq(key));
+        wanted.retain(|index| !existing.iter().any(|key| is_on(index, key)));
         if wanted.is_empty() {
             return Ok(());
         }
     }
     command.insert("writeConcern", write_concern_document());
     match store.db.run_command(command).await.map_err(MongoError::from) {
-        Err(error) if error.code() != Some(NAMESPACE_EXISTS) => Err(error),
+        Err(error) if !error.code().is_some_and(|code| DONE_ALREADY.contains(&code)) => Err(error),
         _ => Ok(()),
     }
 }
@@ -193,7 +199,10 @@ mod tests {
             assert!(!commands.is_empty());
             for command in commands {
                 let (name, _) = command.iter().next().unwrap();
-                assert!(["create", "createIndexes"].contains(&name.as_str()), "{name}");
+                assert!(
+                    ["create", "createIndexes", "dropIndexes"].contains(&name.as_str()),
+                    "{name}"
+                );
             }
         }
     }

@@ -55,6 +55,7 @@ on_both![
     retention_that_is_cut_anywhere_adds_nothing_twice,
     an_alert_that_is_received_while_it_is_deleted_stays_and_counts_once,
     what_others_change_is_followed,
+    what_two_change_at_once_is_followed_by_both,
     what_others_delete_is_followed,
     what_cannot_be_read_holds_up_nothing,
     a_database_of_before_shows_the_same_figures,
@@ -275,6 +276,11 @@ impl Follower {
         }
     }
 
+    async fn record(&mut self, alerts: Vec<ReceivedAlert>) {
+        let committed = record(&self.store, alerts).await;
+        fold(&mut self.figures, &committed.changes);
+    }
+
     fn shown(&self, id: &str) -> (i64, i64, Option<f64>, Option<i64>) {
         let figures = self.figures.get(id).copied().unwrap_or_default();
         shown(&Entry { figures, ..self.entries[id].clone() })
@@ -319,13 +325,32 @@ async fn what_others_change_is_followed(server: Server) {
     expire_all(&store, 20).await;
     follower.follow().await;
     assert_eq!(follower.figures[&learned()].firing, 0);
+}
 
-    // What a process does itself it does not follow.
-    let mut own = Follower::new(store.clone()).await;
-    record(&store, vec![firing("c")]).await;
-    own.follow().await;
-    assert!(!own.entries.contains_key("kb-unknown"));
-    assert_eq!(own.figures.get(&learned()).map_or(0, |of| of.firing), 0);
+/// What memory holds of one process: it applies what it changed, and follows the others.
+async fn what_two_change_at_once_is_followed_by_both(server: Server) {
+    let one = migrated(&server).await;
+    let mut followers = [Follower::new(one).await, Follower::new(open(&server).await).await];
+    make(&followers[0].store, note("kb")).await;
+    for round in 0..5 {
+        let name = format!("f{round}");
+        // Neither sees what the other did before it changes the same.
+        followers[0].record(vec![firing(&name)]).await;
+        followers[1].record(vec![resolved(&name)]).await;
+        let write = Entry { helped: round, version: round + 2, ..note("kb") };
+        let write = Edit::Write { entry: Arc::new(write), expected: Some(round + 1) };
+        assert_eq!(edit(&followers[0].store, vec![write]).await, [Edited::Done]);
+        let sources = vec![format!("question {round}")];
+        let add = Edit::AddSources { id: "kb".to_owned(), sources };
+        assert_eq!(edit(&followers[1].store, vec![add]).await, [Edited::Done]);
+    }
+    let stored = entry(&followers[0].store, "kb").await.unwrap();
+    assert_eq!(stored.provenance.derived_from.len(), 5);
+    for follower in &mut followers {
+        follower.follow().await;
+        assert_eq!(follower.shown(&learned()), (5, 0, Some(1.0), Some(600_000)));
+        assert_eq!(follower.entries["kb"], stored);
+    }
 }
 
 async fn what_others_delete_is_followed(server: Server) {

@@ -19,6 +19,8 @@ pub(in super::super) struct StoredAlert {
     pub(in super::super) alert: Alert,
     /// Counts the changes of the document, from 1; `None` in documents from before migration 4.
     pub(in super::super) revision: Option<i64>,
+    /// The process that last changed it.
+    pub(in super::super) changed_by: Option<String>,
     /// Entries that it belonged to before, the latest last.
     pub(in super::super) moved_from: Vec<String>,
 }
@@ -138,6 +140,7 @@ fn read(document: &Document) -> Option<StoredAlert> {
     (document.get_str("_id").ok()? == alert_id(&alert.key())).then_some(StoredAlert {
         alert,
         revision,
+        changed_by: text("changedBy"),
         moved_from,
     })
 }
