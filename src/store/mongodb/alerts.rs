@@ -18,7 +18,7 @@ use super::{
     },
 };
 use crate::{
-    model::{Alert, AlertKey, Collection, Remembered, Status, Time},
+    model::{Alert, AlertKey, Collection, Remembered, Time},
     store::recording::{self, AssignedAlert},
 };
 
@@ -201,10 +201,8 @@ pub(super) async fn find(store: &MongoStore, query: Document) -> Result<Vec<Docu
 
 /// The latest instance of each fingerprint.
 async fn latest(store: &MongoStore, fingerprints: &[&str]) -> Result<Vec<Document>, MongoError> {
-    // The index begins with the status.
-    let statuses = Status::ALL.map(Status::as_str).to_vec();
     let pipeline = [
-        doc! { "$match": { "status": { "$in": statuses }, "fingerprint": { "$in": fingerprints } } },
+        doc! { "$match": { "fingerprint": { "$in": fingerprints } } },
         doc! { "$sort": { "fingerprint": 1, "startsAt": -1 } },
         doc! { "$group": { "_id": "$fingerprint", "latest": { "$first": "$$ROOT" } } },
     ];

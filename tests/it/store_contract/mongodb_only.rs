@@ -49,7 +49,7 @@ async fn a_database_of_the_old_orchestrator_opens_and_keeps_its_own_state() {
     let kept = state.find_one(doc! { "key": "last_consolidation" }).await.unwrap().unwrap();
     assert_eq!(kept.get("value"), own.get("value"));
     let indexes = alerts.list_index_names().await.unwrap();
-    assert!(indexes.contains(&"status_1_fingerprint_1".to_owned()), "{indexes:?}");
+    assert!(indexes.contains(&"fingerprint_1_status_1".to_owned()), "{indexes:?}");
     assert_eq!(outcomes(&store, vec![firing("a")]).await, [Outcome::New]);
     assert_eq!(documents(&store, Collection::Alerts).await.len(), 3);
 }

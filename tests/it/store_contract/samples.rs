@@ -7,7 +7,7 @@ use orchestrator::{
         AlertPattern, Category, Entry, EntryText, Outcome, ReceivedAlert, Severity, Status,
         TextMap, Time, pattern_id, pattern_title,
     },
-    store::{AssignedAlert, Committed, Edit, Edited, Group, Store},
+    store::{AssignedAlert, Committed, Edit, Edited, Group, Pattern, Store},
 };
 
 /// Some moment of a test; `minutes` later than all other tests' beginning.
