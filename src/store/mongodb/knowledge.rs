@@ -56,10 +56,11 @@ pub(super) async fn existing(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let documents = store.documents(Collection::KnowledgeBase).find(among(ids));
-    let documents = documents.projection(doc! { "_id": 0, "id": 1 }).batch_size(1000).await?;
+    let documents = store.documents(Collection::KnowledgeBase);
+    let found = documents.find(among(ids)).projection(doc! { "_id": 0, "id": 1 });
+    let found = found.batch_size(1000).await?;
     let id = |document: Document| document.get_str("id").ok().map(str::to_owned);
-    Ok(documents.try_collect::<Vec<_>>().await?.into_iter().filter_map(id).collect())
+    Ok(found.try_collect::<Vec<_>>().await?.into_iter().filter_map(id).collect())
 }
 
 /// The entries that match, by id.
