@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
-use super::json::{from_json, json};
+use super::{
+    hours::NewAlerts,
+    json::{from_json, json},
+};
 use crate::{
     model::{Alert, AlertKey, Remembered, Status, TextMap, Time},
     store::recording::{self, AssignedAlert, Fold, Write},
@@ -21,7 +24,34 @@ pub fn decide(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result
 
 /// Writes what was decided; the caller commits.
 pub fn write(tx: &Transaction<'_>, writes: &[Write]) -> rusqlite::Result<()> {
-    writes.iter().try_for_each(|write| apply(tx, write))
+    let mut new = NewAlerts::default();
+    for write in writes {
+        match write {
+            Write::Insert(alert) => {
+                new.add(alert);
+                put(tx, alert)?;
+            }
+            Write::Replace(alert) => put(tx, alert)?,
+            Write::Touch(key, timestamp) => touch(tx, key, *timestamp)?,
+        }
+    }
+    new.write(tx)
+}
+
+/// Writes alerts whole, over those of the same keys. They go in the order of their index, whose
+/// pages are then written one after the other; of two with one key the later one stays.
+pub fn put_all(tx: &Transaction<'_>, mut alerts: Vec<Alert>) -> rusqlite::Result<()> {
+    alerts.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
+    let mut exists =
+        tx.prepare_cached("SELECT 1 FROM alerts WHERE fingerprint = ?1 AND startsAt = ?2")?;
+    let mut new = NewAlerts::default();
+    for alert in &alerts {
+        if !exists.exists((&alert.fingerprint, alert.starts_at.millis()))? {
+            new.add(alert);
+        }
+        put(tx, alert)?;
+    }
+    new.write(tx)
 }
 
 type Known = (Vec<Alert>, HashMap<AlertKey, Remembered>);
@@ -89,22 +119,17 @@ fn remembered_row(row: &Row<'_>) -> rusqlite::Result<Remembered> {
     })
 }
 
-fn apply(tx: &Transaction<'_>, write: &Write) -> rusqlite::Result<()> {
-    match write {
-        Write::Insert(alert) | Write::Replace(alert) => put(tx, alert),
-        Write::Touch(key, timestamp) => {
-            let mut touch = tx.prepare_cached(
-                "UPDATE alerts SET timestamp = max(timestamp, ?3)
-                 WHERE fingerprint = ?1 AND startsAt = ?2",
-            )?;
-            touch.execute((&key.fingerprint, key.starts_at.millis(), timestamp.millis()))?;
-            Ok(())
-        }
-    }
+fn touch(tx: &Transaction<'_>, key: &AlertKey, timestamp: Time) -> rusqlite::Result<()> {
+    let mut touch = tx.prepare_cached(
+        "UPDATE alerts SET timestamp = max(timestamp, ?3)
+         WHERE fingerprint = ?1 AND startsAt = ?2",
+    )?;
+    touch.execute((&key.fingerprint, key.starts_at.millis(), timestamp.millis()))?;
+    Ok(())
 }
 
 /// Writes an alert whole, over the instance of the same key if there is one.
-pub fn put(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
+fn put(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
         "INSERT INTO alerts (fingerprint, startsAt, name, cause, entryId, severity, status,
              message, timestamp, firstReceived, changedAt, resolvedAt, duration, labels,
