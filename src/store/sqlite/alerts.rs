@@ -58,29 +58,24 @@ type Known = (Vec<Alert>, HashMap<AlertKey, Remembered>);
 
 fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Known> {
     let (mut stored, mut remembered) = (Vec::new(), HashMap::new());
-    let mut by_key =
-        tx.prepare_cached("SELECT * FROM alerts WHERE fingerprint = ?1 AND startsAt = ?2")?;
+    // The instance itself, and what is open of its fingerprint.
+    let mut known = tx.prepare_cached(
+        "SELECT * FROM alerts INDEXED BY alerts_instance
+         WHERE fingerprint = ?1 AND (startsAt = ?2 OR status = 'firing')",
+    )?;
     let mut identity = tx.prepare_cached(
         "SELECT carried, firstReceived FROM alert_identities
          WHERE fingerprint = ?1 AND startsAt = ?2",
     )?;
     for key in recording::keys(group) {
         let params = (&key.fingerprint, key.starts_at.millis());
-        match by_key.query_row(params, alert).optional()? {
-            Some(alert) => stored.push(alert),
-            None => {
-                let known = identity.query_row(params, remembered_row).optional()?;
-                remembered.extend(known.map(|known| (key, known)));
-            }
-        }
-    }
-    let mut open = tx.prepare_cached(
-        "SELECT * FROM alerts INDEXED BY alerts_instance
-         WHERE fingerprint = ?1 AND status = 'firing'",
-    )?;
-    for fingerprint in recording::fingerprints(group) {
-        for alert in open.query_map([fingerprint], alert)? {
+        let before = stored.len();
+        for alert in known.query_map(params, alert)? {
             stored.push(alert?);
+        }
+        if stored[before..].iter().all(|alert: &Alert| alert.starts_at != key.starts_at) {
+            let known = identity.query_row(params, remembered_row).optional()?;
+            remembered.extend(known.map(|known| (key, known)));
         }
     }
     let mut latest = tx.prepare_cached(
