@@ -29,7 +29,7 @@ struct Outage {
 }
 
 impl StoreHealth {
-    /// Whether the last operation found the store there.
+    /// Whether the store is there, and takes writes, as far as its last operations tell.
     pub fn is_up(&self) -> bool {
         self.outage.lock().is_none()
     }
@@ -39,9 +39,15 @@ impl StoreHealth {
         self.written.lock().elapsed() < lately
     }
 
-    /// It took a write just now.
-    pub(super) fn wrote(&self) {
+    /// It took a write that began at `begun`: the end of an outage is logged. A write that began
+    /// before the outage tells nothing of its end.
+    pub(super) fn wrote(&self, begun: Instant) {
         *self.written.lock() = Instant::now();
+        let ended = self.outage.lock().take_if(|outage| outage.since <= begun);
+        if let Some(outage) = ended {
+            let seconds = outage.since.elapsed().as_secs_f64();
+            tracing::info!(seconds, last_error = outage.cause, "the store is back");
+        }
     }
 
     /// Since when it has been away; `None` while it is there.
@@ -65,16 +71,6 @@ impl StoreHealth {
             }
         }
     }
-
-    /// An operation that began at `begun` found it there; the end of an outage is logged. One
-    /// that began before the outage tells nothing of its end.
-    pub(super) fn came_up(&self, begun: Instant) {
-        let ended = self.outage.lock().take_if(|outage| outage.since <= begun);
-        if let Some(outage) = ended {
-            let seconds = outage.since.elapsed().as_secs_f64();
-            tracing::info!(seconds, last_error = outage.cause, "the store is back");
-        }
-    }
 }
 
 #[cfg(test)]
@@ -82,7 +78,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_outage_lasts_from_its_first_failure_to_the_first_success() {
+    async fn an_outage_lasts_from_its_first_failure_to_the_first_write() {
         let health = StoreHealth::default();
         assert_eq!((health.is_up(), health.down_since()), (true, None));
         let began = Instant::now();
@@ -92,10 +88,12 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(health.down_since(), Some(began));
         assert!(health.last_error().unwrap().contains("second"));
-        health.came_up(Instant::now());
-        assert_eq!((health.is_up(), health.down_since(), health.last_error()), (true, None, None));
         assert!(!health.written_within(Duration::from_secs(6)));
-        health.wrote();
+        let before = began - Duration::from_secs(1);
+        health.wrote(before);
+        assert!(!health.is_up());
+        health.wrote(Instant::now());
+        assert_eq!((health.is_up(), health.down_since(), health.last_error()), (true, None, None));
         assert!(health.written_within(Duration::from_secs(6)));
     }
 }
