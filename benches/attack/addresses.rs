@@ -28,8 +28,8 @@ const MOST_MB: f64 = 64.0;
 /// Whether it stays below its bound, and shrinks.
 pub async fn run(folder: &Path) -> bool {
     println!("addresses: {ADDRESSES} clients behind a trusted proxy");
-    // One request a minute: nobody is forgotten before a minute is over.
-    let limit = [("RATE_LIMIT_PUBLIC", "1"), ("TRUSTED_PROXIES", "127.0.0.0/8")];
+    // Two requests a minute: nobody is forgotten before a minute is over.
+    let limit = [("RATE_LIMIT_PUBLIC", "2"), ("TRUSTED_PROXIES", "127.0.0.0/8")];
     let service = Service::start(folder, &limit).await;
     // What connections and answers take is not the limiter's.
     clients(&service, u32::MAX - 20_000, 20_000).await;

@@ -57,8 +57,10 @@ impl Service {
         }
         variables.insert("AUTH_FAILURE_LIMIT", "0".to_owned());
         variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10));
-        let client = client.build().unwrap();
+        // Its own connections are not among those that are counted at the end.
+        let client =
+            reqwest::Client::builder().no_proxy().pool_idle_timeout(Duration::from_millis(500));
+        let client = client.timeout(Duration::from_secs(10)).build().unwrap();
         let folder = folder.to_owned();
         let process = spawn(&folder, &variables);
         let service = Self { process, address, metrics, folder, variables, client };

@@ -46,20 +46,9 @@ impl InstrumentedStore {
         self.health.clone()
     }
 
-    /// As [`observe`](Self::observe); its success shows that the store takes writes, and so ends
-    /// an outage. What is read shows nothing: a full disk can be read.
-    async fn observe_write<T>(
-        &self,
-        operation: &str,
-        running: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let begun = Instant::now();
-        let result = self.observe(operation, running).await;
-        if result.is_ok() {
-            self.health.wrote(begun);
-            self.metrics.store_up.set(self.health.is_up().into());
-        }
-        result
+    /// What is written ends an outage. What is read does not: a full disk can be read.
+    fn show_health(&self) {
+        self.metrics.store_up.set(self.health.is_up().into());
     }
 
     async fn observe<T>(
@@ -105,10 +94,14 @@ impl Store for InstrumentedStore {
 
     /// Only if nothing else was written lately: what was written vouches for the next moment.
     async fn beat(&self) -> Result<()> {
-        match self.health.written_within(BEAT_EVERY) {
-            true => Ok(()),
-            false => self.observe_write("beat", self.inner.beat()).await,
+        if self.health.written_within(BEAT_EVERY) {
+            return Ok(());
         }
+        let begun = Instant::now();
+        self.observe("beat", self.inner.beat()).await?;
+        self.health.beat(begun);
+        self.show_health();
+        Ok(())
     }
 
     async fn schema_version(&self) -> Result<u32> {
@@ -128,7 +121,16 @@ impl Store for InstrumentedStore {
     }
 
     async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
-        self.observe_write("commit", self.inner.commit(group)).await
+        let begun = Instant::now();
+        let result = self.observe("commit", self.inner.commit(group)).await;
+        match &result {
+            Ok(_) => self.health.committed(begun, true),
+            Err(error) if error.is_unavailable() => self.health.committed(begun, false),
+            // It is there, and what it takes is not told by what it refuses.
+            Err(_) => {}
+        }
+        self.show_health();
+        result
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {

@@ -13,13 +13,23 @@ pub struct StoreHealth {
     outage: Mutex<Option<Outage>>,
     /// When it last took a write.
     written: Mutex<Instant>,
+    /// When it last refused a group of changes, if it has taken none since.
+    refused: Mutex<Option<Instant>>,
 }
 
 impl Default for StoreHealth {
     fn default() -> Self {
-        Self { outage: Mutex::default(), written: Mutex::new(Instant::now()) }
+        Self {
+            outage: Mutex::default(),
+            written: Mutex::new(Instant::now()),
+            refused: Mutex::default(),
+        }
     }
 }
+
+/// How long after changes were refused a heartbeat is believed again: if nothing is tried
+/// meanwhile, it must be seen within 5 s that they would be taken.
+const VOUCHES_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 struct Outage {
@@ -47,6 +57,22 @@ impl StoreHealth {
         if let Some(outage) = ended {
             let seconds = outage.since.elapsed().as_secs_f64();
             tracing::info!(seconds, last_error = outage.cause, "the store is back");
+        }
+    }
+
+    /// A group of changes, begun at `begun`, was taken or not.
+    pub(super) fn committed(&self, begun: Instant, taken: bool) {
+        *self.refused.lock() = (!taken).then(Instant::now);
+        if taken {
+            self.wrote(begun);
+        }
+    }
+
+    /// It took a heartbeat that began at `begun`. On a full disk there is room for that where there
+    /// is none for alerts, so it vouches for nothing while those are refused.
+    pub(super) fn beat(&self, begun: Instant) {
+        if self.refused.lock().is_none_or(|refused| refused.elapsed() > VOUCHES_AFTER) {
+            self.wrote(begun);
         }
     }
 
@@ -95,5 +121,26 @@ mod tests {
         health.wrote(Instant::now());
         assert_eq!((health.is_up(), health.down_since(), health.last_error()), (true, None, None));
         assert!(health.written_within(Duration::from_secs(6)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_vouches_for_nothing_while_changes_are_refused() {
+        let health = StoreHealth::default();
+        let lately = Duration::from_secs(5);
+        for _ in 0..6 {
+            health.went_down(&StoreError::unavailable("full"));
+            health.committed(Instant::now(), false);
+            tokio::time::advance(Duration::from_secs(1)).await;
+            health.beat(Instant::now());
+        }
+        assert!(!health.is_up() && !health.written_within(lately));
+        health.committed(Instant::now(), true);
+        assert!(health.is_up() && health.written_within(lately));
+        // Where nobody tries, it is all that is known.
+        health.went_down(&StoreError::unavailable("full"));
+        health.committed(Instant::now(), false);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        health.beat(Instant::now());
+        assert!(health.is_up() && health.written_within(lately));
     }
 }
