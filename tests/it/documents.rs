@@ -12,12 +12,13 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 /// Every document of the repository.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "SECURITY.md",
     "HARDENING.md",
     "CHANGELOG.md",
+    "fuzz/README.md",
     "ops/DEPLOYMENT.md",
     "ops/RUNBOOK.md",
     "ops/MONITORING.md",

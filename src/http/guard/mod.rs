@@ -88,12 +88,18 @@ where
     Guarded { access: Access::Anyone, handler: guarded }
 }
 
-/// A handler that always fails, for what is no route; it is counted like one.
-pub fn failing(error: fn() -> Error) -> Guarded {
+/// A handler that is counted like a route's, and of which nothing else is asked: for what is no
+/// route.
+pub fn only_counted<F, A>(handler: F) -> Guarded
+where
+    F: Fn(GuardedRequest) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Result<Response, Error>> + Send + 'static,
+{
     let guarded: Handler = Arc::new(move |app: App, request| {
+        let handler = handler.clone();
         Box::pin(async move {
             admit_anyone(&app, &request.context, &request.parts, request.bucket).await?;
-            Err(error())
+            handler(request).await
         })
     });
     Guarded { access: Access::Anyone, handler: guarded }

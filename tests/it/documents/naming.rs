@@ -30,8 +30,8 @@ fn links_between_documents_lead_somewhere() {
     }
 }
 
-const FOLDERS: [&str; 7] =
-    ["src/", "tests/", "ops/", "monitoring/", "migrations/", "benches/", ".ci/"];
+const FOLDERS: [&str; 8] =
+    ["src/", "tests/", "ops/", "monitoring/", "migrations/", "benches/", "fuzz/", ".ci/"];
 
 #[test]
 fn files_that_are_named_are_there() {
