@@ -37,7 +37,7 @@ use self::{
         without_guard,
     },
     parameters::Parameter::{self, Many, Once},
-    routes::{alerts, auth, entries, health, knowledge, openapi, persistence, webhook},
+    routes::{alerts, auth, entries, health, knowledge, mcp, openapi, persistence, webhook},
     state::App,
 };
 
@@ -94,6 +94,8 @@ pub fn routes() -> Vec<Route> {
         get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export))
             .query(&[Once("format"), Many("collection"), Once("from"), Once("to")]),
         get ("/api/auth/me",                Api,     with_role::<Viewer, _, _>(auth::me)),
+        // Its tools are routes of this table, under their own roles.
+        post("/mcp",                        Api,     with_role::<Viewer, _, _>(mcp::message)),
     ]
 }
 

@@ -6,6 +6,7 @@
 mod access;
 mod alerts;
 mod answers;
+mod assistants;
 mod attack;
 mod auditing;
 mod cli;

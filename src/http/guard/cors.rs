@@ -82,11 +82,16 @@ fn any(settings: &CorsSettings) -> bool {
     settings.origins.iter().any(|origin| origin == "*")
 }
 
+/// The page that sends the request, if its origin is not one that may.
+pub fn denied<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    let allowed = any(&app.cors) || app.cors.origins.contains(origin) || own(origin, headers);
+    (!allowed).then_some(origin)
+}
+
 /// Audits that a page asked for what it may not read.
 pub fn note_denied(app: &App, context: &RequestContext, headers: &HeaderMap) {
-    let Some(origin) = headers.get(header::ORIGIN) else { return };
-    let allowed = any(&app.cors) || app.cors.origins.contains(origin) || own(origin, headers);
-    if !allowed {
+    if let Some(origin) = denied(app, headers) {
         let origin = ClientText::of_bytes(origin.as_bytes());
         context.audit(app, Event::CorsDenied, json!({ "origin": origin }));
     }

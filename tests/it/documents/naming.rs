@@ -50,12 +50,13 @@ fn files_that_are_named_are_there() {
 /// Other files that set settings.
 const FILES: [&str; 3] = ["Dockerfile", "docker-compose.yml", "ops/orchestrator.service"];
 /// Written like settings, but not the service's own.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     "NO_COLOR",
     "X_FILE",
     "AF_INET",
     "AF_INET6",
     "AF_UNIX",
+    "GF_PLUGINS_PREINSTALL",
     "MONGO_INITDB_ROOT_PASSWORD_FILE",
     "MONGO_INITDB_ROOT_USERNAME",
     "REDISCLI_AUTH",
