@@ -112,8 +112,8 @@ pub trait Known {
     fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>>;
     /// The patterns of the alert that a runbook was written for.
     fn patterns_of(&self, runbook: &Entry) -> Vec<&Arc<Entry>>;
-    /// What else began to fire when a pattern did and fires still, the nearest in time first, at
-    /// most [`MAX_TOGETHER`].
+    /// What else began to fire when a pattern did and fires still, the nearest in time first, as
+    /// many as are looked at.
     fn fires_with(&self, pattern: &Entry) -> Vec<&Arc<Entry>>;
 }
 
