@@ -5,9 +5,10 @@
 //! - a million clients behind a trusted proxy;
 //! - a process and disks that fail.
 //!
-//! `cargo bench --bench attack`, about six minutes; `cargo bench --bench attack -- flood storage`
+//! `cargo bench --bench attack`, about four minutes; `cargo bench --bench attack -- flood storage`
 //! for some of them (`crowds`, `flood`, `addresses`, `storage`). Ends with 1 if one promise was not
-//! kept; each is a line that says so. What the machine does not allow says `not run`, and why.
+//! kept; each is a line that says so. What the machine does not allow says `not run`, and why. The
+//! times of `/health` are the service's only where the machine has nothing else to do.
 
 // A bench that cannot go on ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
