@@ -43,6 +43,9 @@ pub struct State {
     causes: HashMap<Arc<str>, usize>,
     /// The entries of which alerts fire, by when the last of them began.
     firing: OrdSet<(Time, Arc<str>)>,
+    /// How many instances fire. It is below zero for a moment where one ends that another process
+    /// began and this one has not heard of.
+    instances_firing: i64,
     pub stats: Stats,
     pub alerts: AlertActivity,
     /// Counts changes, so that a rendered summary knows whether it is still true.
@@ -161,8 +164,9 @@ impl State {
             return;
         }
         self.revision += 1;
-        self.alerts.firing =
-            self.alerts.firing.saturating_add_signed(figures.firing - before.firing);
+        let more = figures.firing.saturating_sub(before.firing);
+        self.instances_firing = self.instances_firing.saturating_add(more);
+        self.alerts.firing = self.instances_firing.max(0).unsigned_abs();
         let fires = |figures: &Figures| figures.last_fired.filter(|_| figures.firing > 0);
         if fires(&figures) != fires(&before) {
             let id: Arc<str> = id.into();
@@ -319,4 +323,18 @@ impl Known for State {
 /// The name of the alerts that a pattern is learned from.
 pub fn alert_name(pattern: &Entry) -> Option<&str> {
     pattern.pattern.as_ref().map(|pattern| pattern.alertname.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_before_its_beginning_is_heard_of_leaves_nothing_firing() {
+        let mut state = State::default();
+        state.set_figures("kb", Figures { firing: -1, ..Figures::default() });
+        assert_eq!(state.alerts.firing, 0);
+        state.set_figures("kb", Figures::default());
+        assert_eq!(state.alerts.firing, 0);
+    }
 }
