@@ -25,7 +25,7 @@ install_packages() {
   local missing=() pair
   for pair in redis-server:redis-server redis-cli:redis-tools prometheus:prometheus \
     promtool:prometheus prometheus-alertmanager:prometheus-alertmanager wrk:wrk \
-    python3:python3 curl:curl cc:build-essential; do
+    python3:python3 curl:curl cc:build-essential npm:npm; do
     # Other systems call Alertmanager by its own name.
     [ "${pair%%:*}" = prometheus-alertmanager ] && have alertmanager && continue
     have "${pair%%:*}" || missing+=("${pair#*:}")
@@ -263,6 +263,17 @@ check_stack() {
 
 check_stack_runs() { ops/stack-test.sh 2>&1 | tee "$work/stack.log"; }
 
+# The document of the interface, clients generated from it, and what it promises. Only what comes from a
+# registry may be missing.
+check_api() {
+  if ! ops/check-api.sh --install >"$work/api.log" 2>&1; then
+    cat "$work/api.log" >&2
+    unchecked+=("the OpenAPI document, its clients and schemathesis (their packages cannot be had)")
+    return
+  fi
+  check ops/check-api.sh "$target/debug/orchestrator"
+}
+
 run_checks() {
   check check_scripts
   check hadolint Dockerfile
@@ -275,6 +286,7 @@ run_checks() {
   # A service that hangs must fail the run and not hold it up.
   check timeout --foreground 900 cargo test --locked --no-fail-fast
   check check_stack
+  check_api
   check env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
   check cargo deny --locked check bans licenses sources
   check_advisories

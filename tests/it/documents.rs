@@ -13,7 +13,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 /// Every document of the repository.
-const DOCUMENTS: [&str; 16] = [
+const DOCUMENTS: [&str; 17] = [
     "README.md",
     "ARCHITECTURE.md",
     "SECURITY.md",
@@ -25,6 +25,7 @@ const DOCUMENTS: [&str; 16] = [
     "docs/figures.md",
     "docs/first-steps.md",
     "docs/settings.md",
+    "fuzz/README.md",
     "ops/DEPLOYMENT.md",
     "ops/GO-LIVE.md",
     "ops/INCIDENTS.md",

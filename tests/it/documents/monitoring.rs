@@ -109,17 +109,38 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
+/// Each metric of the expression is one that the service shows, or one of Prometheus' own.
+fn assert_known(families: &BTreeMap<String, BTreeSet<String>>, who: &str, expression: &str) {
+    let metrics = metrics_of(expression);
+    assert!(!metrics.is_empty(), "{who}");
+    for metric in metrics {
+        let known = |name: &str| matches!(name, "up" | "ALERTS") || families.contains_key(name);
+        let parts = ["_bucket", "_sum", "_count"];
+        let part = parts.iter().filter_map(|part| metric.strip_suffix(part)).any(known);
+        assert!(known(&metric) || part, "{who} asks for {metric}");
+    }
+}
+
 #[test]
 fn alert_rules_ask_only_for_metrics_that_there_are() {
     let families = families();
     for (alert, rule) in rules() {
-        let metrics = metrics_of(&rule.expression);
-        assert!(!metrics.is_empty(), "{alert}");
-        for metric in metrics {
-            let known = |name: &str| name == "up" || families.contains_key(name);
-            let parts = ["_bucket", "_sum", "_count"];
-            let part = parts.iter().filter_map(|part| metric.strip_suffix(part)).any(known);
-            assert!(known(&metric) || part, "{alert} asks for {metric}");
+        assert_known(&families, &alert, &rule.expression);
+    }
+}
+
+#[test]
+fn dashboards_ask_only_for_metrics_that_there_are() {
+    let families = families();
+    for name in ["service", "alerts-and-knowledge"] {
+        let dashboard = read(&format!("monitoring/grafana/dashboards/{name}.json"));
+        let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+        for panel in dashboard["panels"].as_array().unwrap() {
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                if let Some(expression) = target["expr"].as_str() {
+                    assert_known(&families, &panel["title"].to_string(), expression);
+                }
+            }
         }
     }
 }
