@@ -273,7 +273,7 @@ impl Service {
                 ("METRICS_PORT", metrics.port().to_string()),
                 ("API_KEY", KEY.to_owned()),
                 ("WEBHOOK_TOKEN", TOKEN.to_owned()),
-                ("LOG_LEVEL", "error".to_owned()),
+                ("LOG_LEVEL", "off".to_owned()),
             ])
             .stdout(Stdio::null())
             .spawn()
