@@ -51,8 +51,10 @@ start() {
   local port metrics
   port="$(free_port)" metrics="$(free_port)"
   export API_URL="http://127.0.0.1:$port" METRICS_URL="http://127.0.0.1:$metrics/metrics"
-  export API_KEY="admin-$(head -c 24 /dev/urandom | base64 -w 0 | tr -d '+/=')"
-  export WEBHOOK_TOKEN="token-$(head -c 24 /dev/urandom | base64 -w 0 | tr -d '+/=')"
+  API_KEY="admin-$(head -c 24 /dev/urandom | base64 -w 0 | tr -d '+/=')"
+  export API_KEY
+  WEBHOOK_TOKEN="token-$(head -c 24 /dev/urandom | base64 -w 0 | tr -d '+/=')"
+  export WEBHOOK_TOKEN
   mkdir "$work/service"
   (
     cd "$work/service"

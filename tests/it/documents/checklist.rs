@@ -13,14 +13,17 @@ use serde_json::json;
 use super::{
     is_there,
     markdown::{code_spans, section},
-    read,
+    path, read,
 };
 use crate::harness::{Place, eventually, hmac_hex, keys};
 
 fn lines() -> Vec<String> {
-    let document = read("HARDENING.md");
-    let checklist = section(&document, "## Checklist");
-    checklist.split("\n- [ ] ").skip(1).map(str::to_owned).collect()
+    items(section(&read("HARDENING.md"), "## Checklist"))
+}
+
+/// The items of a list to tick off.
+fn items(list: &str) -> Vec<String> {
+    list.split("\n- [ ] ").skip(1).map(str::to_owned).collect()
 }
 
 /// The commands of all lines that ask the configuration.
@@ -47,10 +50,38 @@ fn shell(command: &str, directory: &Path, variables: &[(&str, &str)]) -> Output 
 
 #[test]
 fn every_line_names_what_shows_it() {
-    assert!(lines().len() > 15);
-    for line in lines() {
-        let command = |span: &str| span.contains(' ') && span.starts_with(char::is_lowercase);
+    let (hardening, go_live) = (lines(), items(&read("ops/GO-LIVE.md")));
+    assert!(hardening.len() > 15 && go_live.len() > 20);
+    for line in hardening.into_iter().chain(go_live) {
+        let script = |span: &str| span.starts_with("ops/") && span.ends_with(".sh");
+        let command = |span: &str| {
+            script(span) || (span.contains(' ') && span.starts_with(char::is_lowercase))
+        };
         assert!(code_spans(&line).any(command), "{line}");
+    }
+}
+
+/// Scripts, benches and modules of tests that the list to go live names.
+#[test]
+fn what_go_live_runs_is_there() {
+    let document = read("ops/GO-LIVE.md");
+    for span in code_spans(&document) {
+        let words: Vec<&str> = span.split(' ').collect();
+        match words[..] {
+            [script, ..] if script.starts_with("ops/") => {
+                assert!(path(script).is_file(), "{script}");
+            }
+            ["cargo", "bench", "--bench", bench, ..] => {
+                assert!(path("benches").join(format!("{bench}.rs")).is_file(), "{bench}");
+            }
+            ["cargo", "test", "--test", "it", filter] => {
+                let module =
+                    path("tests/it").join(filter.trim_end_matches("::").replace("::", "/"));
+                let found = ["rs", ""].iter().any(|end| module.with_extension(end).exists());
+                assert!(found, "{filter}");
+            }
+            _ => {}
+        }
     }
 }
 
