@@ -63,6 +63,7 @@ async fn killed(folder: &Path) -> bool {
 
 async fn stopped(folder: &Path) -> bool {
     fails(
+        IN_TIME,
         folder,
         &[],
         "SIGSTOP",
@@ -79,14 +80,14 @@ async fn replaced(folder: &Path) -> bool {
         fs::copy(away(service), service.database()).unwrap();
     };
     let restore = |service: &Service| fs::rename(away(service), service.database()).unwrap();
-    fails(folder, &[], "a replaced file", replace, restore).await
+    fails(IN_TIME, folder, &[], "a replaced file", replace, restore).await
 }
 
 async fn broken(folder: &Path, disk: &Disk, fault: Fault) -> bool {
     let variables = disk.variables();
     let set: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let name = format!("{fault:?} (by a library before the C library)");
-    fails(folder, &set, &name, |_| disk.fail(fault), |_| disk.cure()).await
+    fails(IN_TIME, folder, &set, &name, |_| disk.fail(fault), |_| disk.cure()).await
 }
 
 /// A file system of its own that is filled to the last byte.
@@ -106,21 +107,11 @@ async fn small_disk(folder: &Path) -> bool {
     };
     let url = format!("sqlite:{}", disk.join("orchestrator.db").display());
     let empty = |_: &Service| fs::remove_file(&filler).unwrap();
-    fails_within(USED_UP, folder, &[("DATABASE_URL", &url)], "a full disk", fill, empty).await
+    fails(USED_UP, folder, &[("DATABASE_URL", &url)], "a full disk", fill, empty).await
 }
 
-/// Fails and is cured under load.
+/// Fails, noticed in time, and is cured, all under load.
 async fn fails(
-    folder: &Path,
-    set: &[(&'static str, &str)],
-    name: &str,
-    spoil: impl FnOnce(&Service),
-    cure: impl FnOnce(&Service),
-) -> bool {
-    fails_within(IN_TIME, folder, set, name, spoil, cure).await
-}
-
-async fn fails_within(
     noticed_within: Duration,
     folder: &Path,
     set: &[(&'static str, &str)],

@@ -4,6 +4,7 @@
 
 mod calendar;
 pub mod consolidation;
+mod days;
 pub mod export;
 pub mod import;
 pub mod insights;

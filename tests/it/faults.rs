@@ -1,14 +1,14 @@
 //! Disks that fail under the built binary: what was acknowledged is stored, nothing else is
 //! acknowledged, and readiness is true within five seconds, both ways.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::{
     documents::is_there,
     harness::{
         Actor, Alert, Place,
         faults::{Disk, Fault},
-        payload,
+        payload, within,
     },
 };
 
@@ -21,11 +21,9 @@ async fn notify(alertmanager: &Actor, instance: &str) -> u16 {
 
 /// Waits until `/ready` answers this.
 async fn turns(stranger: &Actor, status: u16, fault: Fault) {
-    let begun = Instant::now();
-    while stranger.get("/ready").await.status != status {
-        assert!(begun.elapsed() < IN_TIME, "{fault:?}: not {status} within {:?}", begun.elapsed());
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let what = format!("{fault:?}: /ready is {status}");
+    let is = async || (stranger.get("/ready").await.status == status).then_some(());
+    within(IN_TIME, &what, is).await;
 }
 
 async fn holds_for(fault: Fault) {

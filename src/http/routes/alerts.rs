@@ -8,17 +8,14 @@ use crate::{
         Error,
         extract::{Caller, GuardedRequest, Viewer},
         json,
-        parameters::Parameters,
+        parameters::{self, Parameters},
         routes::openapi::Moment,
         state::App,
     },
     model::{Alert, Status, Time},
     store::{AlertFilter, AlertPage, ListPosition},
-    validation::{Rejection, problem},
 };
 
-const MOST: u32 = 1_000;
-const USUAL: u32 = 100;
 const MAX_TEXT_CHARS: usize = 4_096;
 /// As many as an alert may have.
 const MAX_LABELS: usize = 50;
@@ -52,15 +49,11 @@ pub struct AlertList {
 pub async fn list(_: Caller<Viewer>, app: App, request: GuardedRequest) -> Result<Response, Error> {
     let mut parameters = request.parameters();
     let filter = filter(&mut parameters);
-    let limit = parameters.number("limit", 1..=MOST).unwrap_or(USUAL);
-    let cursor = parameters.text("cursor", MAX_TEXT_CHARS);
+    let (limit, cursor) = parameters.page();
     parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
-    let no_cursor = || {
-        let rejection = Rejection::of("cursor", problem("is none of this list"));
-        request.context.invalid(&app, rejection)
-    };
+    let no_cursor = || request.context.invalid(&app, parameters::no_cursor());
     let after = cursor.map(|cursor| position_of(&cursor).ok_or_else(no_cursor)).transpose()?;
-    let page = app.store.list_alerts(filter, after, limit as usize).await?;
+    let page = app.store.list_alerts(filter, after, limit).await?;
     let AlertPage { alerts, next } = page.ok_or_else(no_cursor)?;
     // What retention has noted about it is of the store.
     let alerts = alerts.into_iter().map(|alert| Alert { carried: None, ..alert }).collect();

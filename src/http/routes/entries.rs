@@ -17,7 +17,8 @@ use crate::{
         extract::{Caller, GuardedRequest, Operator, RequestContext, Viewer},
         guard::body,
         json_with,
-        routes::openapi::EntryPatch,
+        parameters::no_cursor,
+        routes::{openapi::EntryPatch, precondition::Precondition},
         state::App,
     },
     knowledge::{
@@ -25,7 +26,7 @@ use crate::{
     },
     model::{Category, Entry, EntryJson, Severity},
     security::Event,
-    validation::{self, Field, Problem, Rejection, problem},
+    validation::{self, Field, Rejection, problem},
 };
 
 const MAX_NOTE_CHARS: usize = 5_000;
@@ -171,15 +172,11 @@ pub async fn list(_: Caller<Viewer>, app: App, request: GuardedRequest) -> Resul
     let orders = EntryOrder::NAMES.map(|(name, _)| name);
     let order = parameters.one_of("sort", &orders).unwrap_or(orders[0]);
     let order = EntryOrder::NAMES.into_iter().find(|(name, _)| *name == order);
-    let limit = parameters.number("limit", 1..=1000).unwrap_or(100);
-    let cursor = parameters.text("cursor", 4096);
+    let (limit, cursor) = parameters.page();
     parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let order = order.map(|(_, order)| order).unwrap_or_default();
-    let page = app.base.list(&filter, order, limit as usize, cursor.as_deref());
-    let page = page.ok_or_else(|| {
-        let rejection = Rejection::of("cursor", problem("is none of this list"));
-        request.context.invalid(&app, rejection)
-    })?;
+    let page = app.base.list(&filter, order, limit, cursor.as_deref());
+    let page = page.ok_or_else(|| request.context.invalid(&app, no_cursor()))?;
     crate::http::json(&EntryList { entries: &page.entries, next: page.next })
 }
 
@@ -351,54 +348,4 @@ fn shown(status: StatusCode, entry: &Entry) -> Result<Response, Error> {
         response.headers_mut().insert(header::ETAG, etag);
     }
     Ok(response)
-}
-
-/// The versions that `If-Match` names.
-enum Precondition {
-    /// None: whatever the caller saw.
-    Absent,
-    /// `*`: any version.
-    Any,
-    /// One of these.
-    Versions(Vec<u64>),
-}
-
-impl Precondition {
-    fn of(request: &GuardedRequest) -> Result<Self, Rejection> {
-        let mut values = request.parts.headers.get_all(header::IF_MATCH).iter().peekable();
-        if values.peek().is_none() {
-            return Ok(Self::Absent);
-        }
-        let wrong = || {
-            let message = "must be *, or ETags as an entry was answered with: \"<version>\"".into();
-            Rejection::Invalid(vec![Problem { path: "If-Match".into(), message }])
-        };
-        let mut versions = Vec::new();
-        for value in values {
-            for tag in value.to_str().map_err(|_| wrong())?.split(',').map(str::trim) {
-                if tag == "*" {
-                    return Ok(Self::Any);
-                }
-                let strong = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-                // A tag that is none of ours, or weak, matches no version (RFC 9110, 13.1.1).
-                let version = strong.and_then(|tag| tag.parse().ok()).unwrap_or(0);
-                if strong.is_none() && !tag.starts_with("W/\"") {
-                    return Err(wrong());
-                }
-                versions.push(version);
-            }
-        }
-        Ok(Self::Versions(versions))
-    }
-
-    fn is_given(&self) -> bool {
-        !matches!(self, Self::Absent)
-    }
-
-    fn admits(&self, version: u64) -> bool {
-        match self {
-            Self::Absent | Self::Any => true,
-            Self::Versions(versions) => versions.contains(&version),
-        }
-    }
 }

@@ -8,4 +8,5 @@ pub mod knowledge;
 pub mod mcp;
 pub mod openapi;
 pub mod persistence;
+mod precondition;
 pub mod webhook;

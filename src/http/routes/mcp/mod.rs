@@ -27,7 +27,6 @@ use rmcp::{
         StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
     },
 };
-use serde::de::IgnoredAny;
 use tracing::Instrument;
 
 use super::openapi::{JsonRpcAnswer, JsonRpcMessage};
@@ -64,11 +63,16 @@ pub async fn message(
     }
     let mut parts = request.parts.clone();
     let held = body::read(&app, request).await?;
-    serde_json::from_slice::<IgnoredAny>(held.bytes())
-        .map_err(|error| context.invalid(&app, Error::Malformed(error.to_string())))?;
     // Here, because the protocol's crate would answer with the names of its types.
-    serde_json::from_slice::<ClientJsonRpcMessage>(held.bytes())
-        .map_err(|_| context.invalid(&app, Error::BadRequest(NO_MESSAGE.into())))?;
+    serde_json::from_slice::<ClientJsonRpcMessage>(held.bytes()).map_err(|error| {
+        context.invalid(
+            &app,
+            match error.is_data() {
+                true => Error::BadRequest(NO_MESSAGE.into()),
+                false => Error::Malformed(error.to_string()),
+            },
+        )
+    })?;
     // JSON is read whatever the headers say, here as at every route.
     let both = HeaderValue::from_static("application/json, text/event-stream");
     parts.headers.insert(header::ACCEPT, both);

@@ -1,3 +1,5 @@
+//! What the document promises of every route.
+
 use std::collections::BTreeSet;
 
 use super::*;
