@@ -9,6 +9,7 @@ RUN apt-get update \
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
+COPY web ./web
 COPY migrations ./migrations
 # Cargo wants to see every target that Cargo.toml names, though it builds one only.
 COPY benches ./benches

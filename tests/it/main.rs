@@ -27,6 +27,7 @@ mod meaning;
 mod model;
 mod old_database;
 mod outage;
+mod page;
 mod persistence;
 mod properties;
 mod questions;

@@ -6,5 +6,6 @@ pub mod entries;
 pub mod health;
 pub mod knowledge;
 pub mod openapi;
+pub mod page;
 pub mod persistence;
 pub mod webhook;

@@ -14,7 +14,7 @@ use utoipa::{
     },
 };
 
-use super::{alerts, auth, entries, health, knowledge, persistence, webhook};
+use super::{alerts, auth, entries, health, knowledge, page, persistence, webhook};
 use crate::http::{
     Error, extract::GuardedRequest, guard::Access, json_response, routes, state::App,
 };
@@ -35,6 +35,8 @@ use crate::http::{
         persistence::historical,
         persistence::export,
         auth::me,
+        page::page,
+        page::asset,
         entries::create,
         entries::list,
         entries::read,

@@ -95,7 +95,9 @@ async fn probe(app: &App) -> PersistenceHealth {
         ("to" = Option<String>, Query, description = "at most 365 days after from; now if not given"),
         ("alertname" = Option<String>, Query, description = "counts these alerts and adds alertSeries"),
         ("metric" = Option<String>, Query, description = "up to 255 characters"),
-        ("aggregation" = Option<String>, Query, description = "raw, hourly or daily")),
+        ("aggregation" = Option<String>, Query, description = "raw, hourly or daily"),
+        ("breakdown" = Option<String>, Query,
+            description = "daily: adds alertDays, by severity, and topAlerts")),
     responses((status = 200, body = Historical)))]
 pub async fn historical(
     _: Caller<Viewer>,
@@ -107,8 +109,10 @@ pub async fn historical(
     let alertname = parameters.text("alertname", 4096);
     let metric = parameters.text("metric", 255);
     let aggregation = parameters.one_of("aggregation", &Aggregation::NAMES).unwrap_or("raw");
+    let breakdown = parameters.one_of("breakdown", &["daily"]).is_some();
     parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let filter = HistoryFilter {
+        breakdown,
         alertname: alertname.as_deref(),
         metric: metric.as_deref(),
         aggregation: Aggregation::named(aggregation),
