@@ -15,7 +15,7 @@ pub mod server;
 pub mod state;
 pub mod web;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use axum::{
     Router,
@@ -35,10 +35,11 @@ pub use self::error::Error;
 use self::{
     extract::{Admin, Operator, Viewer},
     guard::{
-        Guarded, GuardedRoute, rate_limit::Bucket, with_role, with_webhook_proof, without_guard,
+        Guarded, GuardedRoute, only_counted, rate_limit::Bucket, with_role, with_webhook_proof,
+        without_guard,
     },
     parameters::Parameter::{self, Many, Once},
-    routes::{alerts, auth, entries, health, knowledge, openapi, page, persistence, webhook},
+    routes::{alerts, auth, entries, health, knowledge, mcp, openapi, page, persistence, webhook},
     state::App,
 };
 
@@ -97,6 +98,8 @@ pub fn routes() -> Vec<Route> {
         get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export))
             .query(&[Once("format"), Many("collection"), Once("from"), Once("to")]),
         get ("/api/auth/me",                Api,     with_role::<Viewer, _, _>(auth::me)),
+        // Its tools are routes of this table, under their own roles.
+        post("/mcp",                        Api,     with_role::<Viewer, _, _>(mcp::message)),
     ]
 }
 
@@ -141,17 +144,19 @@ pub fn router(app: &App) -> Router {
         router = router.route(path, on_service(filter, service));
     }
     // What matches no route is counted all the same, or it would be the cheapest way to flood.
-    let unmatched = |guarded: Guarded| {
-        let metrics = app.metrics.route("unmatched", &Method::GET);
+    let unmatched = |method: Method, guarded: Guarded| {
+        let metrics = app.metrics.route("unmatched", &method);
         let bucket = Bucket::Public;
         guard::stack(app, GuardedRoute { bucket, parameters: &[], metrics, guarded })
     };
-    let not_allowed = unmatched(guard::failing(|| Error::MethodNotAllowed));
+    let not_allowed = unmatched(Method::GET, only_counted(|_| ready(Err(Error::MethodNotAllowed))));
     let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
-        .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
+        .fallback_service(unmatched(Method::GET, only_counted(|_| ready(Err(Error::NotFound)))));
+    let preflights = unmatched(Method::OPTIONS, guard::cors::preflight(&app.cors));
     // One stack of layers, because the router boxes a request once for each of its own.
-    guard::cors::around(router, &app.cors).layer((guard::request_id::layer(), compression()))
+    guard::cors::around(router, &app.cors, preflights)
+        .layer((guard::request_id::layer(), compression()))
 }
 
 /// The router of the metrics' own listener.

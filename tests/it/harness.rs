@@ -4,7 +4,10 @@
 
 mod actor;
 pub mod attackers;
+pub mod faults;
 pub mod h2;
+pub mod hostile;
+pub mod mutation;
 mod payload;
 mod place;
 mod process;

@@ -6,6 +6,7 @@
 mod access;
 mod alerts;
 mod answers;
+mod assistants;
 mod attack;
 mod auditing;
 mod cli;
@@ -16,7 +17,10 @@ mod documents;
 mod drift;
 mod end_to_end;
 mod entries;
+mod faults;
 mod following;
+mod fuzzing;
+mod hardening;
 mod harness;
 mod history;
 mod intake;

@@ -9,6 +9,7 @@ use crate::{
         extract::{Caller, GuardedRequest, Viewer},
         json,
         parameters::Parameters,
+        routes::openapi::Moment,
         state::App,
     },
     model::{Alert, Status, Time},
@@ -31,18 +32,23 @@ pub struct AlertList {
 }
 
 /// `GET /api/alerts`: stored alerts, the newest first.
-#[utoipa::path(get, path = "/api/alerts",
-    params(("status" = Option<String>, Query, description = "firing or resolved"),
-        ("alertname" = Option<String>, Query),
-        ("severity" = Option<String>, Query, description = "as it was sent"),
-        ("label" = Option<Vec<String>>, Query, description = "name=value; may repeat: all of them"),
-        ("fingerprint" = Option<String>, Query, description = "its instances, the latest start first"),
-        ("from" = Option<String>, Query,
-            description = "first received at or after; RFC 3339, or epoch seconds or milliseconds"),
-        ("to" = Option<String>, Query, description = "first received before"),
-        ("limit" = Option<u32>, Query, description = "1 to 1000, 100 if not given"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
-    responses((status = 200, body = AlertList)))]
+#[utoipa::path(get, path = "/api/alerts", operation_id = "listAlerts",
+    params(("status" = Option<String>, Query, description = "Only alerts that fire, or that are resolved"),
+        ("alertname" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "Only alerts of this name"),
+        ("severity" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "Only alerts of this severity, as it was sent"),
+        ("label" = Option<Vec<String>>, Query, max_items = 50,
+            description = "Only alerts with this label, as name=value; may repeat: all of them"),
+        ("fingerprint" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "Only instances of this label set, the latest start first"),
+        ("from" = Option<Moment>, Query, description = "First received at or after"),
+        ("to" = Option<Moment>, Query, description = "First received before; later than from"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000,
+            description = "How many at most, 100 if not given"),
+        ("cursor" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "`next` of the page before")),
+    responses((status = 200, description = "A page of alerts", body = AlertList)))]
 pub async fn list(_: Caller<Viewer>, app: App, request: GuardedRequest) -> Result<Response, Error> {
     let mut parameters = request.parameters();
     let filter = filter(&mut parameters);

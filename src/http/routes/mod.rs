@@ -5,6 +5,7 @@ pub mod auth;
 pub mod entries;
 pub mod health;
 pub mod knowledge;
+pub mod mcp;
 pub mod openapi;
 pub mod page;
 pub mod persistence;

@@ -25,7 +25,7 @@ const PROTECTION: [(HeaderName, &str); 4] = [
 ];
 
 /// `GET /`: the page.
-#[utoipa::path(get, path = "/", responses(
+#[utoipa::path(get, path = "/", operation_id = "getPage", responses(
     (status = 200, description = "The page for people", content_type = "text/html"),
     (status = 304, description = "Unchanged")
 ))]
@@ -40,7 +40,7 @@ pub async fn page(_: App, request: GuardedRequest) -> Result<Response, Error> {
 }
 
 /// `GET /assets/{edition}/{file}`: a file of the page; one of another edition is 404.
-#[utoipa::path(get, path = "/assets/{edition}/{file}",
+#[utoipa::path(get, path = "/assets/{edition}/{file}", operation_id = "getAsset",
     params(("edition" = String, Path, description = "The edition that the page names"),
         ("file" = String, Path, description = "The file's name")),
     responses((status = 200, description = "A file of the page"),

@@ -17,6 +17,7 @@ pub struct Proxy {
 enum Mode {
     Open,
     Silent,
+    Unanswered,
     Cut,
 }
 
@@ -36,6 +37,11 @@ impl Proxy {
     /// Connections stay, nothing passes.
     pub fn silence(&self) {
         self.mode.send_replace(Mode::Silent);
+    }
+
+    /// What is asked arrives, what is answered does not.
+    pub fn swallow_answers(&self) {
+        self.mode.send_replace(Mode::Unanswered);
     }
 
     /// Connections break, new ones are refused.
@@ -74,11 +80,23 @@ async fn serve(
 }
 
 async fn pass(mut client: TcpStream, target: String, mut mode: watch::Receiver<Mode>) {
-    if *mode.borrow_and_update() == Mode::Open {
+    if *mode.borrow_and_update() != Mode::Silent {
         let Ok(mut server) = TcpStream::connect(target).await else { return };
-        tokio::select! {
-            _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
-            _ = mode.changed() => {}
+        if *mode.borrow() == Mode::Open {
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+                _ = mode.changed() => {}
+            }
+        }
+        if *mode.borrow_and_update() == Mode::Unanswered {
+            let (mut answers, mut asked) = server.split();
+            let mut nowhere = tokio::io::sink();
+            tokio::select! {
+                _ = tokio::io::copy(&mut client, &mut asked) => {}
+                _ = tokio::io::copy(&mut answers, &mut nowhere) => {}
+                _ = mode.changed() => {}
+            }
+            return;
         }
     }
     if *mode.borrow_and_update() == Mode::Silent {
