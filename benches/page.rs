@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use orchestrator::model::{Clock, SystemClock};
 use serde_json::{Value, json};
 use thirtyfour::WebDriver;
 
@@ -24,6 +25,7 @@ const KEY: &str = "api-key-of-the-page-bench-0123456789abcdef";
 const TOKEN: &str = "webhook-token-of-the-page-bench-0123456789";
 const ENTRIES: usize = 10_000;
 const FIRING: usize = 1_000;
+const SEVERITIES: [&str; 4] = ["critical", "page", "warning", "info"];
 const ROUNDS: usize = 7;
 const PAGES: usize = 10;
 const IDLE: Duration = Duration::from_secs(30);
@@ -113,19 +115,19 @@ impl Service {
 }
 
 fn alert(n: usize, status: &str) -> Value {
-    let now = jiff::Timestamp::now();
-    let minutes = |n: usize| jiff::SignedDuration::from_mins(i64::try_from(n).unwrap());
+    let now = SystemClock.now();
+    let begun = now.plus_millis(-60_000 * i64::try_from(10 + n % 600).unwrap());
     json!({
         "status": status,
         "labels": {
             "alertname": format!("Alert{n:04}"), "instance": format!("host-{n}.example.org:9100"), "job": "node",
-            "severity": ["critical", "page", "warning", "info"][n % 4], "team": "platform",
+            "severity": SEVERITIES[n % SEVERITIES.len()], "team": "platform",
         },
         "annotations": {
             "summary": format!("The disk of service {n} is nearly full"),
             "solution": format!("Delete old logs of service {n}, then grow its volume"),
         },
-        "startsAt": (now - minutes(10 + n % 600)).to_string(), "endsAt": now.to_string(),
+        "startsAt": begun.to_string(), "endsAt": now.to_string(),
     })
 }
 

@@ -13,7 +13,6 @@ const ADDRESS_MOST = 1_500;
 export const clean = (text) => text
   .replace(/\u001b\[[0-9;?]{0,20}[ -/]?[@-~]/g, '')
   .replace(/\r\n?/g, '\n')
-  // eslint-disable-next-line no-control-regex
   .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
   .trim();
 

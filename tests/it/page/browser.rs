@@ -6,6 +6,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -114,7 +115,10 @@ impl Browser {
     pub async fn until(&self, what: &str, expression: &str) {
         let script = format!("return Boolean({expression})");
         let seen = async || (self.js(&script, &[]).await == true).then_some(());
-        if tokio::time::timeout(PATIENCE / 2, eventually(what, seen)).await.is_err() {
+        if tokio::time::timeout(PATIENCE - Duration::from_secs(2), eventually(what, seen))
+            .await
+            .is_err()
+        {
             self.screenshot("failed").await;
             panic!("not seen: {what}; but\n{}", self.text("body").await);
         }

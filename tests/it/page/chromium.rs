@@ -2,7 +2,7 @@
 //! bench that includes this file.
 
 use std::{
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
     thread,
@@ -95,6 +95,7 @@ fn end_session(port: u16, session: &str) -> io::Result<()> {
     let mut driver = TcpStream::connect(("127.0.0.1", port))?;
     driver.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(driver, "DELETE /session/{session} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n")?;
-    write!(driver, "connection: close\r\ncontent-length: 0\r\n\r\n")?;
-    io::copy(&mut driver, &mut io::sink()).map(drop)
+    write!(driver, "content-length: 0\r\n\r\n")?;
+    // It answers once the browser has ended, and keeps the connection.
+    driver.read(&mut [0; 1024]).map(drop)
 }

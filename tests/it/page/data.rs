@@ -1,5 +1,6 @@
 //! What the page is looked at with: a night with several alerts, and what is known about them.
 
+use orchestrator::model::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::harness::{Alert, Place, Process, payload};
@@ -12,7 +13,7 @@ pub struct Scene {
 
 /// An alert that began some minutes ago.
 pub fn alert(name: &str, severity: &str, instance: &str, minutes: i64) -> Alert {
-    let start = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
+    let start = SystemClock.now().plus_millis(-60_000 * minutes);
     Alert::firing(name, instance)
         .label("severity", severity)
         .without_label("cause")

