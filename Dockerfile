@@ -4,6 +4,7 @@ FROM rust:1.95-trixie AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
+COPY web ./web
 COPY migrations ./migrations
 # The binary carries its own runbook.
 COPY ops/RUNBOOK.md ./ops/RUNBOOK.md

@@ -25,6 +25,7 @@ install_packages() {
   local missing=() pair
   for pair in redis-server:redis-server redis-cli:redis-tools prometheus:prometheus \
     promtool:prometheus prometheus-alertmanager:prometheus-alertmanager wrk:wrk \
+    chromium:chromium chromedriver:chromium-driver \
     python3:python3 curl:curl cc:build-essential npm:npm; do
     # Other systems call Alertmanager by its own name.
     [ "${pair%%:*}" = prometheus-alertmanager ] && have alertmanager && continue
@@ -192,6 +193,8 @@ start_services() {
   export TEST_MONGODB_URI="$mongodb"
   start_mongodb standalone
   export TEST_MONGODB_STANDALONE_URI="$mongodb"
+  TEST_CHROMEDRIVER="$(command -v chromedriver)"
+  export TEST_CHROMEDRIVER
   # Now a missing service is a failure and never a skip.
   export TEST_REQUIRE_SERVICES=1
 }
@@ -205,6 +208,22 @@ fetch_model() {
     return
   fi
   export TEST_EMBEDDING_MODEL="$folder"
+}
+
+# The rules that tell whether a page keeps anybody out, for its tests in a browser.
+fetch_axe() {
+  local folder="$target/axe-core" version=4.14.1
+  if [ ! -e "$folder/$version" ]; then
+    rm -rf "$folder"
+    if ! npm install --prefix "$folder" --no-save --no-audit --no-fund --ignore-scripts \
+      "axe-core@$version" >"$work/axe.log" 2>&1; then
+      cat "$work/axe.log" >&2
+      unchecked+=("whether the page is accessible (npm did not get axe-core)")
+      return
+    fi
+    touch "$folder/$version"
+  fi
+  export TEST_AXE="$folder/node_modules/axe-core/axe.min.js"
 }
 
 # --- checks ---------------------------------------------------------------------------------
@@ -306,6 +325,7 @@ run_checks() {
 install_packages
 install_mongodb
 fetch_model
+fetch_axe
 if [ $# -gt 0 ]; then
   start_services
   [ ${#unchecked[@]} -eq 0 ] || printf 'not run: %s\n' "${unchecked[@]}" >&2

@@ -5,6 +5,7 @@
 //! stranger all read it.
 
 pub mod error;
+pub mod etag;
 pub mod export;
 pub mod extract;
 pub mod guard;
@@ -12,6 +13,7 @@ pub mod parameters;
 pub mod routes;
 pub mod server;
 pub mod state;
+pub mod web;
 
 use std::{future::ready, sync::Arc};
 
@@ -37,7 +39,7 @@ use self::{
         without_guard,
     },
     parameters::Parameter::{self, Many, Once},
-    routes::{alerts, auth, entries, health, knowledge, mcp, openapi, persistence, webhook},
+    routes::{alerts, auth, entries, health, knowledge, mcp, openapi, page, persistence, webhook},
     state::App,
 };
 
@@ -62,6 +64,8 @@ pub fn routes() -> Vec<Route> {
     vec![
         get ("/health",                     Health,  without_guard(health::health)),
         get ("/ready",                      Health,  without_guard(health::ready)),
+        get ("/",                           Public,  without_guard(page::page)),
+        get ("/assets/{edition}/{file}",    Public,  without_guard(page::asset)),
         get ("/api/openapi.json",           Public,  without_guard(openapi::document)),
         get ("/api/knowledge/summary",      Public,  without_guard(knowledge::summary)),
         get ("/api/persistence/health",     Health,  without_guard(persistence::health)),
@@ -89,7 +93,7 @@ pub fn routes() -> Vec<Route> {
         get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical))
             .query(&[
                 Once("days"), Once("from"), Once("to"), Once("alertname"), Once("metric"),
-                Once("aggregation"),
+                Once("aggregation"), Once("breakdown"),
             ]),
         get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export))
             .query(&[Once("format"), Many("collection"), Once("from"), Once("to")]),
@@ -178,6 +182,13 @@ pub fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// An answer of 304: the caller has it already.
+pub fn not_modified() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
 }
 

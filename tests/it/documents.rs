@@ -13,7 +13,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 /// Every document of the repository.
-const DOCUMENTS: [&str; 17] = [
+const DOCUMENTS: [&str; 18] = [
     "README.md",
     "ARCHITECTURE.md",
     "SECURITY.md",
@@ -24,6 +24,7 @@ const DOCUMENTS: [&str; 17] = [
     "docs/api.md",
     "docs/figures.md",
     "docs/first-steps.md",
+    "docs/page.md",
     "docs/settings.md",
     "fuzz/README.md",
     "ops/DEPLOYMENT.md",

@@ -31,6 +31,7 @@ mod meaning;
 mod model;
 mod old_database;
 mod outage;
+mod page;
 mod persistence;
 mod properties;
 mod questions;

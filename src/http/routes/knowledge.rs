@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use crate::{
     http::{
-        Error, export,
+        Error, etag, export,
         extract::{Admin, Caller, GuardedRequest, Operator},
         guard::body,
-        json, json_response,
+        json, json_response, not_modified,
         state::App,
     },
     knowledge::{self, Freshness, Gap, Question, ScoredEntry},
@@ -147,14 +147,8 @@ pub async fn query(
         (status = 304, description = "Unchanged")))]
 pub async fn summary(app: App, request: GuardedRequest) -> Result<Response, Error> {
     let page = app.base.summary()?;
-    let known = request.parts.headers.get_all(header::IF_NONE_MATCH);
-    let unchanged = known.iter().any(|value| names(value, &page.etag));
-    let mut response = match unchanged {
-        true => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        }
+    let mut response = match etag::is_known(&request.parts.headers, &page.etag) {
+        true => not_modified(),
         false => json_response(StatusCode::OK, page.body),
     };
     let headers = response.headers_mut();
@@ -214,10 +208,4 @@ fn listed(entries: Vec<Arc<Entry>>, now: Time) -> impl Iterator<Item = String> {
         format!("{comma}{}", serde_json::to_string(&exported).unwrap_or_default())
     });
     once(opening).chain(entries).chain(once("]}".to_owned()))
-}
-
-/// Whether an `If-None-Match` value names the tag; a weak form of it counts (RFC 9110, 13.1.2).
-fn names(value: &HeaderValue, etag: &str) -> bool {
-    let Ok(list) = value.to_str() else { return false };
-    list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }

@@ -7,6 +7,7 @@ pub mod health;
 pub mod knowledge;
 pub mod mcp;
 pub mod openapi;
+pub mod page;
 pub mod persistence;
 mod precondition;
 pub mod webhook;

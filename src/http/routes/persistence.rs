@@ -101,7 +101,9 @@ async fn probe(app: &App) -> PersistenceHealth {
             description = "Counts alerts of this name and adds alertSeries"),
         ("metric" = Option<String>, Query, min_length = 1, max_length = 255,
             description = "Adds the series of this metric"),
-        ("aggregation" = Option<String>, Query, description = "How series are put together; raw if not given")),
+        ("aggregation" = Option<String>, Query, description = "How series are put together; raw if not given"),
+        ("breakdown" = Option<String>, Query,
+            description = "daily: adds alertDays, by severity, and topAlerts")),
     responses((status = 200, description = "Counts, and the series that were asked for", body = Historical)))]
 pub async fn historical(
     _: Caller<Viewer>,
@@ -113,8 +115,10 @@ pub async fn historical(
     let alertname = parameters.text("alertname", 4096);
     let metric = parameters.text("metric", 255);
     let aggregation = parameters.one_of("aggregation", &Aggregation::NAMES).unwrap_or("raw");
+    let breakdown = parameters.one_of("breakdown", &["daily"]).is_some();
     parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let filter = HistoryFilter {
+        breakdown,
         alertname: alertname.as_deref(),
         metric: metric.as_deref(),
         aggregation: Aggregation::named(aggregation),

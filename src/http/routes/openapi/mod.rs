@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 pub use self::forms::{EntryPatch, JsonRpcAnswer, JsonRpcMessage, Moment, WebhookPayload};
-use super::{alerts, auth, entries, health, knowledge, mcp, persistence, webhook};
+use super::{alerts, auth, entries, health, knowledge, mcp, page, persistence, webhook};
 use crate::http::{Error, error::ErrorBody, extract::GuardedRequest, json_response, state::App};
 
 #[derive(OpenApi)]
@@ -37,6 +37,7 @@ use crate::http::{Error, error::ErrorBody, extract::GuardedRequest, json_respons
         (name = "knowledge", description = "Questions, and what is known in all"),
         (name = "mcp", description = "For assistants: the Model Context Protocol"),
         (name = "openapi", description = "This document"),
+        (name = "page", description = "The page for people"),
         (name = "persistence", description = "What is kept"),
         (name = "webhook", description = "Alerts coming in"),
     ),
@@ -54,6 +55,8 @@ use crate::http::{Error, error::ErrorBody, extract::GuardedRequest, json_respons
         persistence::historical,
         persistence::export,
         auth::me,
+        page::page,
+        page::asset,
         mcp::message,
         entries::create,
         entries::list,
