@@ -31,6 +31,10 @@ function good<T>(answer: { data?: T; error?: unknown; response: Response }): T {
 assert.equal(good(await stranger.GET('/health')).status, 'healthy');
 assert.equal(good(await stranger.GET('/ready')).status, 'ready');
 good(await stranger.GET('/api/openapi.json'));
+const html = good(await stranger.GET('/', { parseAs: 'text' }));
+const [, edition, name] = /"\/assets\/(\w+)\/([\w.]+)"/.exec(html) ?? assert.fail('no file in the page');
+const asset = { path: { edition: edition!, file: name! } };
+good(await stranger.GET('/assets/{edition}/{file}', { params: asset, parseAs: 'text' }));
 assert.equal(good(await stranger.GET('/api/persistence/health')).database, true);
 
 const labels = { alertname: 'QueueFull', severity: 'high', instance: 'mq-1' };

@@ -5,6 +5,7 @@ That every route was called, and answered well, is what the service's own metric
 
 import json
 import os
+import re
 import sys
 import urllib.request
 from importlib import import_module
@@ -32,6 +33,9 @@ def main():
     assert call("health", "get_health", stranger).parsed.status == "healthy"
     assert call("health", "get_readiness", stranger).parsed.status == "ready"
     call("openapi", "get_open_api", stranger)
+    html = call("page", "get_page", stranger).content.decode()
+    edition, file = re.search(r'"/assets/(\w+)/([\w.]+)"', html).groups()
+    call("page", "get_asset", stranger, edition, file)
     assert call("persistence", "get_persistence_health", stranger).parsed.database is True
 
     alert = {

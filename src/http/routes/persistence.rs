@@ -27,6 +27,9 @@ use crate::{
 const DAYS_MOST: u32 = 365;
 const DAYS_USUAL: u32 = 30;
 
+/// How the alerts of a period may be broken down.
+pub const BREAKDOWNS: [&str; 1] = ["daily"];
+
 /// How long a probe's result is reused, whatever the traffic.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -115,7 +118,7 @@ pub async fn historical(
     let alertname = parameters.text("alertname", 4096);
     let metric = parameters.text("metric", 255);
     let aggregation = parameters.one_of("aggregation", &Aggregation::NAMES).unwrap_or("raw");
-    let breakdown = parameters.one_of("breakdown", &["daily"]).is_some();
+    let breakdown = parameters.one_of("breakdown", &BREAKDOWNS).is_some();
     parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let filter = HistoryFilter {
         breakdown,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     history::{Aggregation, export::Format},
+    http::routes::persistence::BREAKDOWNS,
     knowledge::EntryOrder,
     model::{Category, Collection},
 };
@@ -60,12 +61,16 @@ fn refine_parameter(operation: &str, parameter: &mut Value) {
             schema["items"]["enum"] = json!(Collection::ALL.map(Collection::name));
         }
         ("getHistory", "aggregation") => *schema = words(&Aggregation::NAMES),
+        ("getHistory", "breakdown") => {
+            *schema = json!({ "type": "string", "enum": BREAKDOWNS });
+        }
         ("getHistory", "days") => schema["default"] = json!(30),
         (_, "limit") => schema["default"] = json!(100),
         (_, "cursor") => schema["pattern"] = json!(CURSOR),
         (_, "If-Match") => {
             schema["pattern"] = json!(ETAGS);
             schema["minLength"] = json!(1);
+            schema["examples"] = json!(["*", "\"1\""]);
         }
         _ => {}
     }
