@@ -16,7 +16,9 @@ mod totals;
 
 pub use self::{
     calendar::{Calendar, Stretch},
-    retention::{AlertExpiry, ProgressListener, Report, RetentionError, RetentionJob, SETTLE_MS},
+    retention::{
+        AlertExpiry, ProgressListener, Report, RetentionError, RetentionJob, SETTLE_MS, StoreOnly,
+    },
     sampler::Sampler,
     schedule::Schedule,
     series::{Aggregation, AlertPoint, POINTS_MOST, Point},

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, Result, TextEncoder, core::Collector,
 };
 use strum::VariantArray;
@@ -71,12 +71,14 @@ pub struct Metrics {
     pub store_operation_duration_seconds: HistogramVec,
     pub store_errors_total: IntCounterVec,
     pub store_up: IntGauge,
+    pub replication_lag_seconds: Gauge,
     redis_up: IntGaugeVec,
     pub retention_deleted_total: IntCounterVec,
     pub retention_last_success_timestamp_seconds: IntGauge,
     pub schema_version: IntGauge,
     pub security_events_total: IntCounterVec,
     pub audit_write_failures_total: IntCounter,
+    instance_info: IntGaugeVec,
     pub build_info: IntGaugeVec,
 }
 
@@ -208,6 +210,10 @@ impl Metrics {
                 &["operation"],
             )?,
             store_up: families.gauge("store_up", "1 while the store answers, else 0.")?,
+            replication_lag_seconds: families.float_gauge(
+                "replication_lag_seconds",
+                "How old what is shown of other processes' changes is, in seconds.",
+            )?,
             redis_up: families.gauges(
                 "redis_up",
                 "1 while Redis answers, else 0; not there where none is set.",
@@ -231,6 +237,11 @@ impl Metrics {
             audit_write_failures_total: families.counter(
                 "audit_write_failures_total",
                 "Events that could not be written to the audit log's file.",
+            )?,
+            instance_info: families.gauges(
+                "instance_info",
+                "1, with the name of this replica (INSTANCE_ID).",
+                &["id"],
             )?,
             build_info: families.gauges(
                 "build_info",
@@ -298,6 +309,11 @@ impl Metrics {
             self.http_requests_in_flight.clone(),
             self.validation_failures_total.with_label_values(&[route]),
         ))
+    }
+
+    /// Shows which replica this is.
+    pub fn show_instance(&self, id: &str) {
+        self.instance_info.with_label_values(&[id]).set(1);
     }
 
     /// `redis_up`, from now on shown.
@@ -375,6 +391,10 @@ impl Families<'_> {
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
         self.register(IntGauge::new(name, help)?)
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge> {
+        self.register(Gauge::new(name, help)?)
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {

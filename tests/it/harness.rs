@@ -4,7 +4,9 @@
 
 mod actor;
 pub mod attackers;
+mod balancer;
 pub mod h2;
+mod mongod;
 mod payload;
 mod place;
 mod process;
@@ -17,7 +19,9 @@ pub mod world;
 
 pub use self::{
     actor::{Actor, Answer, TOKEN, hmac_hex, keys},
+    balancer::Balancer,
     h2::H2,
+    mongod::{Mongod, Topology},
     payload::{Alert, payload},
     place::{Place, on_lone_mongodb, on_mongodb, on_sqlite, require},
     process::{Process, free_port},

@@ -8,6 +8,7 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     MongoStore,
     error::MongoError,
+    series::{moments, value_of_moment},
     wire::{alert, date, integer, json, number},
 };
 use crate::{
@@ -155,9 +156,11 @@ pub(super) async fn sample_days(
 ) -> Result<BTreeMap<String, MetricDay>, MongoError> {
     let pipeline = [
         doc! { "$match": { "timestamp": { "$gte": date(from), "$lt": date(until) } } },
+        moments(doc! { "name": "$name", "timestamp": "$timestamp" }.into()),
+        value_of_moment("$_id.name".into()),
         doc! { "$group": {
-            "_id": "$name",
-            "count": { "$sum": 1 },
+            "_id": "$_id",
+            "count": { "$sum": "$samples" },
             "min": { "$min": "$value" },
             "max": { "$max": "$value" },
             "avg": { "$avg": "$value" },

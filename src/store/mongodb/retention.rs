@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{IDENTITIES, MongoStore, command, error::MongoError, wire::date};
+use super::{IDENTITIES, MongoStore, command, error::MongoError, lease, wire::date};
 use crate::model::{Collection, Time};
 
 const LAST_RETENTION: &str = "last_retention";
@@ -58,6 +58,7 @@ async fn delete_oldest(
         return Ok(0);
     }
     let ids: Vec<Bson> = found.into_iter().filter_map(|mut found| found.remove("_id")).collect();
+    lease::check(store).await?;
     command::delete(&store.db, collection, [doc! { "_id": { "$in": ids } }]).await
 }
 
@@ -69,16 +70,17 @@ pub(super) async fn last(store: &MongoStore) -> Result<Option<Time>, MongoError>
     Ok(at.map(|at| Time::from_millis(at.timestamp_millis())))
 }
 
-/// Notes that it did.
 /// Writes a heartbeat.
 pub(super) async fn beat(store: &MongoStore) -> Result<(), MongoError> {
     let set = doc! { "$set": { "key": HEARTBEAT }, "$currentDate": { "at": true } };
-    let state = store.documents(Collection::SystemState);
+    let state = store.probes.collection::<Document>(Collection::SystemState.name());
     state.update_one(doc! { "_id": HEARTBEAT }, set).upsert(true).await?;
     Ok(())
 }
 
+/// Notes that retention ran to its end.
 pub(super) async fn note(store: &MongoStore, at: Time) -> Result<(), MongoError> {
+    lease::check(store).await?;
     let set = doc! { "$set": { "key": LAST_RETENTION, "at": date(at) } };
     let state = store.documents(Collection::SystemState);
     state.update_one(doc! { "_id": LAST_RETENTION }, set).upsert(true).await?;

@@ -10,7 +10,7 @@ use super::{
     wire::{date, integer, number, sample},
 };
 use crate::{
-    model::{Collection, Sample, Time},
+    model::{Collection, SECONDS, Sample, Time},
     store::{AlertBucket, Bucket, Buckets},
 };
 
@@ -31,7 +31,7 @@ pub(super) async fn samples(
     Ok(documents.iter().rev().filter_map(sample).collect())
 }
 
-/// The same in buckets.
+/// The same in buckets, of which each moment is one value.
 pub(super) async fn buckets(
     store: &MongoStore,
     name: &str,
@@ -39,9 +39,11 @@ pub(super) async fn buckets(
 ) -> Result<Vec<Bucket>, MongoError> {
     let pipeline = [
         doc! { "$match": of_period(name, wanted.from, wanted.until) },
-        doc! { "$sort": { "timestamp": 1 } },
+        moments("$timestamp".into()),
+        value_of_moment("$_id".into()),
+        doc! { "$sort": { "_id": 1 } },
         doc! { "$group": {
-            "_id": bucket("$timestamp", wanted),
+            "_id": bucket("$_id", wanted),
             "count": { "$sum": 1 },
             "min": { "$min": "$value" },
             "max": { "$max": "$value" },
@@ -53,6 +55,24 @@ pub(super) async fn buckets(
     let groups = store.documents(Collection::Metrics).aggregate(pipeline).await?;
     let groups: Vec<Document> = groups.try_collect().await?;
     Ok(groups.iter().filter_map(bucket_of).collect())
+}
+
+/// Samples of one name and moment, as [`together`](crate::model::together) has them.
+pub(super) fn moments(of: Bson) -> Document {
+    doc! { "$group": {
+        "_id": of,
+        "samples": { "$sum": 1 },
+        "sum": { "$sum": "$value" },
+        "most": { "$max": "$value" },
+        "unit": { "$first": "$unit" },
+    } }
+}
+
+/// Their one value.
+pub(super) fn value_of_moment(id: Bson) -> Document {
+    let is_time = doc! { "$eq": ["$unit", SECONDS] };
+    let value = doc! { "$cond": [is_time, "$most", "$sum"] };
+    doc! { "$project": { "_id": id, "samples": 1, "value": value } }
 }
 
 /// The number of the bucket that the time in a field is in.

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::json::from_json;
 use crate::{
-    model::{Collection, Consolidation, MetricDay, Time},
+    model::{Collection, Consolidation, MetricDay, SECONDS, Time},
     store::{AlertCounts, Issue},
 };
 
@@ -133,17 +133,20 @@ pub fn issues(connection: &Connection, from: Time, until: Time) -> rusqlite::Res
     issues.collect()
 }
 
-/// Samples of a period, summed up by name.
+/// Samples of a period, summed up by name; least, greatest and mean are those of moments.
 pub fn sample_days(
     connection: &Connection,
     from: Time,
     until: Time,
 ) -> rusqlite::Result<BTreeMap<String, MetricDay>> {
     let mut select = connection.prepare_cached(
-        "SELECT name, count(*), min(value), max(value), avg(value) FROM metrics
-         WHERE timestamp >= ?1 AND timestamp < ?2 GROUP BY +name",
+        "SELECT name, sum(samples), min(value), max(value), avg(value) FROM (
+             SELECT name, count(*) AS samples,
+                 CASE WHEN unit = ?3 THEN max(value) ELSE sum(value) END AS value
+             FROM metrics WHERE timestamp >= ?1 AND timestamp < ?2 GROUP BY +name, +timestamp)
+         GROUP BY name",
     )?;
-    let days = select.query_map((from.millis(), until.millis()), |row| {
+    let days = select.query_map((from.millis(), until.millis(), SECONDS), |row| {
         let day =
             MetricDay { count: row.get(1)?, min: row.get(2)?, max: row.get(3)?, avg: row.get(4)? };
         Ok((row.get(0)?, day))

@@ -10,8 +10,13 @@ use crate::{
 };
 
 /// Writes them; the caller commits. Alerts go in the order of their index, whose pages are then
-/// written one after the other; of two with one key the later one stays.
-pub fn put_all(tx: &Transaction<'_>, mut documents: Vec<Stored>) -> rusqlite::Result<()> {
+/// written one after the other; of two with one key the later one stays. With `insert_days`, days
+/// that are summed up stay as they are.
+pub fn put_all(
+    tx: &Transaction<'_>,
+    mut documents: Vec<Stored>,
+    insert_days: bool,
+) -> rusqlite::Result<()> {
     fn place(document: &Stored) -> Option<&str> {
         match document {
             Stored::Alert(alert) => Some(&alert.fingerprint),
@@ -19,11 +24,11 @@ pub fn put_all(tx: &Transaction<'_>, mut documents: Vec<Stored>) -> rusqlite::Re
         }
     }
     documents.sort_by(|a, b| place(a).cmp(&place(b)));
-    documents.into_iter().try_for_each(|document| put(tx, document))
+    documents.into_iter().try_for_each(|document| put(tx, document, insert_days))
 }
 
 /// Writes one.
-fn put(tx: &Transaction<'_>, document: Stored) -> rusqlite::Result<()> {
+fn put(tx: &Transaction<'_>, document: Stored, insert_days: bool) -> rusqlite::Result<()> {
     match document {
         Stored::Alert(alert) => alerts::put(tx, &alert),
         Stored::Sample(sample) => put_sample(tx, &sample),
@@ -33,7 +38,7 @@ fn put(tx: &Transaction<'_>, document: Stored) -> rusqlite::Result<()> {
             let stored = stored.get(entry.id()).copied().unwrap_or_default();
             knowledge::put(tx, &entry.into_entry(&stored))
         }
-        Stored::Consolidation(day) => put_consolidation(tx, &day),
+        Stored::Consolidation(day) => put_consolidation(tx, &day, insert_days),
         // A row has a key and a value; a document that has more is a value as a whole.
         Stored::State(key, mut fields) => {
             fields.remove("key");
@@ -62,12 +67,17 @@ fn put_sample(tx: &Transaction<'_>, sample: &Sample) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn put_consolidation(tx: &Transaction<'_>, day: &Consolidation) -> rusqlite::Result<()> {
-    let mut put = tx.prepare_cached(
-        "INSERT OR REPLACE INTO consolidations (date, timestamp, alerts, metrics, summary,
+fn put_consolidation(
+    tx: &Transaction<'_>,
+    day: &Consolidation,
+    insert_only: bool,
+) -> rusqlite::Result<()> {
+    let or = if insert_only { "IGNORE" } else { "REPLACE" };
+    let mut put = tx.prepare_cached(&format!(
+        "INSERT OR {or} INTO consolidations (date, timestamp, alerts, metrics, summary,
              insights, recommendations, kbEntriesGenerated)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
+    ))?;
     put.execute(params![
         day.date,
         day.timestamp.millis(),

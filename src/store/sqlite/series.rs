@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row};
 
 use super::json::from_json;
 use crate::{
-    model::{Sample, Time},
+    model::{Sample, Time, together},
     store::{AlertBucket, Bucket, Buckets},
 };
 
@@ -36,20 +36,27 @@ fn sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
     })
 }
 
-/// The same in buckets.
+/// The same in buckets, of which each moment is one value.
 pub fn buckets(
     connection: &Connection,
     name: &str,
     wanted: Buckets,
 ) -> rusqlite::Result<Vec<Bucket>> {
     let mut select = connection.prepare_cached(
-        "SELECT timestamp, value FROM metrics
+        "SELECT timestamp, value, unit FROM metrics
          WHERE name = ?1 AND timestamp >= ?2 AND timestamp < ?3 ORDER BY timestamp",
     )?;
     let mut rows = select.query((name, wanted.from.millis(), wanted.until.millis()))?;
-    let mut buckets: Vec<Bucket> = Vec::new();
+    let mut moments: Vec<(i64, f64)> = Vec::new();
     while let Some(row) = rows.next()? {
         let (at, value): (i64, f64) = (row.get(0)?, row.get(1)?);
+        match moments.last_mut().filter(|moment| moment.0 == at) {
+            Some((_, known)) => *known = together(row.get_ref(2)?.as_str()?, *known, value),
+            None => moments.push((at, value)),
+        }
+    }
+    let mut buckets: Vec<Bucket> = Vec::new();
+    for (at, value) in moments {
         let number = (at + wanted.offset_ms).div_euclid(wanted.width_ms.max(1));
         match buckets.last_mut().filter(|bucket| bucket.number == number) {
             Some(bucket) => {

@@ -30,6 +30,7 @@ fn families() -> BTreeMap<String, BTreeSet<String>> {
     metrics.validation_failures_total.with_label_values(&["/health"]);
     metrics.store_operation("ping");
     metrics.redis_up();
+    metrics.show_instance("node-1");
     metrics.alert_received("critical", Status::Firing);
     let text = metrics.render();
     let mut families: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
