@@ -1,34 +1,28 @@
-# syntax=docker/dockerfile:1
 # The service in a container: docker build -t orchestrator .
 
-FROM rust:1.95-slim-bookworm AS build
-# SQLite and the cryptography of TLS are compiled from C.
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends build-essential \
-    && rm -rf /var/lib/apt/lists/*
+FROM rust:1.95-trixie AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
+COPY web ./web
 COPY migrations ./migrations
+# The binary carries its own runbook.
+COPY ops/RUNBOOK.md ./ops/RUNBOOK.md
 # Cargo wants to see every target that Cargo.toml names, though it builds one only.
 COPY benches ./benches
 COPY tests ./tests
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
     cargo build --release --locked --bin orchestrator \
-    && cp target/release/orchestrator /usr/local/bin/orchestrator
+    && cp target/release/orchestrator /usr/local/bin/orchestrator \
+    && install -d -m 0700 /state /state/data /state/logs
 
-FROM debian:bookworm-slim
-# Certificates for MongoDB over TLS; time zones for RETENTION_AT.
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates tzdata \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --home-dir /var/lib/orchestrator \
-        --shell /usr/sbin/nologin orchestrator \
-    && install -d -o orchestrator -g orchestrator -m 0700 \
-        /var/lib/orchestrator /var/lib/orchestrator/data /var/lib/orchestrator/logs
+# No shell and no package manager: the C library, certificates for MongoDB over TLS, time zones for
+# RETENTION_AT, and the user 65532.
+FROM gcr.io/distroless/cc-debian13:nonroot
 COPY --from=build /usr/local/bin/orchestrator /usr/local/bin/orchestrator
-USER 10001:10001
+COPY --from=build --chown=65532:65532 /state /var/lib/orchestrator
+USER 65532:65532
 WORKDIR /var/lib/orchestrator
 # Within a container every address is its own; what is reachable is for those to say who run it.
 ENV ORCHESTRATOR_ENV=production \

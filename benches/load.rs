@@ -3,12 +3,23 @@
 //! `cargo bench --bench load [-- SECONDS]` starts both in this process, drives them with Debian's
 //! `wrk`, and prints a table. The service has all its guards on, with limits set to 0; each
 //! webhook is answered only when its alert is on the disk. On MongoDB too, if
-//! `TEST_MONGODB_URI` is set.
+//! `TEST_MONGODB_URI` is set. Then comes the plan's profile.
+//!
+//! `cargo bench --bench load -- profile [SECONDS]` is the profile alone: 100 requests a second, mixed,
+//! with the default limits, for a minute. Either writes `target/load/report.md` and a plot, and ends
+//! with 1 if an aim of the plan does not hold.
 
 #![allow(clippy::unwrap_used)] // why: a bench that cannot go on has nothing to tell
 
+mod profile;
+
 use std::{
-    collections::BTreeMap, net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration,
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -29,8 +40,25 @@ struct Row {
     failed: u64,
 }
 
-fn main() {
-    let seconds = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(5);
+fn main() -> ExitCode {
+    let given = std::env::args().find_map(|arg| arg.parse().ok());
+    let only_profile = std::env::args().any(|arg| arg == "profile");
+    if !only_profile {
+        throughput(given.unwrap_or(5));
+    }
+    let seconds = given.filter(|_| only_profile).unwrap_or(60);
+    if profile::run(seconds, &report_folder()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// `LOAD_REPORT`, or `load` where the build goes.
+#[allow(clippy::disallowed_methods)] // why: a bench takes its place as the tests do
+fn report_folder() -> PathBuf {
+    let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("load");
+    std::env::var_os("LOAD_REPORT").map_or(beside, PathBuf::from)
+}
+
+/// Each route beside a bare handler, for so many seconds each.
+fn throughput(seconds: u64) {
     if Command::new("wrk").arg("--version").output().is_err() {
         println!("this bench needs wrk (Debian's package wrk)");
         return;

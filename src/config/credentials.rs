@@ -18,6 +18,7 @@ use super::{
     ApiKeySettings, Environment, Settings,
     describe::redacted,
     problems::Problems,
+    reader::DEFAULT,
     sources::{exposure, read_dotenv},
 };
 
@@ -45,15 +46,17 @@ pub fn fresh_key(bytes: usize) -> io::Result<SecretString> {
     Ok(SecretString::from(hex::encode(key)))
 }
 
-/// A full set of new keys, as lines of a `.env` file.
+/// A full set of new keys, as lines of a `.env` file. Who has a new secret can sign as is best:
+/// with a time, so that no signature is good for ever.
 pub fn fresh_credentials(bytes: usize) -> io::Result<String> {
     let mut lines = String::new();
     for name in NAMES {
         lines.push_str(&format!("{name}={}\n", fresh_key(bytes)?.expose_secret()));
     }
-    Ok(lines)
+    Ok(format!("{lines}{REQUIRE_TIMESTAMP}=true\n"))
 }
 
+const REQUIRE_TIMESTAMP: &str = "WEBHOOK_REQUIRE_TIMESTAMP";
 const NAMES: [&str; 3] = ["API_KEY", "WEBHOOK_SECRET", "WEBHOOK_TOKEN"];
 
 impl Settings {
@@ -101,6 +104,10 @@ impl Settings {
             self.warnings.push(format!("{DEV_CREDENTIALS} {what}"));
         }
         self.use_credentials(api_key, secret, token);
+        // Files that were made before it was demanded do not have it.
+        if found.remove(REQUIRE_TIMESTAMP).is_some_and(|value| value == "true") {
+            self.require_timestamp_unless_set();
+        }
         Ok(Some(Credentials::Found(path)))
     }
 
@@ -137,6 +144,17 @@ impl Settings {
         self.api_keys = vec![ApiKeySettings::single(api_key)];
         self.webhook.secret = Some(secret);
         self.webhook.token = Some(token);
+    }
+
+    /// What the environment or `.env` says wins over the file beside the keys.
+    fn require_timestamp_unless_set(&mut self) {
+        let mut rows = self.effective.iter_mut();
+        let row = rows.find(|row| row.variable == REQUIRE_TIMESTAMP && row.source == DEFAULT);
+        if let Some(row) = row {
+            row.value = "true".to_owned();
+            row.source = DEV_CREDENTIALS.to_owned();
+            self.webhook.require_timestamp = true;
+        }
     }
 }
 

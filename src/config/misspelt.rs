@@ -7,18 +7,20 @@ use super::{reader::Reader, variables::VARIABLES};
 const OURS: &[&str] =
     &["ORCHESTRATOR_", "WEBHOOK_", "RATE_LIMIT_", "RETENTION_", "API_KEY", "MONGO_"];
 
-/// Meant for the `mongo` container image, and often set beside ours.
-const NOT_OURS: &[&str] = &["MONGO_INITDB_"];
+/// Meant for others, and often set beside ours: the `mongo` container image, and whoever reads
+/// the system's certificates, as this service does too.
+const NOT_OURS: &[&str] = &["MONGO_INITDB_", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Shorter names resemble others by accident.
 const SHORTEST: usize = 8;
 
 pub(super) fn warn(reader: &mut Reader<'_>) {
     let known = known();
-    for name in reader.names().iter().filter(|name| !known.contains(name)) {
+    let strange = |name: &&String| !known.contains(name) && !begins(name, NOT_OURS);
+    for name in reader.names().iter().filter(strange) {
         if let Some(meant) = nearest(name, &known) {
             reader.warn(format!("{name} is not a variable of this service; {meant} is"));
-        } else if begins(name, OURS) && !begins(name, NOT_OURS) {
+        } else if begins(name, OURS) {
             reader.warn(format!("{name} is not a variable of this service, and is ignored"));
         }
     }

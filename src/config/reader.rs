@@ -314,7 +314,7 @@ pub(super) struct Notes {
 }
 
 const UNSET: &str = "<not set>";
-const DEFAULT: &str = "default";
+pub(super) const DEFAULT: &str = "default";
 
 /// Of a value that is no secret, as much as a person needs to find it.
 fn quoted(text: &str) -> String {

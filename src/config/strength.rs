@@ -130,9 +130,6 @@ fn warn_missing(reader: &mut Reader<'_>, api_keys: &[ApiKeySettings], webhook: &
         reader
             .warn("neither WEBHOOK_SECRET nor WEBHOOK_TOKEN is set: every webhook will be refused");
     }
-    if webhook.require_timestamp && webhook.secret.is_none() {
-        reader.warn("WEBHOOK_REQUIRE_TIMESTAMP does nothing without WEBHOOK_SECRET");
-    }
 }
 
 /// Wherever they stand, the value was meant to be replaced.

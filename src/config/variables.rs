@@ -1,5 +1,5 @@
 //! The table of all variables. Defaults are written here only; the reader, `check-config`,
-//! `.env.example` and the README's table all go by it.
+//! `.env.example` and the table of docs/settings.md all go by it.
 
 /// One variable.
 #[derive(Clone, Copy, Debug)]

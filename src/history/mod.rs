@@ -2,8 +2,10 @@
 //! periods beyond the life of single alerts, and everything taken out and put back. No HTTP, no
 //! SQL; every rule about time takes the time as an argument.
 
+mod breakdown;
 mod calendar;
 pub mod consolidation;
+mod days;
 pub mod export;
 pub mod import;
 pub mod insights;
@@ -15,6 +17,7 @@ mod tasks;
 mod totals;
 
 pub use self::{
+    breakdown::{AlertDay, TopAlert},
     calendar::{Calendar, Stretch},
     retention::{
         AlertExpiry, ProgressListener, Report, RetentionError, RetentionJob, SETTLE_MS, StoreOnly,

@@ -12,16 +12,13 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 use tokio::time::Instant;
 
-use super::{
-    Calendar, Schedule,
-    consolidation::{DayFacts, consolidate, usual_days},
-};
+use super::{Calendar, Schedule, days::Days};
 use crate::{
     config::RetentionSettings,
     knowledge::{Base, ChangeError},
-    model::{Clock, Collection, Consolidation, Entry, Time},
+    model::{Clock, Collection, Time},
     shutdown::Phase,
-    store::{ExpiryBatch, Lease, LeaseLost, Result, Store, StoreError, Stored},
+    store::{ExpiryBatch, Lease, LeaseLost, Result, Store, StoreError},
 };
 
 /// The name of the lease.
@@ -134,6 +131,7 @@ pub struct RetentionJob {
     calendar: Calendar,
     schedule: Schedule,
     settings: RetentionSettings,
+    days: Days,
     holder: String,
     expiry: Arc<dyn AlertExpiry>,
     listener: Arc<dyn ProgressListener>,
@@ -153,7 +151,8 @@ impl RetentionJob {
         let schedule = Schedule::daily(calendar.clone(), settings.at);
         let holder = uuid::Uuid::new_v4().to_string();
         let began = (clock.now(), clock.steady());
-        Self { store, clock, calendar, schedule, settings, holder, expiry, listener, began }
+        let days = Days::new(Arc::clone(&store), calendar.clone());
+        Self { store, clock, calendar, schedule, settings, days, holder, expiry, listener, began }
     }
 
     /// With the replica's name before the number that tells it from others of its name.
@@ -234,7 +233,7 @@ impl RetentionJob {
         let mut report = self.cutoffs();
         let (alerts, samples) =
             self.store.expired_counts(report.alerts_before, report.samples_before).await?;
-        let missing = self.missing_days().await?;
+        let missing = self.days.missing(self.settled()).await?;
         report.consolidated = missing.iter().map(Date::to_string).collect();
         Ok(Report { alerts, samples, ..report })
     }
@@ -248,7 +247,8 @@ impl RetentionJob {
         let began = self.clock.now();
         let mut report = self.cutoffs();
         report.empty = self.store.history_start().await?.is_none();
-        (report.consolidated, report.set_aside) = self.consolidate_missing(store).await?;
+        (report.consolidated, report.set_aside) =
+            self.days.sum_up_missing(store, self.settled()).await?;
         let (before_alerts, before_samples) = (report.alerts_before, report.samples_before);
         let (alerts, samples) = self.store.expired_counts(before_alerts, before_samples).await?;
         self.listener.expects(alerts, samples);
@@ -316,85 +316,6 @@ impl RetentionJob {
             samples_before: old(i64::from(self.settings.metrics_days) * 86_400_000),
             ..Report::default()
         }
-    }
-
-    /// Days that have ended and are not summed up, the first first, as far back as anything of
-    /// them is kept.
-    async fn missing_days(&self) -> Result<Vec<Date>> {
-        let Some(start) = self.store.history_start().await? else { return Ok(Vec::new()) };
-        let first = self.calendar.day_of(start);
-        let Ok(last) = self.calendar.day_of(self.settled()).yesterday() else {
-            return Ok(Vec::new());
-        };
-        let known = self.store.consolidations_after(self.calendar.start_of(first)).await?;
-        let missing = |day: &Date| !known.iter().any(|known| known.date == day.to_string());
-        Ok(Calendar::days(first, last).filter(missing).collect())
-    }
-
-    /// Sums up the days that are missing; a day of which nothing is known has no document. A day
-    /// that the store refuses is set aside: it must not keep what is old for ever.
-    async fn consolidate_missing(&self, store: &Arc<dyn Store>) -> Result<(Vec<String>, u64)> {
-        let missing = self.missing_days().await?;
-        let Some(first) = missing.first() else { return Ok((Vec::new(), 0)) };
-        let entries = self.store.entries().await?;
-        let a_while_before = self.calendar.start_of(*first).plus_millis(-60 * 86_400_000);
-        let mut known = self.store.consolidations_after(a_while_before).await?;
-        let (mut written, mut set_aside) = (Vec::new(), 0);
-        for day in missing {
-            let place = known.partition_point(|known| known.date < day.to_string());
-            match self.consolidate(store, day, &entries, &known[..place]).await {
-                Ok(None) => {}
-                Ok(Some(consolidation)) => {
-                    written.push(consolidation.date.clone());
-                    known.insert(place, consolidation);
-                }
-                Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost(_))) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    tracing::error!(%error, %day, "a day cannot be summed up and is set aside");
-                    set_aside += 1;
-                }
-            }
-        }
-        Ok((written, set_aside))
-    }
-
-    /// Sums up a day and stores it.
-    async fn consolidate(
-        &self,
-        store: &Arc<dyn Store>,
-        day: Date,
-        entries: &[Entry],
-        before: &[Consolidation],
-    ) -> Result<Option<Consolidation>> {
-        let Some(consolidation) = self.sum_up(day, entries, before).await? else {
-            return Ok(None);
-        };
-        store.put(vec![Stored::Consolidation(Box::new(consolidation.clone()))]).await?;
-        Ok(Some(consolidation))
-    }
-
-    async fn sum_up(
-        &self,
-        day: Date,
-        entries: &[Entry],
-        before: &[Consolidation],
-    ) -> Result<Option<Consolidation>> {
-        // Where the zone was changed, the day before may have ended later than this one begins.
-        let ended = before.last().map_or(Time::from_millis(i64::MIN), |before| before.timestamp);
-        let from = self.calendar.start_of(day).max(ended);
-        let until = self.calendar.end_of(day);
-        let issues = self.store.issues(from, until).await?;
-        let metrics = self.store.sample_days(from, until).await?;
-        if issues.is_empty() && metrics.is_empty() {
-            return Ok(None);
-        }
-        let alerts = issues.iter().map(|issue| issue.count).sum();
-        let (date, issues, metrics) = (day.to_string(), &issues[..], &metrics);
-        let before = usual_days(before);
-        let facts = DayFacts { date, from, until, alerts, issues, metrics, entries, before };
-        Ok(Some(consolidate(&facts)))
     }
 }
 

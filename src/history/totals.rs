@@ -17,12 +17,13 @@ use serde::Serialize;
 
 use super::{
     Calendar,
+    breakdown::{AlertDay, Breakdown, Names, TopAlert, of_day},
     series::{Aggregation, AlertPoint, POINTS_MOST, Point, add_point, alert_points, series},
 };
 use crate::{
     config::RetentionSettings,
     knowledge::Base,
-    model::{Clock, Consolidation, DayName, Time, severity_key},
+    model::{Clock, Consolidation, DayName, Time},
     store::{AlertCounts, Result, Store},
 };
 
@@ -67,6 +68,8 @@ pub struct HistoryFilter<'a> {
     pub metric: Option<&'a str>,
     /// How series are put together.
     pub aggregation: Aggregation,
+    /// Whether alerts are counted by the day and by name, too.
+    pub breakdown: bool,
 }
 
 /// One group of a count, as MongoDB's aggregation names it.
@@ -116,6 +119,12 @@ pub struct Historical {
     /// are kept no more there is one point a day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert_series: Option<Vec<AlertPoint>>,
+    /// Local days on which alerts were first received, the earliest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert_days: Option<Vec<AlertDay>>,
+    /// The alerts that fired most, the most frequent first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_alerts: Option<Vec<TopAlert>>,
     /// Whether a series has more points; the latest are given.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
@@ -166,7 +175,7 @@ impl Totals {
         let mut consolidations = self.store.consolidations_after(start).await?;
         consolidations.retain(|day| self.start_of(day) < until);
         let span = Span { start, until, consolidations: &consolidations };
-        let (alerts, alert_points, metrics_by_name, found) = tokio::try_join!(
+        let (alerts, alert_points, metrics_by_name, found, breakdown) = tokio::try_join!(
             self.alerts(span, filter.alertname),
             self.alert_points(span, filter),
             self.samples(span),
@@ -176,6 +185,12 @@ impl Totals {
                 series(&self.store, &self.calendar, name, filter.aggregation, period)
                     .await
                     .map(Some)
+            },
+            async {
+                match filter.breakdown {
+                    true => self.breakdown(span, filter.alertname).await.map(Some),
+                    false => Ok(None),
+                }
             },
         )?;
         let too_many = |points: &Option<Vec<AlertPoint>>| {
@@ -187,6 +202,7 @@ impl Totals {
             points.drain(..points.len().saturating_sub(POINTS_MOST));
             points
         });
+        let (alert_days, top_alerts) = breakdown.map(|Breakdown { days, top }| (days, top)).unzip();
         Ok(Historical {
             metrics_count: metrics_by_name.values().sum(),
             alerts_count: alerts.total,
@@ -196,6 +212,8 @@ impl Totals {
             consolidations: consolidations.len() as u64,
             series: found.map(|series| series.points),
             alert_series,
+            alert_days,
+            top_alerts,
             truncated,
             period,
         })
@@ -221,24 +239,46 @@ impl Totals {
 
     async fn alerts(&self, span: Span<'_>, name: Option<&str>) -> Result<AlertCounts> {
         let (summed_up, kept_from) = self.alerts_boundary(span);
-        let kept = match name {
-            Some(name) => self.store.received_counts_of(name, kept_from, span.until).await,
-            None => self.store.received_counts(kept_from, span.until).await,
-        };
-        let mut counts = kept?;
+        let mut counts = self.kept(name, kept_from, span.until).await?;
         for day in summed_up {
-            let named = name.map(|name| day.alerts.of_name(name));
-            let (total, by_severity) = match &named {
-                Some(named) => (named.count, &named.by_severity),
-                None => (day.alerts.total, &day.alerts.by_severity),
-            };
-            counts.total += total;
-            for (severity, count) in by_severity {
-                let key = severity_key(severity).to_owned();
-                *counts.by_severity.entry(key).or_default() += count;
-            }
+            counts.merge(of_day(&day.alerts, name));
         }
         Ok(counts)
+    }
+
+    /// Stored alerts that were first received in a period.
+    async fn kept(&self, name: Option<&str>, from: Time, until: Time) -> Result<AlertCounts> {
+        match name {
+            Some(name) => self.store.received_counts_of(name, from, until).await,
+            None => self.store.received_counts(from, until).await,
+        }
+    }
+
+    async fn breakdown(&self, span: Span<'_>, name: Option<&str>) -> Result<Breakdown> {
+        let (summed_up, kept_from) = self.alerts_boundary(span);
+        let mut days: BTreeMap<Time, AlertCounts> = BTreeMap::new();
+        let mut names = Names::default();
+        for day in summed_up {
+            days.insert(self.start_of(day), of_day(&day.alerts, name));
+            names.add_day(&day.alerts);
+        }
+        // Before the first of all data there is no day to ask for.
+        let first = self.store.history_start().await?.map(|start| start.max(kept_from));
+        if let Some(first) = first.filter(|first| *first < span.until) {
+            let last = self.calendar.day_of(span.until.plus_millis(-1));
+            for day in Calendar::days(self.calendar.day_of(first), last) {
+                let (start, end) = (self.calendar.start_of(day), self.calendar.end_of(day));
+                let counts = self.kept(name, start.max(first), end.min(span.until)).await?;
+                days.entry(start).or_default().merge(counts);
+            }
+            names.add_issues(self.store.issues(first, span.until).await?);
+        }
+        let days = days.into_iter().filter(|(_, counts)| counts.total > 0);
+        let days = days.map(|(timestamp, AlertCounts { total, by_severity })| {
+            let date = self.calendar.day_of(timestamp).to_string();
+            AlertDay { date, timestamp, total, by_severity }
+        });
+        Ok(Breakdown { days: days.collect(), top: names.top(name) })
     }
 
     async fn alert_points(

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     knowledge::{BaseError, ChangeError, EditError},
-    model::Entry,
+    model::{Entry, EntryJson},
     security::{NotAudited, Role},
     store::StoreError,
     validation::{Problem, Rejection},
@@ -40,6 +40,8 @@ pub enum Error {
         /// The role that it takes.
         required: Role,
     },
+    /// 403: the page that calls is of an origin that may not.
+    ForeignOrigin,
     /// 404: there is no such thing.
     NotFound,
     /// 409: the entry was changed by another meanwhile; as it is now.
@@ -75,19 +77,31 @@ pub enum Error {
     Internal(Arc<dyn Cause + Send + Sync>),
 }
 
-#[derive(Serialize)]
+/// Why a request was not done.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ErrorBody<'a> {
+#[schema(as = Error)]
+pub(super) struct ErrorBody<'a> {
+    /// What is wrong, for a person.
+    #[schema(value_type = String)]
     error: Cow<'a, str>,
+    /// The problems of the input, up to 20.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<Problem>, required = false, max_items = 20)]
     details: Option<&'a [Problem]>,
+    /// The role that it takes, where the key's is too low.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Role, required = false)]
     required_role: Option<Role>,
+    /// Seconds until the next request is taken, over a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
     retry_after_seconds: Option<u64>,
-    /// The entry as it is now.
+    /// The entry as it is now, after a conflict.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = EntryJson, required = false)]
     entry: Option<&'a Entry>,
+    /// The id of this request, also in the log.
     request_id: &'a str,
 }
 
@@ -103,7 +117,7 @@ impl Error {
                 StatusCode::BAD_REQUEST
             }
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
@@ -126,6 +140,7 @@ impl Error {
             Self::Forbidden { required } => {
                 format!("Forbidden: this needs the role {}", required.as_str()).into()
             }
+            Self::ForeignOrigin => "Forbidden: pages of this origin may not call".into(),
             Self::NotFound => "Not found".into(),
             Self::Conflict(_) => "The entry was changed by another meanwhile".into(),
             Self::PreconditionFailed(_) => "The entry is of another version".into(),

@@ -41,6 +41,17 @@ pub struct GuardedRequest {
     pub bucket: Bucket,
     /// The query parameters that its route knows.
     pub known: &'static [Parameter],
+    /// Set where another route hands it on.
+    pub(super) forwarded: Option<Forwarded>,
+}
+
+/// What a route that hands a request on has settled already: the caller is proven and counted.
+#[derive(Clone)]
+pub(super) struct Forwarded {
+    /// Who calls.
+    pub key: Arc<Key>,
+    /// The `{id}` of the path.
+    pub id: Option<String>,
 }
 
 impl GuardedRequest {
@@ -54,6 +65,9 @@ impl GuardedRequest {
     /// # Errors
     /// 404: an id that is no UTF-8 names nothing.
     pub async fn id(&mut self) -> Result<String, Error> {
+        if let Some(forwarded) = &self.forwarded {
+            return forwarded.id.clone().ok_or(Error::NotFound);
+        }
         let id = Path::<String>::from_request_parts(&mut self.parts, &()).await;
         id.map(|Path(id)| id).map_err(|_| Error::NotFound)
     }
@@ -83,6 +97,11 @@ impl RequestContext {
         metrics: Arc<RouteMetrics>,
     ) -> Self {
         Self { request_id, client, deadline, metrics, limit: Arc::default() }
+    }
+
+    /// Of the same request at another route.
+    pub fn at_route(&self, metrics: Arc<RouteMetrics>) -> Self {
+        Self { metrics, ..self.clone() }
     }
 
     /// Its answer is to tell of this limit, unless it meets another.

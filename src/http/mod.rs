@@ -5,6 +5,7 @@
 //! stranger all read it.
 
 pub mod error;
+pub mod etag;
 pub mod export;
 pub mod extract;
 pub mod guard;
@@ -12,8 +13,9 @@ pub mod parameters;
 pub mod routes;
 pub mod server;
 pub mod state;
+pub mod web;
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use axum::{
     Router,
@@ -33,10 +35,11 @@ pub use self::error::Error;
 use self::{
     extract::{Admin, Operator, Viewer},
     guard::{
-        Guarded, GuardedRoute, rate_limit::Bucket, with_role, with_webhook_proof, without_guard,
+        Guarded, GuardedRoute, only_counted, rate_limit::Bucket, with_role, with_webhook_proof,
+        without_guard,
     },
     parameters::Parameter::{self, Many, Once},
-    routes::{alerts, auth, entries, health, knowledge, openapi, persistence, webhook},
+    routes::{alerts, auth, entries, health, knowledge, mcp, openapi, page, persistence, webhook},
     state::App,
 };
 
@@ -61,6 +64,8 @@ pub fn routes() -> Vec<Route> {
     vec![
         get ("/health",                     Health,  without_guard(health::health)),
         get ("/ready",                      Health,  without_guard(health::ready)),
+        get ("/",                           Public,  without_guard(page::page)),
+        get ("/assets/{edition}/{file}",    Public,  without_guard(page::asset)),
         get ("/api/openapi.json",           Public,  without_guard(openapi::document)),
         get ("/api/knowledge/summary",      Public,  without_guard(knowledge::summary)),
         get ("/api/persistence/health",     Health,  without_guard(persistence::health)),
@@ -88,11 +93,13 @@ pub fn routes() -> Vec<Route> {
         get ("/api/persistence/historical", Api,     with_role::<Viewer, _, _>(persistence::historical))
             .query(&[
                 Once("days"), Once("from"), Once("to"), Once("alertname"), Once("metric"),
-                Once("aggregation"),
+                Once("aggregation"), Once("breakdown"),
             ]),
         get ("/api/persistence/export",     Export,  with_role::<Admin, _, _>(persistence::export))
             .query(&[Once("format"), Many("collection"), Once("from"), Once("to")]),
         get ("/api/auth/me",                Api,     with_role::<Viewer, _, _>(auth::me)),
+        // Its tools are routes of this table, under their own roles.
+        post("/mcp",                        Api,     with_role::<Viewer, _, _>(mcp::message)),
     ]
 }
 
@@ -137,17 +144,19 @@ pub fn router(app: &App) -> Router {
         router = router.route(path, on_service(filter, service));
     }
     // What matches no route is counted all the same, or it would be the cheapest way to flood.
-    let unmatched = |guarded: Guarded| {
-        let metrics = app.metrics.route("unmatched", &Method::GET);
+    let unmatched = |method: Method, guarded: Guarded| {
+        let metrics = app.metrics.route("unmatched", &method);
         let bucket = Bucket::Public;
         guard::stack(app, GuardedRoute { bucket, parameters: &[], metrics, guarded })
     };
-    let not_allowed = unmatched(guard::failing(|| Error::MethodNotAllowed));
+    let not_allowed = unmatched(Method::GET, only_counted(|_| ready(Err(Error::MethodNotAllowed))));
     let router = router
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
-        .fallback_service(unmatched(guard::failing(|| Error::NotFound)));
+        .fallback_service(unmatched(Method::GET, only_counted(|_| ready(Err(Error::NotFound)))));
+    let preflights = unmatched(Method::OPTIONS, guard::cors::preflight(&app.cors));
     // One stack of layers, because the router boxes a request once for each of its own.
-    guard::cors::around(router, &app.cors).layer((guard::request_id::layer(), compression()))
+    guard::cors::around(router, &app.cors, preflights)
+        .layer((guard::request_id::layer(), compression()))
 }
 
 /// The router of the metrics' own listener.
@@ -173,6 +182,13 @@ pub fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// An answer of 304: the caller has it already.
+pub fn not_modified() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
 }
 

@@ -10,13 +10,17 @@ use axum::http::Uri;
 
 use crate::{
     model::{Collection, Time},
-    validation::{Problem, Rejection},
+    validation::{Problem, Rejection, problem},
 };
 
 /// How much is shown of a name that a client made up, in characters.
 const NAME_SHOWN: usize = 64;
 /// Names that are looked at: more than any route knows, and more problems than an answer lists.
 const NAMES_JUDGED: usize = 64;
+
+/// How long a page is, if it is not said, and at most.
+const PAGE: (u32, u32) = (100, 1_000);
+const MAX_CURSOR_CHARS: usize = 4_096;
 
 /// A query parameter that a route knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +134,13 @@ impl Parameters {
         (from, until)
     }
 
+    /// Which page of a list: `limit`, how long it is at most, and `cursor`, where it begins.
+    pub fn page(&mut self) -> (usize, Option<String>) {
+        let (usual, most) = PAGE;
+        let limit = self.number("limit", 1..=most).unwrap_or(usual);
+        (limit as usize, self.text("cursor", MAX_CURSOR_CHARS))
+    }
+
     /// Pairs `name=value`, given once or more.
     pub fn pairs(&mut self, name: &str, most: usize) -> Vec<(String, String)> {
         let given = self.given.iter().filter(|(known, _)| known == name);
@@ -169,6 +180,11 @@ impl Parameters {
     pub fn check(self) -> Result<(), Rejection> {
         if self.problems.is_empty() { Ok(()) } else { Err(Rejection::Invalid(self.problems)) }
     }
+}
+
+/// A cursor that the list did not give out.
+pub fn no_cursor() -> Rejection {
+    Rejection::of("cursor", problem("is none of this list"))
 }
 
 /// What is below this is a number of seconds: as milliseconds it would be a day of early 1973,

@@ -306,6 +306,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        let limit = |limit: &str| {
+            let body = format!(r#"{{"query":"disk","limit":{limit}}}"#);
+            Question::parse(body.as_bytes()).ok().map(|question| question.limit)
+        };
+        assert_eq!([limit("5"), limit("5.0"), limit("1e2")], [Some(5), Some(5), Some(100)]);
+        assert_eq!([limit("5.5"), limit("1e300"), limit("0.0")], [None, None, None]);
+    }
+
+    #[test]
     fn a_query_may_hold_what_people_and_metric_names_need() {
         for text in [
             "node_filesystem_avail_bytes:rate5m",

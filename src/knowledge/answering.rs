@@ -36,6 +36,8 @@ struct Evidence {
 const NOTED: usize = 160;
 /// Alerts that are named as firing together.
 const NAMED_TOGETHER: usize = 3;
+/// So many are looked at, the nearest in time: in a storm thousands fire together.
+pub const MAX_TOGETHER: usize = 100;
 
 impl Evidence {
     /// What is known of an entry, and of the patterns that a runbook was written for.
@@ -93,6 +95,9 @@ fn together(others: &[&Arc<Entry>]) -> Option<String> {
     match (named.is_empty(), more) {
         (true, _) => None,
         (false, 0) => Some(format!("fires together with {named}")),
+        (false, _) if others.len() >= MAX_TOGETHER => {
+            Some(format!("fires together with {named} and many more"))
+        }
         (false, more) => Some(format!("fires together with {named} and {more} more")),
     }
 }
@@ -107,7 +112,8 @@ pub trait Known {
     fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>>;
     /// The patterns of the alert that a runbook was written for.
     fn patterns_of(&self, runbook: &Entry) -> Vec<&Arc<Entry>>;
-    /// What else began to fire when a pattern did and fires still, the nearest in time first.
+    /// What else began to fire when a pattern did and fires still, the nearest in time first, as
+    /// many as are looked at.
     fn fires_with(&self, pattern: &Entry) -> Vec<&Arc<Entry>>;
 }
 

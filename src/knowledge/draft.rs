@@ -4,7 +4,7 @@ use serde::Deserialize;
 use validator::{Validate, ValidationError};
 
 use crate::{
-    model::{Category, EntryText, Severity},
+    model::{Category, EntryText, Severity, is_web_url},
     validation::{self, Field, Rejection, is_one_of, problem},
 };
 
@@ -197,10 +197,9 @@ fn is_tag(tag: &Field<String>) -> bool {
 }
 
 fn is_url(url: &Field<String>) -> Result<(), ValidationError> {
-    let is_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
     match url {
         Field::Missing | Field::Null => Ok(()),
-        Field::Given(url) if url.is_empty() || is_web(url) && url.len() <= 2_000 => Ok(()),
+        Field::Given(url) if url.is_empty() || is_web_url(url) && url.len() <= 2_000 => Ok(()),
         _ => Err(problem("must be a URL of http or https, at most 2000 bytes long")),
     }
 }

@@ -241,7 +241,7 @@ mod tests {
                 expected_outcome: texts[5].clone(),
                 tags: lists[2].clone(),
                 related_entries: lists[3].clone(),
-                runbook_url: some.then(|| texts[6].clone()),
+                runbook_url: some.then(|| format!("https://r/{}", texts[6])),
                 ..EntryText::new(texts[1].clone(), Category::ALL[category], Severity::ALL[severity])
             };
             let source_of = TextSource {

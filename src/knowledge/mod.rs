@@ -36,5 +36,5 @@ pub use draft::EntryDraft;
 pub use editing::{Change, EditError, Imported};
 pub use freshness::Freshness;
 pub use listing::{EntryFilter, EntryOrder, EntryPage};
-pub use summary::RenderedSummary;
+pub use summary::{RenderedSummary, Summary};
 pub use writer::request::{ChangeError, EditDone, Receipt};

@@ -7,9 +7,14 @@ use std::{collections::HashMap as StdHashMap, sync::Arc};
 
 use imbl::{HashMap, OrdSet};
 
-use super::{answering::Known, runbook::links, stats::Stats, summary::AlertActivity};
+use super::{
+    answering::{Known, MAX_TOGETHER},
+    runbook::links,
+    stats::Stats,
+    summary::AlertActivity,
+};
 use crate::{
-    model::{Category, Entry, Figures, Instance, InstanceChange},
+    model::{Category, Entry, Figures, Instance, InstanceChange, Time},
     store::Loaded,
 };
 
@@ -36,8 +41,11 @@ pub struct State {
     names: HashMap<Arc<str>, Named>,
     /// How many patterns an alert name has.
     causes: HashMap<Arc<str>, usize>,
-    /// The entries of which alerts fire.
-    firing: OrdSet<Arc<str>>,
+    /// The entries of which alerts fire, by when the last of them began.
+    firing: OrdSet<(Time, Arc<str>)>,
+    /// How many instances fire. It is below zero for a moment where one ends that another process
+    /// began and this one has not heard of.
+    instances_firing: i64,
     pub stats: Stats,
     pub alerts: AlertActivity,
     /// Counts changes, so that a rendered summary knows whether it is still true.
@@ -156,13 +164,16 @@ impl State {
             return;
         }
         self.revision += 1;
-        self.alerts.firing =
-            self.alerts.firing.saturating_add_signed(figures.firing - before.firing);
-        if (figures.firing > 0) != (before.firing > 0) {
-            match figures.firing > 0 {
-                true => self.firing.insert(id.into()),
-                false => self.firing.remove(id),
-            };
+        let more = figures.firing.saturating_sub(before.firing);
+        self.instances_firing = self.instances_firing.saturating_add(more);
+        self.alerts.firing = self.instances_firing.max(0).unsigned_abs();
+        let fires = |figures: &Figures| figures.last_fired.filter(|_| figures.firing > 0);
+        if fires(&figures) != fires(&before) {
+            let id: Arc<str> = id.into();
+            if let Some(at) = fires(&before) {
+                self.firing.remove(&(at, Arc::clone(&id)));
+            }
+            self.firing.extend(fires(&figures).map(|at| (at, id)));
         }
         let known = self.entries.get_key_value(id).map(|(id, _)| Arc::clone(id));
         match known {
@@ -296,18 +307,34 @@ impl Known for State {
         let Some(at) = pattern.figures.last_fired.filter(|_| pattern.figures.firing > 0) else {
             return Vec::new();
         };
-        let others = self.firing.iter().filter(|id| ***id != *pattern.id);
-        let near = others.filter_map(|id| self.get(id)).filter_map(|other| {
-            let apart = (other.figures.last_fired?.millis() - at.millis()).abs();
-            (apart <= TOGETHER_MS).then_some((apart, other))
-        });
-        let mut near: Vec<_> = near.collect();
-        near.sort_by(|(a, x), (b, y)| (a, &x.id).cmp(&(b, &y.id)));
-        near.into_iter().map(|(_, other)| other).collect()
+        let (first, last) = (at.plus_millis(-TOGETHER_MS), at.plus_millis(TOGETHER_MS + 1));
+        let bound = |at: Time| (at, Arc::<str>::from(""));
+        let before = self.firing.range(bound(first)..bound(at)).rev().take(MAX_TOGETHER);
+        let after = self.firing.range(bound(at)..bound(last)).take(MAX_TOGETHER);
+        let near = before.chain(after).filter(|(_, id)| **id != *pattern.id);
+        let apart = |of: Time| (of.millis() - at.millis()).abs();
+        let mut near: Vec<_> = near.map(|(of, id)| (apart(*of), id)).collect();
+        near.sort();
+        near.truncate(MAX_TOGETHER);
+        near.into_iter().filter_map(|(_, id)| self.get(id)).collect()
     }
 }
 
 /// The name of the alerts that a pattern is learned from.
 pub fn alert_name(pattern: &Entry) -> Option<&str> {
     pattern.pattern.as_ref().map(|pattern| pattern.alertname.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_before_its_beginning_is_heard_of_leaves_nothing_firing() {
+        let mut state = State::default();
+        state.set_figures("kb", Figures { firing: -1, ..Figures::default() });
+        assert_eq!(state.alerts.firing, 0);
+        state.set_figures("kb", Figures::default());
+        assert_eq!(state.alerts.firing, 0);
+    }
 }

@@ -80,6 +80,7 @@ pub struct Summary<'a> {
     diagnostics: Diagnostics<'a>,
 }
 
+/// Entries, counted.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct StatsView<'a> {
@@ -92,6 +93,7 @@ struct StatsView<'a> {
     critical_entries: Vec<Brief<'a>>,
 }
 
+/// Concepts (tags) and how they hang together.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct NetworkView<'a> {
@@ -103,12 +105,14 @@ struct NetworkView<'a> {
     densest_areas: [&'static str; 0],
 }
 
+/// A concept and how many others it stands with.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Connected<'a> {
     name: &'a str,
     connections: i64,
 }
 
+/// A question that nothing answers yet.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct OpenQuestion<'a> {
@@ -117,12 +121,14 @@ struct OpenQuestion<'a> {
     last_asked: String,
 }
 
+/// How good the knowledge is.
 #[derive(Serialize, utoipa::ToSchema)]
 struct Diagnostics<'a> {
     freshness: Freshness,
     provenance: ProvenanceView<'a>,
 }
 
+/// Where entries are from.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ProvenanceView<'a> {

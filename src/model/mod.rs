@@ -17,6 +17,7 @@ mod sample;
 mod severity;
 mod text_map;
 mod time;
+mod web_url;
 
 pub use alert::{Alert, AlertKey, InstanceChange, Outcome, ReceivedAlert, Remembered, Status};
 pub use category::Category;
@@ -36,3 +37,4 @@ pub use sample::{SECONDS, Sample, together};
 pub use severity::{Severity, SeverityWords, severity_key};
 pub use text_map::TextMap;
 pub use time::{Time, epoch_ms, epoch_ms_opt};
+pub use web_url::is_web_url;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     AlertPattern, Category, Entry, EntryText, Figures, Note, Provenance, Severity, SourceType,
-    SummedUp, Tally, Time, epoch_ms_opt, pattern_of,
+    SummedUp, Tally, Time, epoch_ms_opt, is_web_url, pattern_of,
 };
 
 /// An entry of an earlier form: its text, and counters that include the stored instances.
@@ -63,7 +63,7 @@ impl OldEntry {
                     expected_outcome: text("expectedOutcome"),
                     tags: list("tags"),
                     related_entries: list("relatedEntries"),
-                    runbook_url: Some(text("runbookUrl")).filter(|url| !url.is_empty()),
+                    runbook_url: Some(text("runbookUrl")).filter(|url| is_web_url(url)),
                     ..EntryText::new(
                         if title.is_empty() { id } else { title },
                         category,
@@ -121,7 +121,8 @@ impl EntryDocument {
     /// id nor a title to be found by.
     pub fn parse(document: &Value) -> Option<Self> {
         let old = OldEntry::parse(document)?;
-        let Some(kept) = Kept::of(document) else { return Some(Self::Old(Box::new(old))) };
+        let Some(mut kept) = Kept::of(document) else { return Some(Self::Old(Box::new(old))) };
+        kept.text.runbook_url = kept.text.runbook_url.filter(|url| is_web_url(url));
         let entry = Entry {
             text: Arc::new(kept.text),
             provenance: kept.provenance.map_or(old.entry.provenance, Arc::new),

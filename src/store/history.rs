@@ -21,6 +21,14 @@ impl AlertCounts {
         self.total += alerts;
         *self.by_severity.entry(severity_key(severity).to_owned()).or_default() += alerts;
     }
+
+    /// Counts those of another period, too.
+    pub fn merge(&mut self, other: Self) {
+        self.total += other.total;
+        for (severity, alerts) in other.by_severity {
+            *self.by_severity.entry(severity).or_default() += alerts;
+        }
+    }
 }
 
 /// Alerts of one name within one stretch of time, by their first receipt.

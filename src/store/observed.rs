@@ -46,17 +46,9 @@ impl InstrumentedStore {
         self.health.clone()
     }
 
-    /// As [`observe`](Self::observe); its success shows that the store takes writes.
-    async fn observe_write<T>(
-        &self,
-        operation: &str,
-        running: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let result = self.observe(operation, running).await;
-        if result.is_ok() {
-            self.health.wrote();
-        }
-        result
+    /// What is written ends an outage. What is read does not: a full disk can be read.
+    fn show_health(&self) {
+        self.metrics.store_up.set(self.health.is_up().into());
     }
 
     async fn observe<T>(
@@ -71,7 +63,9 @@ impl InstrumentedStore {
             .store_operation_duration_seconds
             .with_label_values(&[operation])
             .observe(seconds);
-        note(&self.metrics, &self.health, operation, started, result.as_ref().err());
+        if let Err(error) = &result {
+            note(&self.metrics, &self.health, operation, error);
+        }
         result
     }
 }
@@ -80,21 +74,12 @@ impl InstrumentedStore {
 const BEAT_EVERY: Duration = Duration::from_millis(1500);
 
 /// Counts a failure and keeps the health. A store that refuses is there.
-fn note(
-    metrics: &Metrics,
-    health: &StoreHealth,
-    operation: &str,
-    begun: Instant,
-    error: Option<&StoreError>,
-) {
-    if error.is_some() {
-        metrics.store_errors_total.with_label_values(&[operation]).inc();
+fn note(metrics: &Metrics, health: &StoreHealth, operation: &str, error: &StoreError) {
+    metrics.store_errors_total.with_label_values(&[operation]).inc();
+    if error.is_unavailable() {
+        health.went_down(error);
+        metrics.store_up.set(0);
     }
-    match error.filter(|error| error.is_unavailable()) {
-        Some(error) => health.went_down(error),
-        None => health.came_up(begun),
-    }
-    metrics.store_up.set(health.is_up().into());
 }
 
 #[async_trait]
@@ -109,10 +94,14 @@ impl Store for InstrumentedStore {
 
     /// Only if nothing else was written lately: what was written vouches for the next moment.
     async fn beat(&self) -> Result<()> {
-        match self.health.written_within(BEAT_EVERY) {
-            true => Ok(()),
-            false => self.observe_write("beat", self.inner.beat()).await,
+        if self.health.written_within(BEAT_EVERY) {
+            return Ok(());
         }
+        let begun = Instant::now();
+        self.observe("beat", self.inner.beat()).await?;
+        self.health.beat(begun);
+        self.show_health();
+        Ok(())
     }
 
     async fn schema_version(&self) -> Result<u32> {
@@ -132,7 +121,16 @@ impl Store for InstrumentedStore {
     }
 
     async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
-        self.observe_write("commit", self.inner.commit(group)).await
+        let begun = Instant::now();
+        let result = self.observe("commit", self.inner.commit(group)).await;
+        match &result {
+            Ok(_) => self.health.committed(begun, true),
+            Err(error) if error.is_unavailable() => self.health.committed(begun, false),
+            // It is there, and what it takes is not told by what it refuses.
+            Err(_) => {}
+        }
+        self.show_health();
+        result
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {
@@ -275,9 +273,7 @@ impl Store for InstrumentedStore {
     async fn export(&self, scope: ExportScope) -> Result<Export> {
         let export = self.observe("export", self.inner.export(scope)).await?;
         let (metrics, health) = (self.metrics.clone(), self.health.clone());
-        let documents = export
-            .documents
-            .inspect_err(move |e| note(&metrics, &health, "export", Instant::now(), Some(e)));
+        let documents = export.documents.inspect_err(move |e| note(&metrics, &health, "export", e));
         Ok(Export { documents: documents.boxed(), ..export })
     }
 
@@ -315,30 +311,14 @@ impl Store for InstrumentedStore {
 mod tests {
     use super::*;
 
-    fn observed() -> (Metrics, StoreHealth) {
-        (Metrics::new().unwrap(), StoreHealth::default())
-    }
-
-    fn errors(metrics: &Metrics) -> u64 {
-        metrics.store_errors_total.with_label_values(&["ping"]).get()
-    }
-
     #[test]
-    fn a_store_that_is_away_is_down_until_it_answers() {
-        let (metrics, health) = observed();
-        let away = StoreError::unavailable("away");
-        note(&metrics, &health, "ping", Instant::now(), Some(&away));
-        note(&metrics, &health, "ping", Instant::now(), Some(&away));
-        assert_eq!((errors(&metrics), metrics.store_up.get(), health.is_up()), (2, 0, false));
-        note(&metrics, &health, "ping", Instant::now(), None);
-        assert_eq!((errors(&metrics), metrics.store_up.get(), health.is_up()), (2, 1, true));
-    }
-
-    #[test]
-    fn a_store_that_refuses_is_counted_and_is_there() {
-        let (metrics, health) = observed();
-        note(&metrics, &health, "ping", Instant::now(), Some(&StoreError::refused("no")));
-        assert_eq!((errors(&metrics), metrics.store_up.get()), (1, 1));
-        assert!(health.is_up());
+    fn only_a_store_that_is_away_is_down_and_every_failure_is_counted() {
+        let (metrics, health) = (Metrics::new().unwrap(), StoreHealth::default());
+        let errors = || metrics.store_errors_total.with_label_values(&["ping"]).get();
+        note(&metrics, &health, "ping", &StoreError::refused("no"));
+        assert_eq!((errors(), health.is_up()), (1, true));
+        note(&metrics, &health, "ping", &StoreError::unavailable("away"));
+        note(&metrics, &health, "ping", &StoreError::refused("no"));
+        assert_eq!((errors(), metrics.store_up.get(), health.is_up()), (3, 0, false));
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, Result, TextEncoder, core::Collector,
+    Encoder, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, Result, TextEncoder,
 };
 use strum::VariantArray;
 
 use super::{
+    families::Families,
     labels::{SEVERITIES, method_label, severity_label},
     listener::ListenerMetrics,
     route::RouteMetrics,
@@ -374,47 +375,6 @@ pub struct StoreOperation {
 fn start<const N: usize>(counters: &IntCounterVec, values: [&str; N]) {
     for value in values {
         counters.with_label_values(&[value]);
-    }
-}
-
-/// Makes metrics and registers them.
-struct Families<'r>(&'r Registry);
-
-impl Families<'_> {
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter> {
-        self.register(IntCounter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
-        self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
-        self.register(IntGauge::new(name, help)?)
-    }
-
-    fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge> {
-        self.register(Gauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
-        self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> Result<HistogramVec> {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.register(HistogramVec::new(options, labels)?)
-    }
-
-    fn register<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M> {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
     }
 }
 

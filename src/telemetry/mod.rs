@@ -3,6 +3,7 @@
 //! Nothing here decides anything; those who do hand in what happened.
 
 mod client_text;
+mod families;
 mod labels;
 mod listener;
 mod log_lines;

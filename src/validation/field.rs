@@ -7,6 +7,9 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+/// Up to here a float is exactly one whole number: 2^53.
+const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// A field of a body, judged after reading.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -137,8 +140,10 @@ impl<'de, T: Accept> Visitor<'de> for FieldVisitor<T> {
         Ok(field(i64::try_from(number).ok().and_then(T::from_integer)))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Field::Mistyped)
+    /// `5.0` is a whole number, too (JSON Schema says so, and some languages write it so).
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        let whole = number.fract() == 0.0 && number.abs() <= MOST_EXACT;
+        Ok(field(if whole { T::from_integer(number as i64) } else { None }))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {

@@ -2,7 +2,7 @@
 //! token.
 
 use orchestrator::{
-    http::{Route, guard::Access, routes},
+    http::{Route, guard::Access, routes, web},
     security::Role,
 };
 use reqwest::Method;
@@ -13,7 +13,8 @@ on_each_store![each_role_opens_what_the_table_says_and_no_more];
 
 /// A path that the route's template matches.
 fn path(route: &Route) -> String {
-    route.path.replace("{id}", "kb-none")
+    let path = route.path.replace("{id}", "kb-none");
+    path.replace("{edition}", web::edition()).replace("{file}", "main.js")
 }
 
 /// Calls the route with a body that cannot be read, if it takes one.

@@ -168,7 +168,17 @@ async fn what_happened_is_counted_between_two_times_and_of_one_alert_name(place:
     let none =
         of("from=2026-11-24T08:01:00Z&to=2026-11-24T08:02:00Z&alertname=A&aggregation=daily").await;
     assert_eq!((&none["alertsCount"], &none["alertSeries"]), (&json!(0), &json!([])));
+    let days = of("days=1&breakdown=daily").await;
+    assert_eq!(days["alertDays"][0]["bySeverity"], days["alertsBySeverity"]);
+    let top = |days: &Value| {
+        let top = days["topAlerts"].as_array().unwrap().iter();
+        top.map(|one| json!([one["name"], one["count"], one["resolved"]])).collect::<Vec<_>>()
+    };
+    assert_eq!(top(&days), [json!(["A", 2, 1]), json!(["B", 1, 0])]);
+    assert_eq!(top(&of("days=1&breakdown=daily&alertname=B").await), [json!(["B", 1, 0])]);
+    assert!(all.get("alertDays").is_none() && all.get("topAlerts").is_none());
     for (query, path) in [
+        ("breakdown=weekly", "breakdown"),
         ("days=1&from=2026-11-24T08:00:00Z", "days"),
         ("from=2026-11-24T09:00:00Z&to=2026-11-24T08:00:00Z", "to"),
         ("from=2027-11-24T09:00:00Z", "from"),

@@ -281,7 +281,7 @@ async fn no_secret_reaches_log_or_audit_log() {
     }
     process.terminate();
     process.exit_code().await;
-    let text = process.output().await + &fs::read_to_string(log_path(&place)).unwrap();
+    let text = process.output().await + fs::read_to_string(log_path(&place)).unwrap().as_str();
     for secret in [TOKEN, keys::SECRET, keys::ADMIN] {
         assert!(!text.contains(secret));
     }

@@ -115,7 +115,9 @@ fn keygen_makes_lines_that_production_accepts() {
     let keys = run(&[], &["keygen"]);
     let variables: Vec<_> = stdout(&keys).lines().map(|l| l.split_once('=').unwrap()).collect();
     let names: Vec<_> = variables.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["API_KEY", "WEBHOOK_SECRET", "WEBHOOK_TOKEN"]);
+    let demanded = "WEBHOOK_REQUIRE_TIMESTAMP";
+    assert_eq!(names, ["API_KEY", "WEBHOOK_SECRET", "WEBHOOK_TOKEN", demanded]);
+    assert_eq!(variables[3].1, "true");
     let production = [variables, vec![("ORCHESTRATOR_ENV", "production")]].concat();
     assert_eq!(code(&run(&production, &["check-config"])), 0);
 }

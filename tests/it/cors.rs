@@ -71,3 +71,36 @@ async fn a_preflight_is_an_answer_like_every_other() {
         assert!(uuid::Uuid::parse_str(answer.header("x-request-id")).is_ok());
     }
 }
+
+#[tokio::test]
+async fn preflights_are_counted_like_every_request_whoever_asks() {
+    let mut place = place();
+    place.set("RATE_LIMIT_PUBLIC", "3");
+    let service = place.start().await;
+    for left in ["2", "1", "0"] {
+        let answer = preflight(&service, LISTED).await.expect(200);
+        assert_eq!(answer.header("ratelimit-limit"), "3");
+        assert_eq!(answer.header("ratelimit-remaining"), left);
+    }
+    for origin in [LISTED, STRANGE] {
+        let answer = preflight(&service, origin).await.expect(429);
+        assert!(!answer.header("retry-after").is_empty());
+    }
+    let counted = |status: u16| {
+        format!(r#"http_requests_total{{method="OPTIONS",route="unmatched",status="{status}"}}"#)
+    };
+    assert_eq!(service.sample(&counted(200)).await, 3.0);
+    assert_eq!(service.sample(&counted(429)).await, 2.0);
+    assert_eq!(service.sample(r#"rate_limited_total{bucket="public"}"#).await, 2.0);
+    place.audited_soon("cors_denied").await;
+}
+
+#[tokio::test]
+async fn a_preflight_asks_for_a_route_with_its_parameters() {
+    let place = place();
+    let service = place.start().await;
+    let page =
+        service.anonymous().with("origin", LISTED).with("access-control-request-method", "GET");
+    let answer = page.call(Method::OPTIONS, "/api/alerts?status=firing", b"").await.expect(200);
+    assert_eq!(answer.header("access-control-allow-origin"), LISTED);
+}

@@ -3,6 +3,7 @@
 
 mod checklist;
 mod composition;
+mod kubernetes;
 mod markdown;
 mod monitoring;
 mod naming;
@@ -12,13 +13,23 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 /// Every document of the repository.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 18] = [
     "README.md",
     "ARCHITECTURE.md",
     "SECURITY.md",
     "HARDENING.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs/alertmanager.md",
+    "docs/api.md",
+    "docs/figures.md",
+    "docs/first-steps.md",
+    "docs/page.md",
+    "docs/settings.md",
+    "fuzz/README.md",
     "ops/DEPLOYMENT.md",
+    "ops/GO-LIVE.md",
+    "ops/INCIDENTS.md",
     "ops/RUNBOOK.md",
     "ops/MONITORING.md",
 ];

@@ -1,6 +1,8 @@
 //! The main job on real input: Prometheus' rule on the service's own metric fires, Alertmanager
 //! posts, the service stores and learns, a person asks, and the alert resolves.
 
+mod dashboards;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -136,14 +138,20 @@ impl Monitoring {
         Some(Self { prometheus: address, _prometheus: process, _alertmanager: alertmanager })
     }
 
-    /// The value of an expression as Prometheus sees it now.
-    async fn value(&self, expression: &str) -> Option<f64> {
+    /// What an expression selects as Prometheus sees it now; `None` if it cannot be asked.
+    async fn query(&self, expression: &str) -> Option<Vec<Value>> {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let url = format!("http://{}/api/v1/query", self.prometheus);
-        let answer = client.post(url).body(format!("query={expression}"));
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        let answer = client.post(url).body(form.append_pair("query", expression).finish());
         let answer = answer.header("content-type", "application/x-www-form-urlencoded");
         let answer: Value = answer.send().await.ok()?.json().await.ok()?;
-        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+        answer["data"]["result"].as_array().cloned()
+    }
+
+    /// The value of an expression as Prometheus sees it now.
+    async fn value(&self, expression: &str) -> Option<f64> {
+        self.query(expression).await?.first()?["value"][1].as_str()?.parse().ok()
     }
 }
 

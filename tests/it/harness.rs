@@ -5,8 +5,11 @@
 mod actor;
 pub mod attackers;
 mod balancer;
+pub mod faults;
 pub mod h2;
+pub mod hostile;
 mod mongod;
+pub mod mutation;
 mod payload;
 mod place;
 mod process;
@@ -62,8 +65,13 @@ macro_rules! on_each_store {
 pub(crate) use on_each_store;
 
 /// Asks again and again until there is an answer; for what happens in another process or task.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask).await
+}
+
+/// The same, where it is a promise how soon.
+pub async fn within<T>(time: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + time;
     loop {
         if let Some(answer) = ask().await {
             return answer;

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::{Alert, Place, Process, Raw, TOKEN, payload};
+use crate::harness::{Alert, Place, Process, Raw, TOKEN, hmac_hex, payload};
 
 /// A webhook that the service has begun to read and whose body is not all there yet.
 async fn request_under_way(process: &Process, body: &str) -> Raw {
@@ -228,8 +228,16 @@ async fn a_first_start_makes_keys_says_where_and_the_next_uses_them() {
         let line = made.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
         line.unwrap_or_else(|| panic!("{name} is not in the file")).to_owned()
     };
-    let [key, token] = ["API_KEY", "WEBHOOK_TOKEN"].map(value);
-    assert!(!told.contains(&key) && !told.contains(&token));
+    let [key, token, secret] = ["API_KEY", "WEBHOOK_TOKEN", "WEBHOOK_SECRET"].map(value);
+    assert!(![&key, &token, &secret].iter().any(|secret| told.contains(*secret)));
+    // New senders sign with a time; who has set otherwise has it so.
+    let body = payload([]).to_string();
+    let signed = async |process: &Process| {
+        let signature = hmac_hex(&secret, body.as_bytes());
+        let sender = process.actors().anonymous().with("x-webhook-signature", &signature);
+        sender.post_bytes("/webhook/alerts", body.as_bytes()).await.status
+    };
+    assert_eq!(signed(&first).await, 401);
     let open = async |process: &Process| {
         process.actors().bearer(&key).get("/api/persistence/export").await.expect(200);
         process.actors().anonymous().get("/api/persistence/export").await.expect(401);
@@ -238,10 +246,24 @@ async fn a_first_start_makes_keys_says_where_and_the_next_uses_them() {
     open(&first).await;
     first.terminate();
     assert_eq!(first.exit_code().await, 0);
-    let mut second = Process::spawn(directory.path(), &variables);
+    let mut mild = variables.clone();
+    mild.insert("WEBHOOK_REQUIRE_TIMESTAMP".into(), "false".into());
+    let mut second = Process::spawn(directory.path(), &mild);
     second.serving().await;
     open(&second).await;
+    assert_eq!(signed(&second).await, 200);
     assert_eq!(fs::read_to_string(&file).unwrap(), made);
+    second.terminate();
+    assert_eq!(second.exit_code().await, 0);
+    // A file that was made before is good as it is.
+    let before: String = made
+        .lines()
+        .filter(|line| !line.contains("TIMESTAMP"))
+        .fold(String::new(), |text, line| text + line + "\n");
+    fs::write(&file, before).unwrap();
+    let mut third = Process::spawn(directory.path(), &variables);
+    third.serving().await;
+    assert_eq!(signed(&third).await, 200);
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! The store goes away while the service runs, and comes back.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
+use mongodb::bson::{Bson, Document, doc};
 use serde_json::json;
 
-use crate::harness::{Alert, Place, Proxy, Running, eventually, on_mongodb, on_sqlite, payload};
+use crate::harness::{
+    Alert, Place, Proxy, Running, eventually, on_lone_mongodb, on_mongodb, on_sqlite, payload,
+};
 
 /// A store that can be taken away.
 pub enum Store {
@@ -46,6 +49,10 @@ impl Store {
     }
 }
 
+fn integer(value: &Bson) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_i32().map(i64::from))
+}
+
 fn alert(instance: &str) -> serde_json::Value {
     payload([Alert::firing("DiskFull", instance)])
 }
@@ -57,6 +64,50 @@ async fn is_ready(service: &Running) -> bool {
 async fn health(service: &Running) -> String {
     let health = service.anonymous().get("/health").await.expect(200).json();
     health["status"].as_str().unwrap().to_owned()
+}
+
+/// The store writes what it is sent and its answers are lost: what is asked meanwhile is counted as
+/// often as it was asked.
+async fn what_is_asked_in_a_stall_counts_once(place: &Place) {
+    let (service, Store::Server(proxy)) = Store::start(place).await else { return };
+    let asked = async || service.operator().ask("why is the moon wet").await["gap"].take();
+    let entries = place.server().unwrap().raw().collection::<Document>("knowledge_base");
+    let stored = async || {
+        let question = entries.find_one(doc! { "category": "question" }).await.unwrap()?;
+        let sums = question.get_document("summedUp").unwrap();
+        integer(sums.get_document("tally").unwrap().get("occurrences").unwrap())
+    };
+    let is_stored = async |times: i64| {
+        eventually("it is stored", async || (stored().await? >= times).then_some(())).await;
+    };
+    let mut times = 0;
+    // Where the service waits for another answer just then, the question does not get out.
+    for attempt in 0.. {
+        assert!(attempt < 10, "no question arrives without its answer");
+        times += 1;
+        proxy.swallow_answers();
+        asked().await;
+        let arrives = tokio::time::timeout(Duration::from_secs(1), is_stored(times)).await.is_ok();
+        proxy.cut();
+        eventually("it gave up", async || (!is_ready(&service).await).then_some(())).await;
+        asked().await;
+        proxy.open();
+        times += 1;
+        is_stored(times).await;
+        assert_eq!(stored().await, Some(times));
+        if arrives {
+            break;
+        }
+    }
+    assert_eq!(asked().await["occurrences"], times + 1);
+    is_stored(times + 1).await;
+    assert_eq!(stored().await, Some(times + 1));
+}
+
+#[tokio::test]
+async fn what_is_asked_in_a_stall_of_mongodb_counts_once() {
+    on_mongodb(what_is_asked_in_a_stall_counts_once).await;
+    on_lone_mongodb(what_is_asked_in_a_stall_counts_once).await;
 }
 
 async fn an_outage_is_told_survived_and_made_good(place: &Place) {

@@ -67,7 +67,9 @@ async fn each_route_counts_against_its_own_bucket() {
         let expected = match route.path {
             "/webhook/alerts" => ("webhook", "1"),
             path if path.ends_with("/export") => ("export", "3"),
-            "/api/openapi.json" | "/api/knowledge/summary" => ("public", "4"),
+            "/" | "/assets/{edition}/{file}" | "/api/openapi.json" | "/api/knowledge/summary" => {
+                ("public", "4")
+            }
             "/health" | "/ready" | "/api/persistence/health" => ("health", "5"),
             _ => ("api", "2"),
         };

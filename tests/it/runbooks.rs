@@ -14,6 +14,7 @@ use crate::harness::{Alert, Place, Running, eventually, on_each_store, payload};
 
 on_each_store![
     a_folder_is_imported_once_and_again,
+    the_services_own_runbook_answers_for_its_alerts,
     files_that_are_gone_are_pruned_when_told,
     a_runbook_becomes_an_entry_that_answers,
     a_runbook_that_comes_after_its_alert_is_linked_with_it,
@@ -96,6 +97,19 @@ async fn a_folder_is_imported_once_and_again(place: &Place) {
             "action": "import", "by": "command line", "created": 0, "updated": 1, "unchanged": 2, "pruned": 0,
         })
     );
+}
+
+async fn the_services_own_runbook_answers_for_its_alerts(place: &Place) {
+    let summary = import(place, &["--own"]);
+    let rules = include_str!("../../monitoring/alert-rules.yml").matches("- alert: ").count();
+    let created: usize = summary.split(' ').next().unwrap().parse().unwrap();
+    assert!(created >= rules, "{summary}");
+    assert!(import(place, &["--own"]).starts_with("0 created, 0 updated, "));
+    let service = place.start().await;
+    let answer = service.operator().ask("OrchestratorStoreDown").await;
+    let best = &answer["results"]["entries"][0];
+    assert_eq!(best["title"], "OrchestratorStoreDown");
+    assert!(best["solution"].as_str().unwrap().contains("do not restart"), "{best}");
 }
 
 async fn files_that_are_gone_are_pruned_when_told(place: &Place) {

@@ -37,6 +37,15 @@ pub(super) struct File {
     pub bytes: Vec<u8>,
 }
 
+/// The service's own runbook.
+pub(super) fn own() -> File {
+    File {
+        source: "orchestrator".to_owned(),
+        path: "RUNBOOK.md".to_owned(),
+        bytes: include_bytes!("../../../ops/RUNBOOK.md").to_vec(),
+    }
+}
+
 /// What was found in the paths of an import.
 #[derive(Debug, Default)]
 pub(super) struct Found {

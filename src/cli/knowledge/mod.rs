@@ -52,8 +52,11 @@ enum Action {
 #[derive(Debug, clap::Args)]
 struct ImportArgs {
     /// Files or folders
-    #[arg(required = true)]
+    #[arg(required_unless_present = "own")]
     paths: Vec<PathBuf>,
+    /// The service's own runbook, which the binary carries: a section for each of its alerts
+    #[arg(long, conflicts_with_all = ["source", "prune"])]
+    own: bool,
     /// What the files' source is called [default: as the folder]
     #[arg(long)]
     source: Option<String>,
@@ -68,6 +71,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let settings = Settings::from_process()?;
     logging::init(&settings.log).map_err(failed)?;
     let mut found = files::find(&args.paths, args.source.as_deref())?;
+    if args.own {
+        found.files.push(files::own());
+    }
     if args.prune && (found.files.is_empty() || args.paths.iter().any(|path| !path.is_dir())) {
         let message = "--prune takes folders with runbooks: it removes all entries without a file";
         return Err(Failure::Failed(message.to_owned()));

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use crate::{
     alerts::fingerprint,
     model::{
-        Alert, Collection, EntryDocument, Sample, Status, Time, consolidation_from_json, pattern_id,
+        Alert, Collection, EntryDocument, Sample, Status, Time, consolidation_from_json,
+        is_web_url, pattern_id,
     },
     store::Stored,
 };
@@ -81,7 +82,10 @@ fn state(text: &str) -> Result<Option<Stored>, String> {
 }
 
 fn alert(text: &str) -> Result<Alert, String> {
-    serde_json::from_str(text).or_else(|_| lenient_alert(&fields(text)?))
+    let alert: Alert = serde_json::from_str(text).or_else(|_| lenient_alert(&fields(text)?))?;
+    // As at the webhook: people follow it.
+    let generator_url = alert.generator_url.filter(|url| is_web_url(url));
+    Ok(Alert { generator_url, ..alert })
 }
 
 fn lenient_alert(fields: &Map<String, Value>) -> Result<Alert, String> {

@@ -214,10 +214,13 @@ fn decompressed(file: File) -> io::Result<Box<dyn BufRead>> {
     Ok(Box::new(plain))
 }
 
-/// An export in memory, for tests of its frame.
-#[cfg(test)]
-fn check_text(text: &str) -> Result<u64, ImportError> {
-    let mut reader = Reader::open(text.as_bytes(), 3)?;
+/// Reads an export to its end and keeps nothing: how many documents it has. `newest` is the
+/// newest schema that is known.
+///
+/// # Errors
+/// [`ImportError`], if it is not whole.
+pub fn read_through(export: impl BufRead, newest: u32) -> Result<u64, ImportError> {
+    let mut reader = Reader::open(export, newest)?;
     let mut documents = 0;
     while reader.next_document()?.is_some() {
         documents += 1;
@@ -232,6 +235,10 @@ mod tests {
     const HEADER: &str = r#"{"exportDate":"2026-11-24T10:00:00.000Z","schemaVersion":3,"backend":"sqlite","collections":{"metrics":2,"alerts":0},"databaseSizeBytes":1,"databaseSizeMB":"0.00"}"#;
     const SAMPLE: &str = r#"{"collection":"metrics","document":{"name":"m","value":1,"unit":"","timestamp":"2026-11-24T10:00:00.000Z","labels":{}}}"#;
     const END: &str = r#"{"end":true,"documents":2}"#;
+
+    fn check_text(text: &str) -> Result<u64, ImportError> {
+        read_through(text.as_bytes(), 3)
+    }
 
     fn text(lines: &[&str]) -> String {
         lines.iter().map(|line| format!("{line}\n")).collect()

@@ -1,15 +1,20 @@
 //! Pages of other origins: denied unless listed.
 
+use std::convert::Infallible;
+
 use axum::{
     Router,
+    body::Body,
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, header},
     middleware::{self, Next},
     response::Response,
 };
 use serde_json::json;
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::{Guarded, only_counted};
 use crate::{
     config::CorsSettings,
     http::{extract::RequestContext, state::App},
@@ -17,13 +22,42 @@ use crate::{
     telemetry::ClientText,
 };
 
-/// Answers preflights and lets listed origins read answers; with none listed nothing is added,
-/// and browsers deny.
-pub fn around(router: Router, settings: &CorsSettings) -> Router {
+/// Lets listed origins read answers, and has `preflights` answer what browsers ask before they
+/// call; with no origin listed nothing is added, and browsers deny.
+pub fn around<S>(router: Router, settings: &CorsSettings, preflights: S) -> Router
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
     if settings.origins.is_empty() {
         return router;
     }
-    router.layer(layer(settings)).layer(middleware::from_fn(finish_preflight))
+    let apart = move |request: Request, next: Next| {
+        let preflights = preflights.clone();
+        async move {
+            match request.method() == Method::OPTIONS {
+                true => preflights.oneshot(request).await,
+                false => Ok(next.run(request).await),
+            }
+        }
+    };
+    router.layer(layer(settings)).layer(middleware::from_fn(apart))
+}
+
+/// The answer to a preflight. It stands behind the guards, like every other.
+pub fn preflight(settings: &CorsSettings) -> Guarded {
+    let nothing = service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let answers = layer(settings).layer(nothing);
+    only_counted(move |request| {
+        let answers = answers.clone();
+        async move {
+            let request = Request::from_parts(request.parts, request.body);
+            answers.oneshot(request).await.map_err(|never| match never {})
+        }
+    })
 }
 
 fn layer(settings: &CorsSettings) -> CorsLayer {
@@ -44,26 +78,20 @@ fn layer(settings: &CorsSettings) -> CorsLayer {
     }
 }
 
-/// A preflight never comes to the guards, and is an answer like every other all the same.
-async fn finish_preflight(request: Request, next: Next) -> Response {
-    let preflight = request.method() == Method::OPTIONS;
-    let mut response = next.run(request).await;
-    if preflight {
-        let headers = response.headers_mut();
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    }
-    response
-}
-
 fn any(settings: &CorsSettings) -> bool {
     settings.origins.iter().any(|origin| origin == "*")
 }
 
+/// The page that sends the request, if its origin is not one that may.
+pub fn denied<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    let allowed = any(&app.cors) || app.cors.origins.contains(origin) || own(origin, headers);
+    (!allowed).then_some(origin)
+}
+
 /// Audits that a page asked for what it may not read.
 pub fn note_denied(app: &App, context: &RequestContext, headers: &HeaderMap) {
-    let Some(origin) = headers.get(header::ORIGIN) else { return };
-    let allowed = any(&app.cors) || app.cors.origins.contains(origin) || own(origin, headers);
-    if !allowed {
+    if let Some(origin) = denied(app, headers) {
         let origin = ClientText::of_bytes(origin.as_bytes());
         context.audit(app, Event::CorsDenied, json!({ "origin": origin }));
     }

@@ -24,7 +24,9 @@ pub fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Err
     };
     // Empty is allowed where the target has no host of its own.
     let host = host.to_str().ok();
-    let host = host.filter(|host| host.is_empty() || host.parse::<Authority>().is_ok());
+    // Unlike an authority, it has no user.
+    let names = |host: &str| !host.contains('@') && host.parse::<Authority>().is_ok();
+    let host = host.filter(|host| host.is_empty() || names(host));
     match (host, uri.authority()) {
         (None, _) => Err(Error::BadRequest("The Host header names no host".into())),
         (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority.as_str()) => {
@@ -48,7 +50,7 @@ mod tests {
         for host in ["example.org", "example.org:3000", "[::1]:3000", "127.0.0.1", ""] {
             assert!(checked(Version::HTTP_11, "/health", &[host]), "{host}");
         }
-        for hosts in [&[][..], &["a", "a"], &["a", "b"], &["a b"], &["a/b"]] {
+        for hosts in [&[][..], &["a", "a"], &["a", "b"], &["a b"], &["a/b"], &["a@b"]] {
             assert!(!checked(Version::HTTP_11, "/health", hosts), "{hosts:?}");
         }
     }

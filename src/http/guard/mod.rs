@@ -10,6 +10,7 @@ pub mod body;
 pub mod body_budget;
 pub mod client_ip;
 pub mod cors;
+pub mod forward;
 pub mod host;
 pub mod rate_limit;
 mod reads;
@@ -88,12 +89,18 @@ where
     Guarded { access: Access::Anyone, handler: guarded }
 }
 
-/// A handler that always fails, for what is no route; it is counted like one.
-pub fn failing(error: fn() -> Error) -> Guarded {
+/// A handler that is counted like a route's, and of which nothing else is asked: for what is no
+/// route.
+pub fn only_counted<F, A>(handler: F) -> Guarded
+where
+    F: Fn(GuardedRequest) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Result<Response, Error>> + Send + 'static,
+{
     let guarded: Handler = Arc::new(move |app: App, request| {
+        let handler = handler.clone();
         Box::pin(async move {
             admit_anyone(&app, &request.context, &request.parts, request.bucket).await?;
-            Err(error())
+            handler(request).await
         })
     });
     Guarded { access: Access::Anyone, handler: guarded }
@@ -109,7 +116,10 @@ where
     let guarded: Handler = Arc::new(move |app: App, request| {
         let handler = handler.clone();
         Box::pin(async move {
-            let key = bearer::authenticate(&app, &request.context, &request.parts).await?;
+            let key = match &request.forwarded {
+                Some(forwarded) => Arc::clone(&forwarded.key),
+                None => bearer::authenticate(&app, &request.context, &request.parts).await?,
+            };
             let request_id = request.context.request_id.clone();
             let answer = answer_key(app, request, Arc::clone(&key), handler).await;
             let mut response =
@@ -161,8 +171,10 @@ where
     F: Fn(Caller<R>, App, GuardedRequest) -> A,
     A: Future<Output = Result<Response, Error>>,
 {
-    rate_limit::admit(&app, &request.context, request.bucket, &Holder::Key(Arc::clone(&key)))
-        .await?;
+    if request.forwarded.is_none() {
+        let holder = Holder::Key(Arc::clone(&key));
+        rate_limit::admit(&app, &request.context, request.bucket, &holder).await?;
+    }
     body::check_announced(&app, &request.context, &request.parts.headers, app.body_limit)?;
     let caller = bearer::authorize::<R>(&app, &request, key)?;
     check_parameters(&app, &request)?;
@@ -259,7 +271,8 @@ async fn answer(
     let (bucket, known) = (route.bucket, route.parameters);
     let answered = match host::check(parts.version, &parts.uri, &parts.headers) {
         Ok(()) => {
-            let request = GuardedRequest { parts, body, context: context.clone(), bucket, known };
+            let context = context.clone();
+            let request = GuardedRequest { parts, body, context, bucket, known, forwarded: None };
             // A defect in one handler is that request's failure, not its connection's.
             let answering = AssertUnwindSafe((route.guarded.handler)(app, request)).catch_unwind();
             answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))))

@@ -8,16 +8,14 @@ use crate::{
         Error,
         extract::{Caller, GuardedRequest, Viewer},
         json,
-        parameters::Parameters,
+        parameters::{self, Parameters},
+        routes::openapi::Moment,
         state::App,
     },
     model::{Alert, Status, Time},
     store::{AlertFilter, AlertPage, ListPosition},
-    validation::{Rejection, problem},
 };
 
-const MOST: u32 = 1_000;
-const USUAL: u32 = 100;
 const MAX_TEXT_CHARS: usize = 4_096;
 /// As many as an alert may have.
 const MAX_LABELS: usize = 50;
@@ -31,30 +29,31 @@ pub struct AlertList {
 }
 
 /// `GET /api/alerts`: stored alerts, the newest first.
-#[utoipa::path(get, path = "/api/alerts",
-    params(("status" = Option<String>, Query, description = "firing or resolved"),
-        ("alertname" = Option<String>, Query),
-        ("severity" = Option<String>, Query, description = "as it was sent"),
-        ("label" = Option<Vec<String>>, Query, description = "name=value; may repeat: all of them"),
-        ("fingerprint" = Option<String>, Query, description = "its instances, the latest start first"),
-        ("from" = Option<String>, Query,
-            description = "first received at or after; RFC 3339, or epoch seconds or milliseconds"),
-        ("to" = Option<String>, Query, description = "first received before"),
-        ("limit" = Option<u32>, Query, description = "1 to 1000, 100 if not given"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
-    responses((status = 200, body = AlertList)))]
+#[utoipa::path(get, path = "/api/alerts", operation_id = "listAlerts",
+    params(("status" = Option<String>, Query, description = "Only alerts that fire, or that are resolved"),
+        ("alertname" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "Only alerts of this name"),
+        ("severity" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "Only alerts of this severity, as it was sent"),
+        ("label" = Option<Vec<String>>, Query, max_items = 50,
+            description = "Only alerts with this label, as name=value; may repeat: all of them"),
+        ("fingerprint" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "Only instances of this label set, the latest start first"),
+        ("from" = Option<Moment>, Query, description = "First received at or after"),
+        ("to" = Option<Moment>, Query, description = "First received before; later than from"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000,
+            description = "How many at most, 100 if not given"),
+        ("cursor" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "`next` of the page before")),
+    responses((status = 200, description = "A page of alerts", body = AlertList)))]
 pub async fn list(_: Caller<Viewer>, app: App, request: GuardedRequest) -> Result<Response, Error> {
     let mut parameters = request.parameters();
     let filter = filter(&mut parameters);
-    let limit = parameters.number("limit", 1..=MOST).unwrap_or(USUAL);
-    let cursor = parameters.text("cursor", MAX_TEXT_CHARS);
+    let (limit, cursor) = parameters.page();
     parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
-    let no_cursor = || {
-        let rejection = Rejection::of("cursor", problem("is none of this list"));
-        request.context.invalid(&app, rejection)
-    };
+    let no_cursor = || request.context.invalid(&app, parameters::no_cursor());
     let after = cursor.map(|cursor| position_of(&cursor).ok_or_else(no_cursor)).transpose()?;
-    let page = app.store.list_alerts(filter, after, limit as usize).await?;
+    let page = app.store.list_alerts(filter, after, limit).await?;
     let AlertPage { alerts, next } = page.ok_or_else(no_cursor)?;
     // What retention has noted about it is of the store.
     let alerts = alerts.into_iter().map(|alert| Alert { carried: None, ..alert }).collect();

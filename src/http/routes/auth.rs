@@ -32,7 +32,8 @@ pub struct Me<'a> {
 }
 
 /// `GET /api/auth/me`: what the presented key may do.
-#[utoipa::path(get, path = "/api/auth/me", responses((status = 200, body = Me)))]
+#[utoipa::path(get, path = "/api/auth/me", operation_id = "getCaller",
+    responses((status = 200, description = "The key, without its value", body = Me)))]
 pub async fn me(caller: Caller<Viewer>, _: App, _: GuardedRequest) -> Result<Response, Error> {
     let key = &caller.key;
     let roles = [Role::Viewer, Role::Operator, Role::Admin];

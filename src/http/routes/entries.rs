@@ -17,6 +17,8 @@ use crate::{
         extract::{Caller, GuardedRequest, Operator, RequestContext, Viewer},
         guard::body,
         json_with,
+        parameters::no_cursor,
+        routes::{openapi::EntryPatch, precondition::Precondition},
         state::App,
     },
     knowledge::{
@@ -24,33 +26,51 @@ use crate::{
     },
     model::{Category, Entry, EntryJson, Severity},
     security::Event,
-    validation::{self, Field, Problem, Rejection, problem},
+    validation::{self, Field, Rejection, problem},
 };
 
 const MAX_NOTE_CHARS: usize = 5_000;
 
-/// The body of a create or a replace; of a patch, with every field optional.
+/// The body of a create or a replace; of a patch, with every field optional. Lists hold at most
+/// 50,000 characters in all.
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code)] // why: the form for the document; `EntryDraft::parse` reads it
 #[schema(rename_all = "camelCase")]
 pub struct EntryRequest {
-    /// 1 to 500 characters.
+    /// 1 to 500 characters after trimming.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     title: String,
-    /// If not given, `troubleshooting` for a new entry, and what it was for another; not
-    /// `question`.
+    /// If not given, `troubleshooting` for a new entry, and what it was for another.
+    #[schema(value_type = Option<String>)]
     category: Option<Category>,
     /// If not given, `medium` for a new entry, and what it was for another.
     severity: Option<Severity>,
-    /// At most 50,000 characters, as the other texts.
+    /// What it is about.
+    #[schema(max_length = 50000)]
     description: Option<String>,
+    /// Why it happens.
+    #[schema(max_length = 50000)]
     root_cause: Option<String>,
+    /// What to do.
+    #[schema(max_length = 50000)]
     solution: Option<String>,
+    /// What must be so before the steps.
+    #[schema(max_items = 200)]
     prerequisites: Option<Vec<String>>,
+    /// What to do, one by one.
+    #[schema(max_items = 200)]
     steps: Option<Vec<String>>,
+    /// How it is when all is well again.
+    #[schema(max_length = 50000)]
     expected_outcome: Option<String>,
-    /// At most 20 of at most 50 characters.
+    /// Of 1 to 50 characters each after trimming.
+    #[schema(max_items = 20)]
     tags: Option<Vec<String>>,
+    /// Ids of other entries.
+    #[schema(max_items = 200)]
     related_entries: Option<Vec<String>>,
+    /// Of http or https, at most 2000 bytes; empty for none.
+    #[schema(max_length = 2000, pattern = "^(https?://[\\s\\S]*)?$")]
     runbook_url: Option<String>,
 }
 
@@ -58,9 +78,9 @@ pub struct EntryRequest {
 #[derive(Deserialize, Default, Validate, utoipa::ToSchema)]
 #[serde(default)]
 pub struct NoteRequest {
-    /// 1 to 5000 characters.
+    /// 1 to 5000 characters after trimming.
     #[validate(custom(function = "is_note"))]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 5000, pattern = r"\S")]
     text: Field<String>,
 }
 
@@ -100,8 +120,9 @@ pub struct EntryList<'a> {
 }
 
 /// `POST /api/knowledge/entries`: 201 once the entry is stored.
-#[utoipa::path(post, path = "/api/knowledge/entries", request_body = EntryRequest,
-    responses((status = 201, body = EntryJson)))]
+#[utoipa::path(post, path = "/api/knowledge/entries", operation_id = "createEntry",
+    request_body = EntryRequest,
+    responses((status = 201, description = "Stored", body = EntryJson)))]
 pub async fn create(
     caller: Caller<Operator>,
     app: App,
@@ -121,16 +142,20 @@ pub async fn create(
 }
 
 /// `GET /api/knowledge/entries`: pages of entries, without open questions unless asked for.
-#[utoipa::path(get, path = "/api/knowledge/entries",
-    params(("category" = Option<Category>, Query, description = "of this category"),
-        ("severity" = Option<Severity>, Query, description = "of this severity"),
-        ("tag" = Option<String>, Query, description = "with this tag, whatever its case"),
-        ("alertname" = Option<String>, Query, description = "learned from or written for it"),
-        ("firing" = Option<bool>, Query, description = "of which instances fire, or none"),
-        ("sort" = Option<String>, Query, description = "lastUpdated, occurrences or title"),
-        ("limit" = Option<u32>, Query, description = "1 to 1000, 100 if not given"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
-    responses((status = 200, body = EntryList)))]
+#[utoipa::path(get, path = "/api/knowledge/entries", operation_id = "listEntries",
+    params(("category" = Option<Category>, Query, description = "Only entries of this category"),
+        ("severity" = Option<Severity>, Query, description = "Only entries of this severity"),
+        ("tag" = Option<String>, Query, min_length = 1, max_length = 200,
+            description = "Only entries with this tag, whatever its case"),
+        ("alertname" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "Only entries learned from alerts of this name or written for them"),
+        ("firing" = Option<bool>, Query, description = "Only entries of which instances fire, or none"),
+        ("sort" = Option<String>, Query, description = "In which order; lastUpdated if not given"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000,
+            description = "How many at most, 100 if not given"),
+        ("cursor" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "`next` of the page before")),
+    responses((status = 200, description = "A page of entries", body = EntryList)))]
 pub async fn list(_: Caller<Viewer>, app: App, request: GuardedRequest) -> Result<Response, Error> {
     let mut parameters = request.parameters();
     let category = parameters.one_of("category", &Category::ALL.map(Category::as_str));
@@ -147,22 +172,18 @@ pub async fn list(_: Caller<Viewer>, app: App, request: GuardedRequest) -> Resul
     let orders = EntryOrder::NAMES.map(|(name, _)| name);
     let order = parameters.one_of("sort", &orders).unwrap_or(orders[0]);
     let order = EntryOrder::NAMES.into_iter().find(|(name, _)| *name == order);
-    let limit = parameters.number("limit", 1..=1000).unwrap_or(100);
-    let cursor = parameters.text("cursor", 4096);
+    let (limit, cursor) = parameters.page();
     parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let order = order.map(|(_, order)| order).unwrap_or_default();
-    let page = app.base.list(&filter, order, limit as usize, cursor.as_deref());
-    let page = page.ok_or_else(|| {
-        let rejection = Rejection::of("cursor", problem("is none of this list"));
-        request.context.invalid(&app, rejection)
-    })?;
+    let page = app.base.list(&filter, order, limit, cursor.as_deref());
+    let page = page.ok_or_else(|| request.context.invalid(&app, no_cursor()))?;
     crate::http::json(&EntryList { entries: &page.entries, next: page.next })
 }
 
-/// `GET /api/knowledge/entries/{id}`
-#[utoipa::path(get, path = "/api/knowledge/entries/{id}",
+/// `GET /api/knowledge/entries/{id}`: one entry, whole.
+#[utoipa::path(get, path = "/api/knowledge/entries/{id}", operation_id = "getEntry",
     params(("id" = String, Path, description = "The entry's id")),
-    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry")))]
+    responses((status = 200, description = "The entry", body = EntryJson), (status = 404)))]
 pub async fn read(
     _: Caller<Viewer>,
     app: App,
@@ -173,12 +194,12 @@ pub async fn read(
 }
 
 /// `PUT /api/knowledge/entries/{id}`: replaces the text; what was learned stays.
-#[utoipa::path(put, path = "/api/knowledge/entries/{id}", request_body = EntryRequest,
+#[utoipa::path(put, path = "/api/knowledge/entries/{id}", operation_id = "replaceEntry",
     params(("id" = String, Path, description = "The entry's id"),
-        ("If-Match" = Option<String>, Header, description = "The entry's ETag")),
-    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry"),
-        (status = 409, description = "Changed by another meanwhile"),
-        (status = 412, description = "Not of the version of If-Match")))]
+        ("If-Match" = Option<String>, Header, description = "The ETag of the entry that was seen, or *")),
+    request_body = EntryRequest,
+    responses((status = 200, description = "The entry as it is now", body = EntryJson),
+        (status = 404), (status = 409), (status = 412)))]
 pub async fn replace(
     caller: Caller<Operator>,
     app: App,
@@ -191,12 +212,12 @@ pub async fn replace(
 }
 
 /// `PATCH /api/knowledge/entries/{id}`: replaces some fields of the text (RFC 7396).
-#[utoipa::path(patch, path = "/api/knowledge/entries/{id}", request_body = EntryRequest,
+#[utoipa::path(patch, path = "/api/knowledge/entries/{id}", operation_id = "patchEntry",
     params(("id" = String, Path, description = "The entry's id"),
-        ("If-Match" = Option<String>, Header, description = "The entry's ETag")),
-    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry"),
-        (status = 409, description = "Changed by another meanwhile"),
-        (status = 412, description = "Not of the version of If-Match")))]
+        ("If-Match" = Option<String>, Header, description = "The ETag of the entry that was seen, or *")),
+    request_body = EntryPatch,
+    responses((status = 200, description = "The entry as it is now", body = EntryJson),
+        (status = 404), (status = 409), (status = 412)))]
 pub async fn patch(
     caller: Caller<Operator>,
     app: App,
@@ -214,12 +235,10 @@ pub async fn patch(
 }
 
 /// `DELETE /api/knowledge/entries/{id}`: 204 once it is deleted from the store.
-#[utoipa::path(delete, path = "/api/knowledge/entries/{id}",
+#[utoipa::path(delete, path = "/api/knowledge/entries/{id}", operation_id = "deleteEntry",
     params(("id" = String, Path, description = "The entry's id"),
-        ("If-Match" = Option<String>, Header, description = "The entry's ETag")),
-    responses((status = 204, description = "Deleted"), (status = 404, description = "No such entry"),
-        (status = 409, description = "Changed by another meanwhile"),
-        (status = 412, description = "Not of the version of If-Match")))]
+        ("If-Match" = Option<String>, Header, description = "The ETag of the entry that was seen, or *")),
+    responses((status = 204, description = "Deleted"), (status = 404), (status = 409), (status = 412)))]
 pub async fn delete(
     caller: Caller<Operator>,
     app: App,
@@ -229,9 +248,12 @@ pub async fn delete(
 }
 
 /// `POST /api/knowledge/entries/{id}/notes`: adds a note; 200 with the entry once it is stored.
-#[utoipa::path(post, path = "/api/knowledge/entries/{id}/notes", request_body = NoteRequest,
-    params(("id" = String, Path, description = "The entry's id")),
-    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry")))]
+#[utoipa::path(post, path = "/api/knowledge/entries/{id}/notes", operation_id = "addNote",
+    params(("id" = String, Path, description = "The entry's id"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the entry that was seen, or *")),
+    request_body = NoteRequest,
+    responses((status = 200, description = "The entry as it is now", body = EntryJson),
+        (status = 404), (status = 412)))]
 pub async fn note(
     caller: Caller<Operator>,
     app: App,
@@ -245,9 +267,12 @@ pub async fn note(
 }
 
 /// `POST /api/knowledge/entries/{id}/feedback`: counts whether it helped.
-#[utoipa::path(post, path = "/api/knowledge/entries/{id}/feedback", request_body = FeedbackRequest,
-    params(("id" = String, Path, description = "The entry's id")),
-    responses((status = 200, body = EntryJson), (status = 404, description = "No such entry")))]
+#[utoipa::path(post, path = "/api/knowledge/entries/{id}/feedback", operation_id = "giveFeedback",
+    params(("id" = String, Path, description = "The entry's id"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the entry that was seen, or *")),
+    request_body = FeedbackRequest,
+    responses((status = 200, description = "The entry as it is now", body = EntryJson),
+        (status = 404), (status = 412)))]
 pub async fn feedback(
     caller: Caller<Operator>,
     app: App,
@@ -323,54 +348,4 @@ fn shown(status: StatusCode, entry: &Entry) -> Result<Response, Error> {
         response.headers_mut().insert(header::ETAG, etag);
     }
     Ok(response)
-}
-
-/// The versions that `If-Match` names.
-enum Precondition {
-    /// None: whatever the caller saw.
-    Absent,
-    /// `*`: any version.
-    Any,
-    /// One of these.
-    Versions(Vec<u64>),
-}
-
-impl Precondition {
-    fn of(request: &GuardedRequest) -> Result<Self, Rejection> {
-        let mut values = request.parts.headers.get_all(header::IF_MATCH).iter().peekable();
-        if values.peek().is_none() {
-            return Ok(Self::Absent);
-        }
-        let wrong = || {
-            let message = "must be *, or ETags as an entry was answered with: \"<version>\"".into();
-            Rejection::Invalid(vec![Problem { path: "If-Match".into(), message }])
-        };
-        let mut versions = Vec::new();
-        for value in values {
-            for tag in value.to_str().map_err(|_| wrong())?.split(',').map(str::trim) {
-                if tag == "*" {
-                    return Ok(Self::Any);
-                }
-                let strong = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-                // A tag that is none of ours, or weak, matches no version (RFC 9110, 13.1.1).
-                let version = strong.and_then(|tag| tag.parse().ok()).unwrap_or(0);
-                if strong.is_none() && !tag.starts_with("W/\"") {
-                    return Err(wrong());
-                }
-                versions.push(version);
-            }
-        }
-        Ok(Self::Versions(versions))
-    }
-
-    fn is_given(&self) -> bool {
-        !matches!(self, Self::Absent)
-    }
-
-    fn admits(&self, version: u64) -> bool {
-        match self {
-            Self::Absent | Self::Any => true,
-            Self::Versions(versions) => versions.contains(&version),
-        }
-    }
 }

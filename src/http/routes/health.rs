@@ -38,7 +38,8 @@ pub struct Ready {
 }
 
 /// `GET /health`: 200 as long as the process serves; touches no store.
-#[utoipa::path(get, path = "/health", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/health", operation_id = "getHealth",
+    responses((status = 200, description = "It serves", body = Health)))]
 pub async fn health(app: App, _: GuardedRequest) -> Result<Response, Error> {
     let status = match (app.phase.is_draining(), app.store_health.is_up()) {
         (true, _) => "draining",
@@ -61,9 +62,8 @@ pub async fn health(app: App, _: GuardedRequest) -> Result<Response, Error> {
 }
 
 /// `GET /ready`: 503 while starting or draining, or when the store has taken no write for 5 s.
-#[utoipa::path(get, path = "/ready", responses(
-    (status = 200, body = Ready), (status = 503, description = "Takes no work now")
-))]
+#[utoipa::path(get, path = "/ready", operation_id = "getReadiness",
+    responses((status = 200, description = "It takes work", body = Ready)))]
 pub async fn ready(app: App, _: GuardedRequest) -> Result<Response, Error> {
     if app.phase.is_draining() {
         return Err(Error::unavailable("The service is draining"));

@@ -12,14 +12,14 @@ use serde::Serialize;
 
 use crate::{
     http::{
-        Error, export,
+        Error, etag, export,
         extract::{Admin, Caller, GuardedRequest, Operator},
         guard::body,
-        json, json_response,
+        json, json_response, not_modified,
         state::App,
     },
     knowledge::{self, Freshness, Gap, Question, ScoredEntry},
-    model::{Entry, ExportedEntry, Time},
+    model::{Category, Entry, EntryJson, ExportedEntry, Severity, Time},
     security::Event,
 };
 
@@ -35,6 +35,7 @@ pub struct QueryAnswer<'a> {
     gap: Option<&'a Gap>,
 }
 
+/// What is known.
 #[derive(Serialize, utoipa::ToSchema)]
 struct QueryResults<'a> {
     query: &'a str,
@@ -45,12 +46,14 @@ struct QueryResults<'a> {
     meta: ResultsMeta,
 }
 
+/// How many entries were asked for and are given.
 #[derive(Serialize, utoipa::ToSchema)]
 struct ResultsMeta {
     limit: usize,
     returned: usize,
 }
 
+/// How it was answered.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct QueryMeta<'a> {
@@ -59,31 +62,53 @@ struct QueryMeta<'a> {
     freshness: &'a Freshness,
 }
 
-/// The body of a query.
+/// The body of a query: exactly one of `query` and `text`.
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code)] // why: the form for the document; `Question::parse` reads it
 pub struct QueryRequest {
-    /// 1 to 5000 characters: letters, digits, white space and ``- . ( ) _ : / , ' " ? ! % @ # + = &``.
+    /// A question: 1 to 5000 characters after trimming, letters, digits and marks of any script,
+    /// white space and ``- . ( ) _ : / , ' " ? ! % @ # + = &``.
+    #[schema(min_length = 1, max_length = 5000)]
     query: Option<String>,
     /// Instead of `query`, what people paste: 1 to 20,000 characters of any kind, but no control
     /// characters other than tab and newline.
+    #[schema(min_length = 1, max_length = 20000)]
     text: Option<String>,
-    /// 1 to 100, 10 if not given.
+    /// How many entries at most, 10 if not given.
+    #[schema(minimum = 1, maximum = 100)]
     limit: Option<u8>,
+    /// Which entries to look among.
     filter: Option<QueryFilter>,
 }
 
+/// Which entries to look among; what is not given does not matter.
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code)] // why: as above
 struct QueryFilter {
-    category: Option<String>,
-    severity: Option<String>,
+    category: Option<Category>,
+    severity: Option<Severity>,
+    /// Whatever its case.
+    #[schema(min_length = 1, max_length = 200)]
     tag: Option<String>,
 }
 
+/// All entries, as JSON.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)] // why: the form for the document; `listed` writes it
+#[schema(rename_all = "camelCase")]
+pub struct ExportedKnowledge<'a> {
+    /// When.
+    export_date: String,
+    /// How many.
+    total: usize,
+    /// As they are shown, and with what it takes to restore them.
+    entries: Vec<EntryJson<'a>>,
+}
+
 /// `POST /api/knowledge/query`: what is known; what is not, or not for sure, is remembered as an open question.
-#[utoipa::path(post, path = "/api/knowledge/query", request_body = QueryRequest,
-    responses((status = 200, body = QueryAnswer)))]
+#[utoipa::path(post, path = "/api/knowledge/query", operation_id = "queryKnowledge",
+    request_body = QueryRequest,
+    responses((status = 200, description = "What is known about it", body = QueryAnswer)))]
 pub async fn query(
     _: Caller<Operator>,
     app: App,
@@ -116,20 +141,14 @@ pub async fn query(
 }
 
 /// `GET /api/knowledge/summary`: the page that dashboards poll, from memory.
-#[utoipa::path(get, path = "/api/knowledge/summary", responses(
-    (status = 200, description = "The summary, with an ETag"),
-    (status = 304, description = "Unchanged")
-))]
+#[utoipa::path(get, path = "/api/knowledge/summary", operation_id = "getKnowledgeSummary",
+    params(("If-None-Match" = Option<String>, Header, description = "The ETag of the page as it is known")),
+    responses((status = 200, description = "The summary", body = knowledge::Summary),
+        (status = 304, description = "Unchanged")))]
 pub async fn summary(app: App, request: GuardedRequest) -> Result<Response, Error> {
     let page = app.base.summary()?;
-    let known = request.parts.headers.get_all(header::IF_NONE_MATCH);
-    let unchanged = known.iter().any(|value| names(value, &page.etag));
-    let mut response = match unchanged {
-        true => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        }
+    let mut response = match etag::is_known(&request.parts.headers, &page.etag) {
+        true => not_modified(),
         false => json_response(StatusCode::OK, page.body),
     };
     let headers = response.headers_mut();
@@ -144,9 +163,10 @@ pub async fn summary(app: App, request: GuardedRequest) -> Result<Response, Erro
 /// `GET /api/knowledge/export`: all entries as they are kept, open questions too.
 ///
 /// The Markdown is one file that `orchestrator knowledge import` reads back to equal entries.
-#[utoipa::path(get, path = "/api/knowledge/export",
-    params(("format" = Option<String>, Query, description = "markdown or json (if not given)")),
-    responses((status = 200, description = "The entries")))]
+#[utoipa::path(get, path = "/api/knowledge/export", operation_id = "exportKnowledge",
+    params(("format" = Option<String>, Query, description = "As what; json if not given")),
+    responses((status = 200, description = "The entries", content(
+        (ExportedKnowledge = "application/json"), (String = "text/markdown; charset=utf-8")))))]
 pub async fn export(
     caller: Caller<Admin>,
     app: App,
@@ -188,10 +208,4 @@ fn listed(entries: Vec<Arc<Entry>>, now: Time) -> impl Iterator<Item = String> {
         format!("{comma}{}", serde_json::to_string(&exported).unwrap_or_default())
     });
     once(opening).chain(entries).chain(once("]}".to_owned()))
-}
-
-/// Whether an `If-None-Match` value names the tag; a weak form of it counts (RFC 9110, 13.1.2).
-fn names(value: &HeaderValue, etag: &str) -> bool {
-    let Ok(list) = value.to_str() else { return false };
-    list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }

@@ -1,6 +1,9 @@
 //! What is kept: is it well, what happened, and all of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use axum::response::Response;
 use serde::Serialize;
@@ -14,7 +17,7 @@ use crate::{
         Aggregation, Historical, HistoryFilter, Period,
         export::{Format, open_export},
     },
-    http::{Error, export, json, parameters::Parameters, state::App},
+    http::{Error, export, json, parameters::Parameters, routes::openapi::Moment, state::App},
     model::{Collection, Time},
     security::Event,
     store::ExportScope,
@@ -23,6 +26,9 @@ use crate::{
 /// The longest period of history, in days, and the usual one.
 const DAYS_MOST: u32 = 365;
 const DAYS_USUAL: u32 = 30;
+
+/// How the alerts of a period may be broken down.
+pub const BREAKDOWNS: [&str; 1] = ["daily"];
 
 /// How long a probe's result is reused, whatever the traffic.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -50,8 +56,8 @@ pub struct PersistenceHealth {
 pub struct ProbeCache(Mutex<Option<(Instant, PersistenceHealth)>>);
 
 /// `GET /api/persistence/health`: probed at most once a second.
-#[utoipa::path(get, path = "/api/persistence/health",
-    responses((status = 200, body = PersistenceHealth)))]
+#[utoipa::path(get, path = "/api/persistence/health", operation_id = "getPersistenceHealth",
+    responses((status = 200, description = "As the last probe found it", body = PersistenceHealth)))]
 pub async fn health(app: App, _: GuardedRequest) -> Result<Response, Error> {
     let mut cached = app.probe.0.lock().await;
     if let Some((at, health)) = cached.as_ref()
@@ -87,16 +93,21 @@ async fn probe(app: &App) -> PersistenceHealth {
     }
 }
 
-/// `GET /api/persistence/historical`: what happened in the last `days` days, or in a period.
-#[utoipa::path(get, path = "/api/persistence/historical",
-    params(("days" = Option<u32>, Query, description = "1 to 365, 30 if not given"),
-        ("from" = Option<String>, Query, description = "instead of days: RFC 3339, or epoch \
-            seconds or milliseconds; if not given, 30 days before to"),
-        ("to" = Option<String>, Query, description = "at most 365 days after from; now if not given"),
-        ("alertname" = Option<String>, Query, description = "counts these alerts and adds alertSeries"),
-        ("metric" = Option<String>, Query, description = "up to 255 characters"),
-        ("aggregation" = Option<String>, Query, description = "raw, hourly or daily")),
-    responses((status = 200, body = Historical)))]
+/// `GET /api/persistence/historical`: what happened in the last days, or in a period.
+#[utoipa::path(get, path = "/api/persistence/historical", operation_id = "getHistory",
+    params(("days" = Option<u32>, Query, minimum = 1, maximum = 365,
+            description = "The last so many days, 30 if not given; not beside from and to"),
+        ("from" = Option<Moment>, Query, description = "Instead of days; if not given, 30 days before to"),
+        ("to" = Option<Moment>, Query,
+            description = "Later than from, by at most 365 days; now if not given"),
+        ("alertname" = Option<String>, Query, min_length = 1, max_length = 4096,
+            description = "Counts alerts of this name and adds alertSeries"),
+        ("metric" = Option<String>, Query, min_length = 1, max_length = 255,
+            description = "Adds the series of this metric"),
+        ("aggregation" = Option<String>, Query, description = "How series are put together; raw if not given"),
+        ("breakdown" = Option<String>, Query,
+            description = "daily: adds alertDays, by severity, and topAlerts")),
+    responses((status = 200, description = "Counts, and the series that were asked for", body = Historical)))]
 pub async fn historical(
     _: Caller<Viewer>,
     app: App,
@@ -107,8 +118,10 @@ pub async fn historical(
     let alertname = parameters.text("alertname", 4096);
     let metric = parameters.text("metric", 255);
     let aggregation = parameters.one_of("aggregation", &Aggregation::NAMES).unwrap_or("raw");
+    let breakdown = parameters.one_of("breakdown", &BREAKDOWNS).is_some();
     parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
     let filter = HistoryFilter {
+        breakdown,
         alertname: alertname.as_deref(),
         metric: metric.as_deref(),
         aggregation: Aggregation::named(aggregation),
@@ -143,16 +156,38 @@ fn period(parameters: &mut Parameters, now: Time) -> Result<Period, u32> {
     Ok(period)
 }
 
+/// All data, as JSON.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code)] // why: the form for the document; `open_export` writes it
+#[schema(rename_all = "camelCase")]
+pub struct ExportedData {
+    /// When.
+    export_date: String,
+    /// The number of the newest applied migration.
+    schema_version: u32,
+    /// `mongodb` or `sqlite`.
+    backend: String,
+    /// How many documents each collection holds.
+    collections: BTreeMap<String, u64>,
+    /// How large the store is, in bytes.
+    database_size_bytes: u64,
+    /// The same in MB.
+    #[schema(rename = "databaseSizeMB")]
+    database_size_mb: String,
+    /// The documents of each collection, as they are stored.
+    data: BTreeMap<String, Vec<serde_json::Value>>,
+}
+
 /// `GET /api/persistence/export`: the data itself, streamed from one snapshot.
-#[utoipa::path(get, path = "/api/persistence/export",
-    params(("format" = Option<String>, Query, description = "json, ndjson or csv; json if not given"),
+#[utoipa::path(get, path = "/api/persistence/export", operation_id = "exportData",
+    params(("format" = Option<String>, Query, description = "As what; json if not given"),
         ("collection" = Option<Vec<String>>, Query,
-            description = "may repeat; all if not given; exactly one for csv"),
-        ("from" = Option<String>, Query, description = "alerts first received and samples taken at \
-            or after: RFC 3339, or epoch seconds or milliseconds"),
-        ("to" = Option<String>, Query, description = "the same before")),
-    responses((status = 200, description = "The data, as a file"),
-        (status = 503, description = "Two exports are under way")))]
+            description = "May repeat; all if not given; exactly one for csv"),
+        ("from" = Option<Moment>, Query, description = "Alerts first received and samples taken at or after"),
+        ("to" = Option<Moment>, Query, description = "The same before; later than from")),
+    responses((status = 200, description = "The data, as a file", content(
+        (ExportedData = "application/json"), (String = "application/x-ndjson"),
+        (String = "text/csv; charset=utf-8; header=present")))))]
 pub async fn export(
     caller: Caller<Admin>,
     app: App,

@@ -10,6 +10,7 @@ use crate::{
         error::MAX_PROBLEMS,
         extract::{RequestContext, VerifiedBody},
         json,
+        routes::openapi::WebhookPayload,
         state::App,
     },
     knowledge::Receipt,
@@ -39,10 +40,12 @@ pub struct WebhookAnswer {
 
 /// `POST /webhook/alerts`: 200 once every good alert of the payload is durable, 400 if there is
 /// none among some.
-#[utoipa::path(post, path = "/webhook/alerts",
-    request_body(content_type = "application/json",
-        description = "Alertmanager's webhook payload, version 4"),
-    responses((status = 200, body = WebhookAnswer)))]
+#[utoipa::path(post, path = "/webhook/alerts", operation_id = "receiveAlerts",
+    params(("X-Webhook-Timestamp" = Option<String>, Header,
+        description = "Seconds since 1970, part of what is signed; at most 300 s off")),
+    request_body(content = WebhookPayload,
+        description = "Alertmanager's webhook payload, version 4; Grafana's is one, too"),
+    responses((status = 200, description = "What is durable now", body = WebhookAnswer)))]
 pub async fn alerts(
     body: VerifiedBody,
     app: App,

@@ -108,12 +108,20 @@ impl Outline<'_> {
         for heading in self.headings[..number].iter().rev() {
             if heading.level < level {
                 if heading.known.is_some() {
-                    return true;
+                    return !self.is_title(heading);
                 }
                 level = heading.level;
             }
         }
         false
+    }
+
+    /// Whether all else is below this heading: `# Runbook` is what a file is called, and no part of
+    /// a runbook.
+    fn is_title(&self, heading: &Heading) -> bool {
+        let (first, rest) = (self.headings.first(), self.headings.iter().skip(1));
+        first.is_some_and(|first| first.from == heading.from)
+            && rest.into_iter().all(|other| other.level > heading.level)
     }
 
     /// Whether what it is about has a way of its own to be helped.
@@ -180,6 +188,7 @@ mod tests {
         assert_eq!(chapters.rest, "# Service\nCall us.\n## Alerts\n## Links\nx\n");
         assert_eq!(titles("## 1. `SvcDown`\na\n## Alert: SvcSlow (P2)\nb\n").len(), 2);
         assert_eq!(titles("## disk full\na\n## Disk slow\nb\n").len(), 2);
+        assert_eq!(titles("# Runbook\n## SvcDown\na\n## SvcSlow\nb\n").len(), 2);
         assert_eq!(
             titles("# DBs\n## No space\n### Fix\na\n## Lag\n### Fix\nb\n"),
             ["No space", "Lag"]

@@ -12,7 +12,7 @@ use super::{
     stem,
 };
 use crate::model::{
-    Category, Entry, EntryText, Provenance, Severity, SeverityWords, SourceType, Time,
+    Category, Entry, EntryText, Provenance, Severity, SeverityWords, SourceType, Time, is_web_url,
 };
 
 /// The entry that a part of an export is about.
@@ -161,7 +161,7 @@ impl File<'_> {
         let url = ["runbook_url", "runbookUrl", "runbook", "url"].into_iter().find_map(field);
         let text = EntryText {
             tags: tags(front, alert, own, heading.as_deref()),
-            runbook_url: url.filter(|url| crate::knowledge::learning::is_web_url(url)),
+            runbook_url: url.filter(|url| is_web_url(url)),
             ..EntryText::new(title, Category::Runbook, severity)
         };
         let provenance = Provenance {

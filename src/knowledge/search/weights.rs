@@ -39,7 +39,7 @@ pub(super) const COVERAGE: f32 = 0.4;
 /// How much of the score depends on the share of the title that the query covers.
 pub(super) const TITLE: f32 = 0.5;
 
-/// The least score of an answer to rely on. Measured, see "How sure an answer is" in the README.
+/// The least score of an answer to rely on. Measured, see "How sure an answer is" in docs/api.md.
 pub(super) const CONFIDENT: f32 = 0.14;
 
 /// With a model: how much of the score is likeness of meaning.

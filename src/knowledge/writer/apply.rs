@@ -247,14 +247,14 @@ impl Writer {
             if flush.len() > 0 {
                 tracing::warn!(%error, questions = flush.len(), "what was asked waits for the store");
             }
-            self.pending.restore(flush);
+            self.pending.restore(flush, true);
             refuse_all(parts, &Arc::new(error));
         } else if parts.len() + flush.len() > 1 {
             // One change that the store refuses must not take the others down with it.
             tracing::warn!(%error, "a group was refused: its changes are written one by one");
             self.singly = parts.len();
             self.flush_limit = 1;
-            self.pending.restore(flush);
+            self.pending.restore(flush, false);
             parts.into_iter().rev().for_each(|part| self.waiting.push_front(part));
         } else {
             tracing::error!(%error, "a change cannot be stored");

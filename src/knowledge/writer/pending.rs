@@ -28,6 +28,24 @@ struct Waiting {
     asks: i64,
     /// The version that the store has; `None` if it has none.
     stored: Option<u64>,
+    /// What was written before, and nobody knows whether it arrived.
+    unanswered: Option<Unanswered>,
+}
+
+/// A write to which the store gave no answer: it is made again as it was, so that the store can
+/// tell whether it has it, and only then what was asked since.
+#[derive(Clone, Debug)]
+struct Unanswered {
+    question: Arc<Entry>,
+    expected: Option<u64>,
+    asks: i64,
+}
+
+impl Unanswered {
+    fn is(&self, stored: &Entry) -> bool {
+        let told = |entry: &Entry| (entry.version, entry.occurrences(), entry.written);
+        told(&self.question) == told(stored)
+    }
 }
 
 /// The buffer.
@@ -91,9 +109,8 @@ impl Pending {
 
     /// The question was answered, or made room for others.
     pub fn deleted(&mut self, id: &str, answered_by: Option<&str>) {
-        let record = self.record(id);
-        record.answered_by = answered_by.map(str::to_owned);
-        (record.delete, record.asks, record.stored) = (true, 0, None);
+        let answered_by = answered_by.map(str::to_owned);
+        *self.record(id) = Waiting { delete: true, answered_by, ..Waiting::default() };
     }
 
     /// Takes out up to `limit` records, to be written.
@@ -101,19 +118,45 @@ impl Pending {
         let mut flush = Flush::default();
         while flush.parts.len() < limit {
             let Some(id) = self.order.pop_front() else { break };
-            let Some(record) = self.waiting.remove(&id) else { continue };
-            let edits = edits(&id, &record, state);
+            let Some(mut record) = self.waiting.remove(&id) else { continue };
+            let edits = match record.unanswered.take() {
+                Some(unanswered) => self.write_again(&id, &mut record, &unanswered),
+                None => edits(&id, &record, state),
+            };
             flush.parts.push((id, record, edits.len()));
             flush.edits.extend(edits);
         }
         flush
     }
 
-    /// Puts back what could not be written, before what came since.
-    pub fn restore(&mut self, flush: Flush) {
+    /// The same write as before. What was asked since waits for what comes of it.
+    fn write_again(&mut self, id: &str, record: &mut Waiting, before: &Unanswered) -> Vec<Edit> {
+        let Unanswered { question, expected, asks } = before;
+        let again = Waiting { asks: *asks, stored: *expected, ..Waiting::default() };
+        let since = std::mem::replace(record, again);
+        if since.asks > 0 {
+            self.order.push_back(id.to_owned());
+            self.waiting.insert(id.to_owned(), since);
+        }
+        vec![Edit::Write { entry: Arc::clone(question), expected: *expected }]
+    }
+
+    /// Puts back what could not be written, before what came since. `unanswered`: it is not known
+    /// whether it arrived.
+    pub fn restore(&mut self, flush: Flush, unanswered: bool) {
         let since = std::mem::take(self);
         self.dropped = since.dropped;
-        for (id, record, _) in flush.parts {
+        let mut edits = flush.edits.into_iter();
+        for (id, mut record, count) in flush.parts {
+            let last = edits.by_ref().take(count).last();
+            if let Some(Edit::Write { entry, expected }) = last
+                && unanswered
+                && !record.delete
+            {
+                let asks = std::mem::take(&mut record.asks);
+                record.stored = Some(entry.version);
+                record.unanswered = Some(Unanswered { question: entry, expected, asks });
+            }
             self.order.push_back(id.clone());
             self.waiting.insert(id, record);
         }
@@ -131,7 +174,8 @@ impl Pending {
     }
 
     /// What came of a flush: questions that other processes changed at the same time are asked
-    /// again on top of that; returns them as the store has them.
+    /// again on top of that; returns them as the store has them, with how often they were asked
+    /// since.
     pub fn settle(&mut self, flush: Flush, edited: &[Edited]) -> Vec<(Entry, i64)> {
         let mut conflicts = Vec::new();
         let mut rest = edited;
@@ -140,39 +184,50 @@ impl Pending {
             rest = others;
             match own.last() {
                 Some(Edited::Conflict(stored)) if record.asks > 0 => {
-                    self.again(&id, record.asks, Some(stored.version));
-                    conflicts.push((Entry::clone(stored), record.asks));
+                    let asks = self.again(&id, record.asks, Some(stored.version));
+                    conflicts.extend(asks.map(|asks| (Entry::clone(stored), asks)));
                 }
                 // Deleted by another process in the meantime: it is open again.
-                Some(Edited::Missing) if record.asks > 0 => self.again(&id, record.asks, None),
+                Some(Edited::Missing) if record.asks > 0 => {
+                    self.again(&id, record.asks, None);
+                }
                 _ => {}
             }
         }
         conflicts
     }
 
-    fn again(&mut self, id: &str, asks: i64, stored: Option<u64>) {
+    /// Returns how many askings wait; `None` if the question was deleted in between.
+    fn again(&mut self, id: &str, asks: i64, stored: Option<u64>) -> Option<i64> {
         let record = self.record(id);
-        if !record.delete {
-            record.asks += asks;
-            record.stored = stored;
+        if record.delete {
+            return None;
         }
+        record.asks += asks;
+        record.stored = stored;
+        Some(record.asks)
     }
 
-    /// Puts what waits over a state that was read anew.
-    pub fn overlay(&self, state: &mut State, before: &State) {
+    /// Puts what waits over a state that was read anew, and tells by it what had arrived.
+    pub fn overlay(&mut self, state: &mut State, before: &State) {
+        self.waiting.retain(|id, record| {
+            let stored = state.get(id);
+            record.unanswered.take_if(|write| stored.is_some_and(|stored| write.is(stored)));
+            record.delete || record.asks > 0 || record.unanswered.is_some()
+        });
         for id in &self.order {
             let Some(record) = self.waiting.get(id) else { continue };
+            let asks = record.asks + record.unanswered.as_ref().map_or(0, |write| write.asks);
             if record.delete {
                 state.remove(id);
                 add_source(state, record.answered_by.as_deref(), id);
             }
-            if record.asks > 0
+            if asks > 0
                 && let Some(known) = before.get(id)
             {
                 let mut question = Entry::clone(known);
                 if let Some(stored) = state.get(id) {
-                    let asked = stored.summed_up.tally.occurrences + record.asks;
+                    let asked = stored.summed_up.tally.occurrences.saturating_add(asks);
                     question.summed_up.tally.occurrences = asked;
                     question.version = stored.version + 1;
                 }

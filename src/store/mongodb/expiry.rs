@@ -6,11 +6,15 @@
 //! then those that did not change meanwhile are deleted. A crash at any point leaves the note,
 //! and the next call makes it whole.
 
+mod note;
+
 use std::collections::{HashMap, HashSet};
 
 use futures::TryStreamExt;
-use mongodb::bson::{self, Bson, Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 
+pub(super) use self::note::NOTE;
+use self::note::Note;
 use super::{
     IDENTITIES, MongoStore, alerts,
     command::{self, upsert},
@@ -19,48 +23,26 @@ use super::{
     retention::before,
     upgrade,
     wire::{
-        StoredAlert, alert, alert_id, bson_document, carried, carried_fields, date, integer,
-        is_ours, summed_up_fields, time_in,
+        StoredAlert, alert, alert_id, carried, carried_fields, date, integer, is_ours,
+        summed_up_fields,
     },
 };
 use crate::{
-    model::{Alert, BatchSums, Carried, Collection, InstanceChange, Time},
-    store::{Expired, ExpiryBatch, changes::sums_of},
+    model::{Alert, Collection, InstanceChange},
+    store::{Expired, ExpiryBatch},
 };
 
-/// The key of the note in `system_state`.
-pub(super) const NOTE: &str = "retention_batch";
 /// So many alerts a note holds at most: a document has 16 MB.
 const NOTED_MOST: u32 = 5_000;
 /// Tries of sums that another process changed in between.
 const TRIES: usize = 10;
-
-/// A batch, as it is noted.
-#[derive(Debug, Default)]
-struct Note {
-    number: i64,
-    is_done: bool,
-    before: Time,
-    at: Time,
-    alerts: Vec<NotedAlert>,
-    sums: HashMap<String, BatchSums>,
-}
-
-/// An alert that is to be deleted, as it was when it was noted.
-#[derive(Debug)]
-struct NotedAlert {
-    id: String,
-    revision: Option<i64>,
-    carried: Carried,
-    first_received: Time,
-}
 
 pub(super) async fn expire_alerts(
     store: &MongoStore,
     batch: ExpiryBatch,
 ) -> Result<Expired, MongoError> {
     let mut expired = Expired::default();
-    let last = read_note(store).await?;
+    let last = note::read(store).await?;
     let last_number = last.as_ref().map(|note| note.number);
     if let Some(unfinished) = last.filter(|note| !note.is_done) {
         tracing::warn!(
@@ -78,7 +60,7 @@ pub(super) async fn expire_alerts(
         expired.deleted += command::delete(&store.db, Collection::Alerts.name(), [query]).await?;
     }
     if !ours.is_empty() {
-        let note = write_note(store, batch, last_number, ours).await?;
+        let note = note::write(store, batch, last_number, ours).await?;
         apply(store, &note, &mut expired).await?;
     }
     Ok(expired)
@@ -105,110 +87,6 @@ fn sort(documents: Vec<Document>, expired: &mut Expired) -> (Vec<StoredAlert>, V
         }
     }
     (ours, others)
-}
-
-fn noted(stored: &StoredAlert) -> NotedAlert {
-    let alert = &stored.alert;
-    NotedAlert {
-        id: alert_id(&alert.key()),
-        revision: stored.revision,
-        carried: Carried {
-            entry_id: alert.entry_id.clone(),
-            status: alert.status,
-            duration: alert.duration,
-        },
-        first_received: alert.first_received,
-    }
-}
-
-async fn write_note(
-    store: &MongoStore,
-    batch: ExpiryBatch,
-    last_number: Option<i64>,
-    alerts: Vec<StoredAlert>,
-) -> Result<Note, MongoError> {
-    let sums = sums_of(alerts.iter().map(|stored| &stored.alert));
-    let ids: Vec<String> = sums.keys().cloned().collect();
-    // Entries may come from another database, with batches of its own.
-    let taken = knowledge::of(store, &ids).await?;
-    let taken = taken.values().map(|entry| entry.summed_up.batch).max().unwrap_or(0);
-    let number = last_number.unwrap_or(0).max(taken).saturating_add(1);
-    let note = Note {
-        number,
-        is_done: false,
-        before: batch.before,
-        at: batch.now,
-        alerts: alerts.iter().map(noted).collect(),
-        sums,
-    };
-    lease::check(store).await?;
-    let query = doc! { "_id": NOTE, "number": last_number };
-    let statement = upsert(query, doc! { "$set": fields(&note) });
-    let written = command::update(&store.db, Collection::SystemState.name(), &[statement]).await?;
-    match written.duplicate_keys.is_empty() {
-        true => Ok(note),
-        false => Err(MongoError::Overtaken),
-    }
-}
-
-fn fields(note: &Note) -> Document {
-    let alerts = note.alerts.iter().map(|alert| {
-        doc! {
-            "_id": &alert.id,
-            "revision": alert.revision,
-            "carried": carried_fields(&alert.carried, note.number),
-            "firstReceived": date(alert.first_received),
-        }
-    });
-    let sums = note.sums.iter().map(|(entry_id, sums)| {
-        let mut fields = bson_document(sums);
-        fields.insert("entryId", entry_id);
-        fields
-    });
-    doc! {
-        "key": NOTE,
-        "number": note.number,
-        "done": false,
-        "before": date(note.before),
-        "at": date(note.at),
-        "alerts": alerts.collect::<Vec<_>>(),
-        "sums": sums.collect::<Vec<_>>(),
-    }
-}
-
-async fn read_note(store: &MongoStore) -> Result<Option<Note>, MongoError> {
-    let state = store.documents(Collection::SystemState);
-    let Some(document) = state.find_one(doc! { "_id": NOTE }).await? else { return Ok(None) };
-    let documents = |name: &str| {
-        let items = document.get_array(name).cloned().unwrap_or_default();
-        items.into_iter().filter_map(|item| match item {
-            Bson::Document(item) => Some(item),
-            _ => None,
-        })
-    };
-    let noted = |alert: Document| {
-        Some(NotedAlert {
-            id: alert.get_str("_id").ok()?.to_owned(),
-            revision: alert.get("revision").and_then(integer),
-            carried: carried(&alert)?.0,
-            first_received: time_in(&alert, "firstReceived")?,
-        })
-    };
-    let summed = |mut sums: Document| {
-        let entry_id = match sums.remove("entryId") {
-            Some(Bson::String(entry_id)) => entry_id,
-            _ => return None,
-        };
-        Some((entry_id, bson::deserialize_from_document(sums).ok()?))
-    };
-    Ok(Some(Note {
-        number: document.get("number").and_then(integer).unwrap_or(0),
-        is_done: document.get_bool("done").unwrap_or(true),
-        before: time_in(&document, "before").unwrap_or_default(),
-        at: time_in(&document, "at").unwrap_or_default(),
-        alerts: documents("alerts").filter_map(noted).collect(),
-        sums: documents("sums").filter_map(summed).collect(),
-    }))
 }
 
 /// Does what the note says, from wherever an earlier try was cut.

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
-use super::json::{from_json, json};
+use super::{
+    hours::NewAlerts,
+    json::{from_json, json},
+};
 use crate::{
     model::{Alert, AlertKey, Remembered, Status, TextMap, Time},
     store::recording::{self, AssignedAlert, Fold, Write},
@@ -21,36 +24,58 @@ pub fn decide(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result
 
 /// Writes what was decided; the caller commits.
 pub fn write(tx: &Transaction<'_>, writes: &[Write]) -> rusqlite::Result<()> {
-    writes.iter().try_for_each(|write| apply(tx, write))
+    let mut new = NewAlerts::default();
+    for write in writes {
+        match write {
+            Write::Insert(alert) => {
+                new.add(alert);
+                put(tx, alert)?;
+            }
+            Write::Replace(alert) => put(tx, alert)?,
+            Write::Touch(key, timestamp) => touch(tx, key, *timestamp)?,
+        }
+    }
+    new.write(tx)
+}
+
+/// Writes alerts whole, over those of the same keys. They go in the order of their index, whose
+/// pages are then written one after the other; of two with one key the later one stays.
+pub fn put_all(tx: &Transaction<'_>, mut alerts: Vec<Alert>) -> rusqlite::Result<()> {
+    alerts.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
+    let mut exists =
+        tx.prepare_cached("SELECT 1 FROM alerts WHERE fingerprint = ?1 AND startsAt = ?2")?;
+    let mut new = NewAlerts::default();
+    for alert in &alerts {
+        if !exists.exists((&alert.fingerprint, alert.starts_at.millis()))? {
+            new.add(alert);
+        }
+        put(tx, alert)?;
+    }
+    new.write(tx)
 }
 
 type Known = (Vec<Alert>, HashMap<AlertKey, Remembered>);
 
 fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Known> {
     let (mut stored, mut remembered) = (Vec::new(), HashMap::new());
-    let mut by_key =
-        tx.prepare_cached("SELECT * FROM alerts WHERE fingerprint = ?1 AND startsAt = ?2")?;
+    // The instance itself, and what is open of its fingerprint.
+    let mut known = tx.prepare_cached(
+        "SELECT * FROM alerts INDEXED BY alerts_instance
+         WHERE fingerprint = ?1 AND (startsAt = ?2 OR status = 'firing')",
+    )?;
     let mut identity = tx.prepare_cached(
         "SELECT carried, firstReceived FROM alert_identities
          WHERE fingerprint = ?1 AND startsAt = ?2",
     )?;
     for key in recording::keys(group) {
         let params = (&key.fingerprint, key.starts_at.millis());
-        match by_key.query_row(params, alert).optional()? {
-            Some(alert) => stored.push(alert),
-            None => {
-                let known = identity.query_row(params, remembered_row).optional()?;
-                remembered.extend(known.map(|known| (key, known)));
-            }
-        }
-    }
-    let mut open = tx.prepare_cached(
-        "SELECT * FROM alerts INDEXED BY alerts_instance
-         WHERE fingerprint = ?1 AND status = 'firing'",
-    )?;
-    for fingerprint in recording::fingerprints(group) {
-        for alert in open.query_map([fingerprint], alert)? {
+        let before = stored.len();
+        for alert in known.query_map(params, alert)? {
             stored.push(alert?);
+        }
+        if stored[before..].iter().all(|alert: &Alert| alert.starts_at != key.starts_at) {
+            let known = identity.query_row(params, remembered_row).optional()?;
+            remembered.extend(known.map(|known| (key, known)));
         }
     }
     let mut latest = tx.prepare_cached(
@@ -89,22 +114,17 @@ fn remembered_row(row: &Row<'_>) -> rusqlite::Result<Remembered> {
     })
 }
 
-fn apply(tx: &Transaction<'_>, write: &Write) -> rusqlite::Result<()> {
-    match write {
-        Write::Insert(alert) | Write::Replace(alert) => put(tx, alert),
-        Write::Touch(key, timestamp) => {
-            let mut touch = tx.prepare_cached(
-                "UPDATE alerts SET timestamp = max(timestamp, ?3)
-                 WHERE fingerprint = ?1 AND startsAt = ?2",
-            )?;
-            touch.execute((&key.fingerprint, key.starts_at.millis(), timestamp.millis()))?;
-            Ok(())
-        }
-    }
+fn touch(tx: &Transaction<'_>, key: &AlertKey, timestamp: Time) -> rusqlite::Result<()> {
+    let mut touch = tx.prepare_cached(
+        "UPDATE alerts SET timestamp = max(timestamp, ?3)
+         WHERE fingerprint = ?1 AND startsAt = ?2",
+    )?;
+    touch.execute((&key.fingerprint, key.starts_at.millis(), timestamp.millis()))?;
+    Ok(())
 }
 
 /// Writes an alert whole, over the instance of the same key if there is one.
-pub fn put(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
+fn put(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
     let mut put = tx.prepare_cached(
         "INSERT INTO alerts (fingerprint, startsAt, name, cause, entryId, severity, status,
              message, timestamp, firstReceived, changedAt, resolvedAt, duration, labels,

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::json::from_json;
+use super::{hours::HOUR_MS, json::from_json};
 use crate::{
     model::{Collection, Consolidation, MetricDay, SECONDS, Time},
     store::{AlertCounts, Issue},
 };
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// How many documents each collection holds.
 pub fn collection_counts(connection: &Connection) -> rusqlite::Result<Vec<(Collection, u64)>> {

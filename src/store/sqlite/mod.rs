@@ -12,6 +12,7 @@ mod export;
 mod figures;
 mod functions;
 mod history;
+mod hours;
 mod json;
 mod knowledge;
 mod listing;

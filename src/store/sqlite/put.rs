@@ -1,52 +1,50 @@
 //! Documents written whole, over the one with the same natural key.
 
 use rusqlite::{Transaction, params};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{alerts, figures, json::json, knowledge, state};
 use crate::{
-    model::{Consolidation, Sample},
+    model::{Consolidation, OldEntry, Sample},
     store::Stored,
 };
 
-/// Writes them; the caller commits. Alerts go in the order of their index, whose pages are then
-/// written one after the other; of two with one key the later one stays. With `insert_days`, days
-/// that are summed up stay as they are.
+/// Writes them; the caller commits. With `insert_days`, days that are summed up stay as they are.
 pub fn put_all(
     tx: &Transaction<'_>,
-    mut documents: Vec<Stored>,
+    documents: Vec<Stored>,
     insert_days: bool,
 ) -> rusqlite::Result<()> {
-    fn place(document: &Stored) -> Option<&str> {
+    let mut alerts = Vec::new();
+    for document in documents {
         match document {
-            Stored::Alert(alert) => Some(&alert.fingerprint),
-            _ => None,
+            Stored::Alert(alert) => alerts.push(alert),
+            Stored::Sample(sample) => put_sample(tx, &sample)?,
+            Stored::Entry(entry) => knowledge::put(tx, &entry)?,
+            Stored::OldEntry(entry) => put_old_entry(tx, *entry)?,
+            Stored::Consolidation(day) => put_consolidation(tx, &day, insert_days)?,
+            Stored::State(key, fields) => put_state(tx, &key, fields)?,
         }
     }
-    documents.sort_by(|a, b| place(a).cmp(&place(b)));
-    documents.into_iter().try_for_each(|document| put(tx, document, insert_days))
+    alerts::put_all(tx, alerts)
 }
 
-/// Writes one.
-fn put(tx: &Transaction<'_>, document: Stored, insert_days: bool) -> rusqlite::Result<()> {
-    match document {
-        Stored::Alert(alert) => alerts::put(tx, &alert),
-        Stored::Sample(sample) => put_sample(tx, &sample),
-        Stored::Entry(entry) => knowledge::put(tx, &entry),
-        Stored::OldEntry(entry) => {
-            let stored = figures::of(tx, &[entry.id().to_owned()])?;
-            let stored = stored.get(entry.id()).copied().unwrap_or_default();
-            knowledge::put(tx, &entry.into_entry(&stored))
-        }
-        Stored::Consolidation(day) => put_consolidation(tx, &day, insert_days),
-        // A row has a key and a value; a document that has more is a value as a whole.
-        Stored::State(key, mut fields) => {
-            fields.remove("key");
-            match (fields.len(), fields.get("value")) {
-                (1, Some(value)) => state::put(tx, &key, value),
-                _ => state::put(tx, &key, &Value::Object(fields)),
-            }
-        }
+fn put_old_entry(tx: &Transaction<'_>, entry: OldEntry) -> rusqlite::Result<()> {
+    let stored = figures::of(tx, &[entry.id().to_owned()])?;
+    let stored = stored.get(entry.id()).copied().unwrap_or_default();
+    knowledge::put(tx, &entry.into_entry(&stored))
+}
+
+/// A row has a key and a value; a document that has more is a value as a whole.
+fn put_state(
+    tx: &Transaction<'_>,
+    key: &str,
+    mut fields: Map<String, Value>,
+) -> rusqlite::Result<()> {
+    fields.remove("key");
+    match (fields.len(), fields.get("value")) {
+        (1, Some(value)) => state::put(tx, key, value),
+        _ => state::put(tx, key, &Value::Object(fields)),
     }
 }
 

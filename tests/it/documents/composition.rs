@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::read;
+use super::{path, read};
 
 fn composition() -> Value {
     serde_saphyr::from_str(&read("docker-compose.yml")).unwrap()
@@ -27,6 +27,42 @@ fn ports_are_open_to_this_machine_only() {
             assert!(port.as_str().unwrap().starts_with("127.0.0.1:"), "{name}: {port}");
         }
         assert!(service.get("network_mode").is_none(), "{name}");
+    }
+}
+
+#[test]
+fn every_service_is_hardened_and_says_how_it_is() {
+    let composition = composition();
+    for (name, service) in services(&composition) {
+        assert_eq!(service["read_only"], true, "{name}");
+        assert_eq!(service["cap_drop"], json!(["ALL"]), "{name}");
+        assert!(service.get("cap_add").is_none(), "{name}");
+        assert_eq!(service["security_opt"], json!(["no-new-privileges:true"]), "{name}");
+        assert!(service["healthcheck"]["test"].is_array(), "{name}");
+        assert!(service["deploy"]["resources"]["reservations"]["memory"].is_string(), "{name}");
+        // What would be copied into a container that is read-only is refused by the engine.
+        assert!(service.get("configs").is_none(), "{name}");
+    }
+    assert!(composition.get("configs").is_none());
+    assert_eq!(composition["networks"]["stores"]["internal"], true);
+}
+
+#[test]
+fn every_file_that_is_mounted_is_there() {
+    let composition = composition();
+    for (name, service) in services(&composition) {
+        for volume in list(service, "volumes") {
+            let source = volume.as_str().unwrap().split(':').next().unwrap();
+            assert!(!source.starts_with('.') || path(source).exists(), "{name}: {source}");
+        }
+    }
+}
+
+#[test]
+fn make_secrets_makes_every_secret() {
+    let script = read("ops/make-secrets.sh");
+    for name in composition()["secrets"].as_object().unwrap().keys() {
+        assert!(script.contains(name), "{name}");
     }
 }
 
@@ -70,29 +106,25 @@ fn every_secret_is_a_file_that_is_declared_and_used() {
     assert_eq!(used, declared);
 }
 
-/// With the addresses of either left out, they are the same.
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+/// But for the names of the network, the second replica and the rules of a drill.
 #[test]
 fn it_watches_and_notifies_as_the_monitoring_folder_does() {
-    let composition = composition();
-    for (config, file, changes) in [
-        (
-            "prometheus",
-            "monitoring/prometheus.yml",
-            [("127.0.0.1:9093", "alertmanager:9093"), ("127.0.0.1:9100", "orchestrator:9100")],
-        ),
-        (
-            "alertmanager",
-            "monitoring/alertmanager.yml",
-            [
-                ("127.0.0.1:3000", "orchestrator:3000"),
-                ("credentials_file: webhook-token", "credentials_file: /run/secrets/webhook_token"),
-            ],
-        ),
-    ] {
-        let content = composition["configs"][config]["content"].as_str().unwrap();
-        let inside: Value = serde_saphyr::from_str(content).unwrap();
-        let text = changes.iter().fold(read(file), |text, (from, to)| text.replace(from, to));
-        let outside: Value = serde_saphyr::from_str(&text).unwrap();
-        assert_eq!(inside, outside, "{file}");
-    }
+    let mut inside = yaml(&read("ops/compose/prometheus.yml"));
+    let outside = read("monitoring/prometheus.yml")
+        .replace("127.0.0.1:9093", "alertmanager:9093")
+        .replace("127.0.0.1:9100", "orchestrator:9100");
+    let rules = inside["rule_files"].as_array_mut().unwrap();
+    assert_eq!(rules.pop(), Some(json!("rules/*.yml")));
+    let job = inside["scrape_configs"][0].as_object_mut().unwrap();
+    assert!(job.remove("dns_sd_configs").is_some());
+    assert_eq!(inside, yaml(&outside));
+
+    let outside = read("monitoring/alertmanager.yml")
+        .replace("127.0.0.1:3000", "orchestrator:3000")
+        .replace("credentials_file: webhook-token", "credentials_file: /run/secrets/webhook_token");
+    assert_eq!(yaml(&read("ops/compose/alertmanager.yml")), yaml(&outside));
 }

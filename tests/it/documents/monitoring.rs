@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::Command,
+    io::Write,
+    process::{Command, Stdio},
 };
 
 use orchestrator::{
@@ -21,8 +22,8 @@ use super::{
     path, read,
 };
 
-/// Each metric with its labels, as the service shows them.
-fn families() -> BTreeMap<String, BTreeSet<String>> {
+/// The metrics as the service shows them, each with a sample.
+fn rendered() -> String {
     let metrics = Metrics::new().unwrap();
     // These have no sample before something has happened.
     metrics.http_requests_total.with_label_values(&["/health", "GET", "200"]);
@@ -32,7 +33,12 @@ fn families() -> BTreeMap<String, BTreeSet<String>> {
     metrics.redis_up();
     metrics.show_instance("node-1");
     metrics.alert_received("critical", Status::Firing);
-    let text = metrics.render();
+    metrics.render()
+}
+
+/// Each metric with its labels.
+fn families() -> BTreeMap<String, BTreeSet<String>> {
+    let text = rendered();
     let mut families: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut family = String::new();
     let label = Regex::new(r#"(\w+)=""#).unwrap();
@@ -72,10 +78,11 @@ fn the_table_of_audit_events_is_complete() {
     assert_eq!(written, known);
 }
 
-/// A rule's expression, and where it says what to do.
+/// A rule's expression, where it says what to do, and where that is published.
 struct Rule {
     expression: String,
     solution: String,
+    runbook: String,
 }
 
 fn rules() -> BTreeMap<String, Rule> {
@@ -85,7 +92,8 @@ fn rules() -> BTreeMap<String, Rule> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let rule = |rule: &Value| {
         let solution = text(&rule["annotations"]["solution"]);
-        (text(&rule["alert"]), Rule { expression: text(&rule["expr"]), solution })
+        let runbook = text(&rule["annotations"]["runbook_url"]);
+        (text(&rule["alert"]), Rule { expression: text(&rule["expr"]), solution, runbook })
     };
     rules.map(rule).collect()
 }
@@ -102,17 +110,38 @@ fn metrics_of(expression: &str) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
+/// Each metric of the expression is one that the service shows, or one of Prometheus' own.
+fn assert_known(families: &BTreeMap<String, BTreeSet<String>>, who: &str, expression: &str) {
+    let metrics = metrics_of(expression);
+    assert!(!metrics.is_empty(), "{who}");
+    for metric in metrics {
+        let known = |name: &str| matches!(name, "up" | "ALERTS") || families.contains_key(name);
+        let parts = ["_bucket", "_sum", "_count"];
+        let part = parts.iter().filter_map(|part| metric.strip_suffix(part)).any(known);
+        assert!(known(&metric) || part, "{who} asks for {metric}");
+    }
+}
+
 #[test]
 fn alert_rules_ask_only_for_metrics_that_there_are() {
     let families = families();
     for (alert, rule) in rules() {
-        let metrics = metrics_of(&rule.expression);
-        assert!(!metrics.is_empty(), "{alert}");
-        for metric in metrics {
-            let known = |name: &str| name == "up" || families.contains_key(name);
-            let parts = ["_bucket", "_sum", "_count"];
-            let part = parts.iter().filter_map(|part| metric.strip_suffix(part)).any(known);
-            assert!(known(&metric) || part, "{alert} asks for {metric}");
+        assert_known(&families, &alert, &rule.expression);
+    }
+}
+
+#[test]
+fn dashboards_ask_only_for_metrics_that_there_are() {
+    let families = families();
+    for name in ["service", "alerts-and-knowledge"] {
+        let dashboard = read(&format!("monitoring/grafana/dashboards/{name}.json"));
+        let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+        for panel in dashboard["panels"].as_array().unwrap() {
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                if let Some(expression) = target["expr"].as_str() {
+                    assert_known(&families, &panel["title"].to_string(), expression);
+                }
+            }
         }
     }
 }
@@ -145,6 +174,39 @@ fn an_alert_rule_says_what_to_do_or_where_that_is_written() {
     }
 }
 
+#[test]
+fn every_alert_rule_links_to_its_section_of_the_runbook() {
+    let document = read("ops/RUNBOOK.md");
+    let manifest = read("Cargo.toml");
+    let repository =
+        manifest.lines().find_map(|line| line.strip_prefix("repository = \"")).unwrap();
+    let repository = repository.trim_end_matches('"');
+    for (alert, rule) in rules() {
+        let section = section(&document, &format!("## {alert}"));
+        for part in ["### Meaning", "### Diagnosis", "### Mitigation"] {
+            assert!(section.contains(&format!("{part}\n")), "{alert} has no {part}");
+        }
+        let rest = rule.runbook.strip_prefix(repository).unwrap_or_else(|| panic!("{alert}"));
+        assert!(rest.ends_with(&format!("/ops/RUNBOOK.md#{}", alert.to_lowercase())), "{rest}");
+    }
+}
+
+/// `mongodb_collection_count` is named by the contract, though it is a gauge.
+#[test]
+fn prometheus_has_no_complaint_about_other_metrics_than_one() {
+    if !is_there("promtool") {
+        return;
+    }
+    let mut tool = Command::new("promtool");
+    tool.args(["check", "metrics"]).stdin(Stdio::piped());
+    let mut tool = tool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    tool.stdin.take().unwrap().write_all(rendered().as_bytes()).unwrap();
+    let done = tool.wait_with_output().unwrap();
+    let text = [done.stdout, done.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    let complaints = text.lines().filter(|line| !line.starts_with("mongodb_collection_count "));
+    assert_eq!(complaints.collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
 fn passes(program: &str, arguments: &[&str]) {
     if !is_there(program) {
         return;
@@ -174,9 +236,8 @@ fn receivers(yaml: &str) -> Value {
 
 /// The composition's is compared with the shipped one, too.
 #[test]
-fn the_readme_shows_the_receiver_that_is_shipped() {
-    let readme = read("README.md");
-    let shown = blocks(section(&readme, "## Alertmanager"));
+fn the_documents_show_the_receiver_that_is_shipped() {
+    let shown = blocks(&read("docs/alertmanager.md"));
     let shown = shown.into_iter().find(|block| block.info == "yaml").unwrap().text;
     let shown = shown
         .replace("http://orchestrator.example.org:3000", "http://127.0.0.1:3000")

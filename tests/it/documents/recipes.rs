@@ -1,4 +1,4 @@
-//! The README's recipes, run as a newcomer would: in order, in one shell, against the binary
+//! The documents' recipes, run as a newcomer would: in order, in one shell, against the binary
 //! started in an empty directory.
 
 use std::{
@@ -12,13 +12,13 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    is_there,
+    DOCUMENTS, is_there,
     markdown::{blocks, section},
-    read,
+    path, read,
 };
 use crate::harness::{
     Alert, Answer, Place, Process, eventually, free_port, hmac_hex,
-    keys::{SECRET, TOKEN, VIEWER},
+    keys::{ADMIN, SECRET, TOKEN, VIEWER},
     payload,
 };
 
@@ -97,8 +97,8 @@ fn run(recipes: &[Recipe], directory: &Path, variables: &BTreeMap<String, String
     }
 }
 
-#[tokio::test]
-async fn the_readmes_recipes_show_what_they_say() {
+/// Runs a document's recipes beside a service that was started in an empty directory.
+async fn recipes_show_what_they_say(document: &str) {
     if !is_there("bash") || !is_there("curl") {
         return;
     }
@@ -110,13 +110,63 @@ async fn the_readmes_recipes_show_what_they_say() {
     std::fs::create_dir_all(directory.path().join("target/release")).unwrap();
     let binary = directory.path().join("target/release/orchestrator");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_orchestrator"), binary).unwrap();
-    let mut recipes = recipes(&read("README.md"));
-    assert!(recipes.len() > 5);
+    let mut recipes = recipes(&read(document));
+    assert!(!recipes.is_empty());
     for recipe in &mut recipes {
         let commands = recipe.commands.replace("localhost:3000", &main);
         recipe.commands = commands.replace("localhost:9100", &metrics);
     }
     run(&recipes, directory.path(), &BTreeMap::new());
+}
+
+#[tokio::test]
+async fn the_readmes_recipe_shows_what_it_says() {
+    recipes_show_what_they_say("README.md").await;
+}
+
+#[tokio::test]
+async fn the_first_steps_recipes_show_what_they_say() {
+    recipes_show_what_they_say("docs/first-steps.md").await;
+}
+
+/// Those that are run by the tests of this file.
+#[test]
+fn every_recipe_is_run() {
+    let mut run: Vec<Recipe> = Vec::new();
+    for document in ["README.md", "docs/first-steps.md"] {
+        run.extend(recipes(&read(document)));
+    }
+    for (document, heading) in [
+        ("ops/RUNBOOK.md", "## Back up"),
+        ("ops/RUNBOOK.md", "## Restore from a backup"),
+        ("ops/DEPLOYMENT.md", "## Rotating secrets"),
+    ] {
+        run.extend(recipes(section(&read(document), heading)));
+    }
+    let all: usize = DOCUMENTS.iter().map(|document| recipes(&read(document)).len()).sum();
+    assert_eq!(run.len(), all);
+}
+
+#[allow(clippy::disallowed_methods)]
+#[tokio::test]
+async fn a_drill_fires_and_ends() {
+    if !is_there("bash") || !is_there("curl") {
+        return;
+    }
+    let place = Place::sqlite();
+    let service = place.spawn(&[]).await;
+    let drill = |way: &str| {
+        let mut script = Command::new("timeout");
+        script.args(["60", "bash", path("ops/drill.sh").to_str().unwrap(), way]);
+        script.env("ORCHESTRATOR_URL", format!("http://{}", service.address()));
+        let done = script.env("API_KEY", ADMIN).env("WEBHOOK_TOKEN", TOKEN).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert!(drill("service").contains("OrchestratorDrill fires"));
+    drill("end");
+    let alerts = service.admin().get("/api/alerts?alertname=OrchestratorDrill").await.expect(200);
+    assert_eq!(alerts.json()["alerts"][0]["status"], "resolved");
 }
 
 #[tokio::test]

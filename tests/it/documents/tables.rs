@@ -1,4 +1,4 @@
-//! The tables of the README are those of the code.
+//! The tables of the pages in docs/ are those of the code.
 
 use std::{collections::BTreeSet, process::Command};
 
@@ -27,23 +27,23 @@ fn setting(variable: &Variable) -> String {
 }
 
 #[test]
-fn the_readme_lists_every_setting_as_the_code_has_it() {
-    let readme = read("README.md");
-    let (_, rest) = readme.split_once("<!-- settings:").unwrap();
+fn every_setting_is_listed_as_the_code_has_it() {
+    let page = read("docs/settings.md");
+    let (_, rest) = page.split_once("<!-- settings:").unwrap();
     let (written, _) = rest.split_once("<!-- end of settings -->").unwrap();
     let (_, written) = written.split_once("-->\n").unwrap();
     let rows: String = VARIABLES.iter().map(setting).collect();
     let expected = format!("\n| Setting | Default | What for |\n|---|---|---|\n{rows}\n");
-    assert!(written == expected, "the README's table of settings should be:\n{expected}");
+    assert!(written == expected, "the table of settings should be:\n{expected}");
 }
 
-/// The route, its caller and its limit as the README says it.
+/// The route, its caller and its limit as docs/api.md says it.
 type Row = (String, String, String);
 
 #[test]
-fn the_readme_lists_every_route_with_its_caller_and_limit() {
-    let readme = read("README.md");
-    let rows = rows(section(&readme, "## Routes"));
+fn every_route_is_listed_with_its_caller_and_limit() {
+    let page = read("docs/api.md");
+    let rows = rows(section(&page, "## Routes"));
     let written: BTreeSet<Row> = rows
         .iter()
         .flat_map(|row| {
@@ -70,7 +70,7 @@ fn the_readme_lists_every_route_with_its_caller_and_limit() {
 }
 
 #[test]
-fn the_readme_lists_every_command() {
+fn every_command_is_listed() {
     let output =
         Command::new(env!("CARGO_BIN_EXE_orchestrator")).arg("--help").output().unwrap().stdout;
     let help = String::from_utf8(output).unwrap();
@@ -78,8 +78,8 @@ fn the_readme_lists_every_command() {
     let (commands, _) = commands.split_once("\n\n").unwrap();
     let known = commands.lines().filter_map(|line| line.split_whitespace().next());
     let known: BTreeSet<&str> = known.filter(|name| *name != "help").collect();
-    let readme = read("README.md");
-    let rows = rows(section(&readme, "## Commands"));
+    let page = read("docs/settings.md");
+    let rows = rows(section(&page, "## Commands"));
     let written: BTreeSet<&str> = rows
         .iter()
         .flat_map(|row| code_spans(&row[0]))
@@ -89,9 +89,9 @@ fn the_readme_lists_every_command() {
 }
 
 #[test]
-fn the_readme_lists_every_word_for_a_severity() {
-    let readme = read("README.md");
-    let rows = rows(section(&readme, "## Alertmanager"));
+fn every_word_for_a_severity_is_listed() {
+    let page = read("docs/alertmanager.md");
+    let rows = rows(&page);
     let words = rows.iter().flat_map(|row| code_spans(&row[1]).map(|word| (word, row[0].as_str())));
     let words: Vec<_> = words.collect();
     assert!(words.len() > 20);

@@ -19,6 +19,7 @@ enum Mode {
     Open,
     Slow(Duration),
     Silent,
+    Unanswered,
     Cut,
 }
 
@@ -43,6 +44,11 @@ impl Proxy {
     /// Connections stay, nothing passes.
     pub fn silence(&self) {
         self.mode.send_replace(Mode::Silent);
+    }
+
+    /// What is asked arrives, what is answered does not.
+    pub fn swallow_answers(&self) {
+        self.mode.send_replace(Mode::Unanswered);
     }
 
     /// Connections break, new ones are refused.
@@ -82,21 +88,34 @@ async fn serve(
 
 async fn pass(mut client: TcpStream, target: String, mut mode: watch::Receiver<Mode>) {
     let now = *mode.borrow_and_update();
-    if matches!(now, Mode::Open | Mode::Slow(_)) {
+    if now != Mode::Silent {
         let Ok(mut server) = TcpStream::connect(target).await else { return };
-        let passing = async {
-            match now {
-                Mode::Slow(by) => drop(pass_slowly(&mut client, &mut server, by).await),
-                _ => drop(tokio::io::copy_bidirectional(&mut client, &mut server).await),
+        if matches!(now, Mode::Open | Mode::Slow(_)) {
+            tokio::select! {
+                () = pass_on(&mut client, &mut server, now) => return,
+                _ = mode.changed() => {}
             }
-        };
-        tokio::select! {
-            () = passing => return,
-            _ = mode.changed() => {}
+        }
+        if *mode.borrow_and_update() == Mode::Unanswered {
+            let (mut answers, mut asked) = server.split();
+            let mut nowhere = tokio::io::sink();
+            tokio::select! {
+                _ = tokio::io::copy(&mut client, &mut asked) => {}
+                _ = tokio::io::copy(&mut answers, &mut nowhere) => {}
+                _ = mode.changed() => {}
+            }
+            return;
         }
     }
     if *mode.borrow_and_update() == Mode::Silent {
         drop(mode.changed().await);
+    }
+}
+
+async fn pass_on(client: &mut TcpStream, server: &mut TcpStream, mode: Mode) {
+    match mode {
+        Mode::Slow(by) => drop(pass_slowly(client, server, by).await),
+        _ => drop(tokio::io::copy_bidirectional(client, server).await),
     }
 }
 

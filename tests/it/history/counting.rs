@@ -25,10 +25,18 @@ on_each_store![
     the_service_samples_its_own_figures,
 ];
 
+/// Alerts, samples and consolidations of a period; however alerts are broken down, they are as many.
 async fn counted(world: &World, days: u32) -> (u64, u64, u64) {
-    let found = world.totals().of_last(days, HistoryFilter::default()).await.unwrap();
+    let filter = HistoryFilter { breakdown: true, ..HistoryFilter::default() };
+    let found = world.totals().of_last(days, filter).await.unwrap();
     let by_severity: u64 = found.alerts_by_severity.values().sum();
     assert_eq!(found.alerts_count, by_severity);
+    let by_day = found.alert_days.unwrap();
+    assert!(by_day.is_sorted_by_key(|day| day.timestamp));
+    assert!(by_day.iter().all(|day| day.total == day.by_severity.values().sum::<u64>()));
+    assert_eq!(by_day.iter().map(|day| day.total).sum::<u64>(), found.alerts_count);
+    let by_name = found.top_alerts.unwrap();
+    assert_eq!(by_name.iter().map(|alert| alert.count).sum::<u64>(), found.alerts_count);
     assert_eq!(found.metrics_count, found.metrics_by_name.values().sum::<u64>());
     (found.alerts_count, found.metrics_count, found.consolidations)
 }

@@ -218,7 +218,7 @@ impl<'a> Processes<'a> {
                 let deleted = self.base(*at).edit(&id, None, Change::Delete, "operator").await;
                 if self.reference.has(*cause) {
                     deleted.unwrap();
-                    self.reference.delete(*cause);
+                    self.deleted(*cause);
                 } else {
                     assert!(is_missing(&deleted), "{deleted:?}");
                 }
@@ -312,9 +312,15 @@ impl<'a> Processes<'a> {
         );
         match (edited.is_ok(), deleted.is_ok()) {
             (true, false) => self.reference.edit(cause, &solution),
-            (false, true) => self.reference.delete(cause),
+            (false, true) => self.deleted(cause),
             _ => panic!("one of both is done: {edited:?}, {deleted:?}"),
         }
+    }
+
+    fn deleted(&mut self, cause: usize) {
+        self.reference.delete(cause);
+        // Made anew it begins again.
+        self.versions.remove(&cause);
     }
 
     async fn edit_unseen(&mut self, at: usize, cause: usize) {

@@ -1,0 +1,74 @@
+//! Disks that fail, without one: a library in C, loaded before the service's own, whose writes to
+//! the database fail while a file says so.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// A way for a disk to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// What was written does not reach the disk, and only `fsync` says so.
+    Sync,
+    /// Nothing can be written: an I/O error.
+    Broken,
+    /// The file system was made read-only.
+    ReadOnly,
+    /// There is no room.
+    Full,
+}
+
+impl Fault {
+    pub const ALL: [Self; 4] = [Self::Sync, Self::Broken, Self::ReadOnly, Self::Full];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Sync => "5 sync",
+            Self::Broken => "5 all",
+            Self::ReadOnly => "30 all",
+            Self::Full => "28 all",
+        }
+    }
+}
+
+/// The library, and the file that switches it on.
+pub struct Disk {
+    library: PathBuf,
+    switch: PathBuf,
+}
+
+impl Disk {
+    /// Builds the library in this folder; why it cannot, if so.
+    pub fn build(folder: &Path) -> Result<Self, String> {
+        let (source, library) = (folder.join("faults.c"), folder.join("faults.so"));
+        fs::write(&source, include_str!("faults.c")).map_err(|error| error.to_string())?;
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O1", "-shared", "-fPIC", "-o"]).args([&library, &source]);
+        let built =
+            compiler.output().map_err(|error| format!("there is no C compiler: {error}"))?;
+        match built.status.success() {
+            true => Ok(Self { library, switch: folder.join("fault") }),
+            false => Err(String::from_utf8_lossy(&built.stderr).into_owned()),
+        }
+    }
+
+    /// What the service has to be started with.
+    pub fn variables(&self) -> [(&'static str, String); 2] {
+        let path = |path: &Path| path.to_str().unwrap_or_default().to_owned();
+        [("LD_PRELOAD", path(&self.library)), ("FAULT", path(&self.switch))]
+    }
+
+    /// From now on writes fail so.
+    pub fn fail(&self, fault: Fault) {
+        // Never half written.
+        let new = self.switch.with_extension("new");
+        fs::write(&new, fault.text()).and_then(|()| fs::rename(&new, &self.switch)).unwrap();
+    }
+
+    /// From now on they do not.
+    pub fn cure(&self) {
+        fs::remove_file(&self.switch).unwrap();
+    }
+}
