@@ -293,15 +293,21 @@ json.dump([document for document in yaml.safe_load_all(sys.stdin)], sys.stdout)'
   done
 }
 
-# The composition, as it stands. Where it cannot be run, that is said at the end.
+# The composition, as it stands. It waits for containers most of the time: what needs the processor
+# is checked meanwhile. Where it cannot be run, that is said at the end.
+begin_stack() {
+  ops/stack-test.sh >"$work/stack.log" 2>&1 &
+  pids+=("$!")
+  stack="$!"
+}
+
 check_stack() {
   local status=0
-  check_stack_runs || status=$?
+  wait "$stack" || status=$?
+  cat "$work/stack.log"
   [ "$status" -ne 77 ] || { unchecked+=("the composition: $(tail -n 1 "$work/stack.log")"); status=0; }
   return "$status"
 }
-
-check_stack_runs() { ops/stack-test.sh 2>&1 | tee "$work/stack.log"; }
 
 # The document of the interface, clients generated from it, and what it promises. Only what comes from a
 # registry may be missing.
@@ -325,12 +331,13 @@ run_checks() {
   check timeout --foreground 1200 cargo test --locked --no-run
   # A service that hangs must fail the run and not hold it up.
   check timeout --foreground 900 cargo test --locked --no-fail-fast
-  check check_stack
+  begin_stack
   check_api
   check env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
   check cargo deny --locked check bans licenses sources
   check_advisories
   check cargo machete
+  check check_stack
   if [ ${#unchecked[@]} -gt 0 ]; then
     say "not checked:"
     printf '   %s\n' "${unchecked[@]}"

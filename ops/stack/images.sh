@@ -113,6 +113,7 @@ make_grafana() {
 #!/bin/sh
 set -eu
 test -s "$GF_SECURITY_ADMIN_PASSWORD__FILE"
+test -n "$ORCHESTRATOR_API_KEY"
 cat /etc/grafana/provisioning/datasources/*.y*ml >/dev/null
 cat /etc/grafana/provisioning/dashboards/*.y*ml >/dev/null
 ls /var/lib/grafana/dashboards/*.json

@@ -168,6 +168,10 @@ only_keys_open() {
     echo
   done)"
   grep -q 429 <<<"$answers" || fail "33 questions a minute without a key, and no 429"
+  # As Grafana's data source calls: it reads, and can do nothing else.
+  # shellcheck disable=SC2016  # it is the container's shell that expands
+  in_container grafana sh -c 'wget -q -O - --header "Authorization: Bearer $(cat /run/secrets/grafana_api_key)" \
+    "$ORCHESTRATOR_URL/api/auth/me"' | grep -q '"role":"viewer"' || fail "Grafana's key does not read"
   expect "the same with the key" "$(status_of localhost:3000/api/auth/me -H "$(key)")" 200
   expect "the store" "$(api localhost:3000/api/persistence/health | grep -oE '"backend":"[a-z]*"')" '"backend":"mongodb"'
   api localhost:3000/api/persistence/health | grep -q '"store":"redis"' || fail "limits are not shared through Redis"

@@ -170,7 +170,9 @@ fn tune(stream: &TcpStream, patience: Duration) {
 fn builder(keep_alive: bool) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // The time for heads is kept by `activity`, on both protocols.
-    builder.http1().timer(TokioTimer::new()).keep_alive(keep_alive).max_buf_size(BUFFER);
+    let mut http1 = builder.http1();
+    http1.timer(TokioTimer::new()).header_read_timeout(None);
+    http1.keep_alive(keep_alive).max_buf_size(BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
