@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use prometheus::{HistogramVec, IntCounterVec, core::Collector};
 
 use crate::{
-    model::{Clock, SECONDS, Sample, Time},
+    model::{Clock, Sample, Time},
     shutdown::Phase,
     store::{Result, Store, Stored},
     telemetry::Metrics,
@@ -95,7 +95,7 @@ impl Sampler {
             ("store_operation_duration_p95_seconds", operations),
         ] {
             if let Some(seconds) = quantile {
-                samples.own(name, SECONDS, seconds, None);
+                samples.own(name, "seconds", seconds, None);
             }
         }
     }
@@ -212,7 +212,7 @@ mod tests {
         let severity = |value: &str| value.to_owned();
         samples.counters(&metrics.alerts_received_total, "alerts", "severity", severity);
         if let Some(p95) = latency.0.since_last(&metrics.http_request_duration_seconds) {
-            samples.own("p95", SECONDS, p95, None);
+            samples.own("p95", "seconds", p95, None);
         }
         samples.taken
     }

@@ -6,14 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 
-/// The unit of what is measured and not counted.
-pub const SECONDS: &str = "seconds";
-
-/// What samples of one name and moment are together, whatever their labels: counts add up, of
-/// measured times the longest counts.
-pub fn together(unit: &str, one: f64, other: f64) -> f64 {
-    if unit == SECONDS { one.max(other) } else { one + other }
-}
+/// The units of what is counted. Such samples of one name and moment add up, whatever their labels
+/// and whichever replica they are of; of any other unit each sample stands for itself.
+pub const COUNTED: [&str; 4] = ["alerts", "entries", "queries", "requests"];
 
 /// The value that a metric had at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     MongoStore,
     error::MongoError,
-    series::{moments, value_of_moment},
+    series::moments,
     wire::{alert, date, integer, json, number},
 };
 use crate::{
@@ -156,10 +156,9 @@ pub(super) async fn sample_days(
 ) -> Result<BTreeMap<String, MetricDay>, MongoError> {
     let pipeline = [
         doc! { "$match": { "timestamp": { "$gte": date(from), "$lt": date(until) } } },
-        moments(doc! { "name": "$name", "timestamp": "$timestamp" }.into()),
-        value_of_moment("$_id.name".into()),
+        moments(),
         doc! { "$group": {
-            "_id": "$_id",
+            "_id": "$_id.name",
             "count": { "$sum": "$samples" },
             "min": { "$min": "$value" },
             "max": { "$max": "$value" },

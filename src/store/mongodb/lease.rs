@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 
 use super::{
     MongoStore, command,
@@ -69,9 +69,11 @@ pub(super) async fn release(
 /// number, at a majority, so that no member that was cut off can say yes.
 ///
 /// Between this and the write lies one way to the server. A process that is stopped right there
-/// and wakes up under another holder makes this one write yet; so each of them does no harm then:
-/// sums are taken by batches' numbers, days are only inserted, and what is deleted is old whoever
-/// deletes it.
+/// and wakes up under another holder sends this one write yet. So each such write has a condition of
+/// its own, by which it then changes nothing, or only what it would be right to change whoever did
+/// it: sums are taken by the numbers of batches, a note follows the one that was read before, alerts
+/// are deleted by their revision, identities by their age, days and records are only inserted, and
+/// the rest is [`set_state`].
 pub(super) async fn check(store: &MongoStore) -> Result<(), MongoError> {
     let Some(fence) = store.fence else { return Ok(()) };
     let query = doc! {
@@ -82,5 +84,26 @@ pub(super) async fn check(store: &MongoStore) -> Result<(), MongoError> {
     match written.hit {
         0 => Err(MongoError::LeaseLost(LeaseLost(fence.lease))),
         _ => Ok(()),
+    }
+}
+
+/// Sets a field of a document of `system_state`, unless another process set it since this one made
+/// sure of its lease. Found by `key`, because a document of the old orchestrator has an object id.
+pub(super) async fn set_state(
+    store: &MongoStore,
+    key: &str,
+    field: &str,
+    value: Bson,
+) -> Result<(), MongoError> {
+    let state = store.documents(Collection::SystemState);
+    let before = state.find_one(doc! { "key": key }).await?;
+    check(store).await?;
+    let known = before.as_ref().and_then(|before| before.get(field)).cloned();
+    let query = doc! { "key": key, field: known.unwrap_or(Bson::Null) };
+    let update = doc! { "$set": { field: value }, "$setOnInsert": { "_id": key } };
+    match state.update_one(query, update).upsert(before.is_none()).await.map_err(MongoError::from) {
+        Ok(set) if set.matched_count > 0 || set.upserted_id.is_some() => Ok(()),
+        Err(error) if !error.is_duplicate_key() => Err(error),
+        _ => Err(MongoError::Overtaken),
     }
 }

@@ -52,14 +52,17 @@ async fn delete_oldest(
     limit: u32,
 ) -> Result<u64, MongoError> {
     let documents = store.db.collection::<Document>(collection);
-    let find = documents.find(old).sort(doc! { time: 1 }).limit(i64::from(limit));
+    let find = documents.find(old.clone()).sort(doc! { time: 1 }).limit(i64::from(limit));
     let found: Vec<Document> = find.projection(doc! { "_id": 1 }).await?.try_collect().await?;
     if found.is_empty() {
         return Ok(0);
     }
     let ids: Vec<Bson> = found.into_iter().filter_map(|mut found| found.remove("_id")).collect();
     lease::check(store).await?;
-    command::delete(&store.db, collection, [doc! { "_id": { "$in": ids } }]).await
+    // What came back meanwhile is old no more.
+    let mut query = doc! { "_id": { "$in": ids } };
+    query.extend(old);
+    command::delete(&store.db, collection, [query]).await
 }
 
 /// When retention last ran to its end.
@@ -80,9 +83,5 @@ pub(super) async fn beat(store: &MongoStore) -> Result<(), MongoError> {
 
 /// Notes that retention ran to its end.
 pub(super) async fn note(store: &MongoStore, at: Time) -> Result<(), MongoError> {
-    lease::check(store).await?;
-    let set = doc! { "$set": { "key": LAST_RETENTION, "at": date(at) } };
-    let state = store.documents(Collection::SystemState);
-    state.update_one(doc! { "_id": LAST_RETENTION }, set).upsert(true).await?;
-    Ok(())
+    lease::set_state(store, LAST_RETENTION, "at", date(at).into()).await
 }

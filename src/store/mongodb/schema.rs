@@ -95,27 +95,18 @@ async fn write_down(
     checksum: &str,
     at: Time,
 ) -> std::result::Result<(), MongoError> {
-    let version = doc! { "value": migration.number };
-    set(store, VERSION_KEY, version).await?;
+    lease::set_state(store, VERSION_KEY, "value", migration.number.into()).await?;
     let record = doc! {
         "number": migration.number,
         "name": migration.name,
         "checksum": checksum,
         "appliedAt": date(at),
     };
-    set(store, &format!("{RECORD_PREFIX}{:04}", migration.number), record).await
-}
-
-/// Found by `key`, because a document of the old orchestrator has an object id.
-async fn set(
-    store: &MongoStore,
-    key: &str,
-    fields: Document,
-) -> std::result::Result<(), MongoError> {
+    let key = format!("{RECORD_PREFIX}{:04}", migration.number);
     lease::check(store).await?;
-    let update = doc! { "$set": fields, "$setOnInsert": { "_id": key } };
+    let update = doc! { "$set": record, "$setOnInsert": { "_id": &key } };
     let state = store.documents(Collection::SystemState);
-    state.update_one(doc! { "key": key }, update).upsert(true).await?;
+    state.update_one(doc! { "key": &key }, update).upsert(true).await?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use super::{
     wire::{date, integer, number, sample},
 };
 use crate::{
-    model::{Collection, SECONDS, Sample, Time},
+    model::{COUNTED, Collection, Sample, Time},
     store::{AlertBucket, Bucket, Buckets},
 };
 
@@ -31,7 +31,7 @@ pub(super) async fn samples(
     Ok(documents.iter().rev().filter_map(sample).collect())
 }
 
-/// The same in buckets, of which each moment is one value.
+/// The same in buckets.
 pub(super) async fn buckets(
     store: &MongoStore,
     name: &str,
@@ -39,11 +39,10 @@ pub(super) async fn buckets(
 ) -> Result<Vec<Bucket>, MongoError> {
     let pipeline = [
         doc! { "$match": of_period(name, wanted.from, wanted.until) },
-        moments("$timestamp".into()),
-        value_of_moment("$_id".into()),
-        doc! { "$sort": { "_id": 1 } },
+        moments(),
+        doc! { "$sort": { "_id.timestamp": 1 } },
         doc! { "$group": {
-            "_id": bucket("$_id", wanted),
+            "_id": bucket("$_id.timestamp", wanted),
             "count": { "$sum": 1 },
             "min": { "$min": "$value" },
             "max": { "$max": "$value" },
@@ -57,22 +56,14 @@ pub(super) async fn buckets(
     Ok(groups.iter().filter_map(bucket_of).collect())
 }
 
-/// Samples of one name and moment, as [`together`](crate::model::together) has them.
-pub(super) fn moments(of: Bson) -> Document {
+/// What is counted adds up at each moment, all else stands for itself.
+pub(super) fn moments() -> Document {
+    let itself = doc! { "$cond": [{ "$in": ["$unit", COUNTED.to_vec()] }, Bson::Null, "$_id"] };
     doc! { "$group": {
-        "_id": of,
+        "_id": { "name": "$name", "timestamp": "$timestamp", "itself": itself },
         "samples": { "$sum": 1 },
-        "sum": { "$sum": "$value" },
-        "most": { "$max": "$value" },
-        "unit": { "$first": "$unit" },
+        "value": { "$sum": "$value" },
     } }
-}
-
-/// Their one value.
-pub(super) fn value_of_moment(id: Bson) -> Document {
-    let is_time = doc! { "$eq": ["$unit", SECONDS] };
-    let value = doc! { "$cond": [is_time, "$most", "$sum"] };
-    doc! { "$project": { "_id": id, "samples": 1, "value": value } }
 }
 
 /// The number of the bucket that the time in a field is in.

@@ -25,7 +25,7 @@ impl Balancer {
             [8080, 3001, 3002, 3003].into_iter().zip([[port].as_slice(), &replicas].concat())
         {
             let (from, to) = (format!("127.0.0.1:{from}"), format!("127.0.0.1:{to}"));
-            assert_eq!(shipped.matches(&from).count(), 1, "{from}");
+            assert!(shipped.contains(&from), "{from}");
             shipped = shipped.replace(&from, &to);
         }
         fs::write(directory.path().join("orchestrator.conf"), shipped).unwrap();

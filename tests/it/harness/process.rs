@@ -81,6 +81,14 @@ impl Process {
         found.unwrap_or_else(|| panic!("no line with {text:?} in:\n{}", self.seen.join("\n")))
     }
 
+    /// How many log lines until now hold `text`.
+    pub fn lines_so_far(&mut self, text: &str) -> usize {
+        while let Ok(line) = self.lines.try_recv() {
+            self.seen.push(line);
+        }
+        self.seen.iter().filter(|line| line.contains(text)).count()
+    }
+
     /// Waits until it serves; remembers where.
     pub async fn serving(&mut self) {
         let line: Value = serde_json::from_str(&self.line_with("\"serving\"").await).unwrap();

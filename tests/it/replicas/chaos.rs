@@ -18,10 +18,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use reqwest::Method;
 use tokio::{sync::RwLock, task::JoinSet};
 
-use super::{
-    fleet::{API_LIMIT, Fleet},
-    on_each_topology,
-};
+use super::{fleet::Fleet, on_each_topology};
 use crate::harness::{Actor, Alert, Topology, payload};
 
 on_each_topology![faults_at_random_break_no_promise];
@@ -180,7 +177,7 @@ async fn faults_at_random_break_no_promise(topology: Topology) {
         let begun = Instant::now();
         happen(fault, &mut fleet, &mut rng).await;
         let healed = begun.elapsed();
-        check(&fleet, &sent).await;
+        check(&mut fleet, &sent).await;
         println!(
             "round {round}, {fault:?}: healed after {healed:?}, right after {:?}",
             begun.elapsed()
@@ -192,7 +189,7 @@ async fn faults_at_random_break_no_promise(topology: Topology) {
 }
 
 /// What must hold once all is well again. Nothing is sent meanwhile.
-async fn check(fleet: &Fleet, sent: &Sent) {
+async fn check(fleet: &mut Fleet, sent: &Sent) {
     let _nothing_is_on_its_way = sent.gate.write().await;
     for replica in &fleet.replicas {
         replica.ready().await;
@@ -210,19 +207,7 @@ async fn check(fleet: &Fleet, sent: &Sent) {
     }
     assert_eq!(stored.len(), acknowledged.len());
     fleet.shows_what_is_stored().await;
-    limits_hold(fleet).await;
-}
-
-/// Within 5 %, and what time gives back.
-async fn limits_hold(fleet: &Fleet) {
-    for replica in &fleet.replicas {
-        replica.counts_together().await;
-    }
-    let begun = Instant::now();
-    let answered = fleet.answered(API_LIMIT * 3 / 2).await as f64;
-    let limit = API_LIMIT as f64;
-    let refilled = begun.elapsed().as_secs_f64() * limit / 60.0;
-    assert!((limit..=limit * 1.05 + refilled).contains(&answered), "{answered} of {limit}");
+    fleet.limits_hold().await;
 }
 
 async fn retention_ran_once_a_day(fleet: &Fleet) {
