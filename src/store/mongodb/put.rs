@@ -141,7 +141,9 @@ fn put_entry(store: &MongoStore, entry: &Entry) -> Document {
 
 fn put_sample(sample: &Sample) -> Document {
     let id = sample_id(sample);
-    set(doc! { "_id": &id }, id.into(), sample_fields(sample), &[])
+    // The id says the name and the time; a cluster finds the shard by these.
+    let query = doc! { "_id": &id, "name": &sample.name, "timestamp": date(sample.timestamp) };
+    set(query, id.into(), sample_fields(sample), &[])
 }
 
 /// Whoever sums up days, under a lease, sums up those that nobody has summed up.

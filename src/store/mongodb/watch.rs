@@ -20,7 +20,11 @@ use mongodb::{
     bson::{Document, doc},
     change_stream::event::ResumeToken,
 };
-use tokio::{sync::Notify, task::AbortHandle, time::sleep};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
 
 use super::{IDENTITIES, MongoStore, error::MongoError};
 use crate::{model::Collection, store::Changed};
@@ -29,6 +33,9 @@ use crate::{model::Collection, store::Changed};
 const POLL: Duration = Duration::from_millis(400);
 /// How long the server waits for an event before it says that there is none.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long an answer may take beyond that. Of a server that went away without a word the
+/// connection would never say so.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// How soon a stream that broke is opened again.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -109,7 +116,7 @@ async fn stream(
 ) -> Result<(), MongoError> {
     let opening =
         db.watch().pipeline(of_others(id)).max_await_time(QUIET).resume_after(token.clone());
-    let mut stream = opening.await?.with_type::<Document>();
+    let mut stream = answered(opening.into_future()).await?.with_type::<Document>();
     // What came before the stream was open, or while it was broken, is news too.
     let mut news = true;
     loop {
@@ -118,12 +125,19 @@ async fn stream(
             watch.say(Changed::Perhaps);
         }
         drop(watch);
-        news = stream.next_if_any().await?.is_some();
+        news = answered(stream.next_if_any()).await?.is_some();
         if !stream.is_alive() {
             return Err(MongoError::Answer("the change stream has ended"));
         }
         *token = stream.resume_token();
     }
+}
+
+async fn answered<T>(
+    asked: impl Future<Output = Result<T, mongodb::error::Error>>,
+) -> Result<T, MongoError> {
+    let within = QUIET + ANSWER_WITHIN;
+    Ok(timeout(within, asked).await.map_err(|_| MongoError::Silent(within))??)
 }
 
 /// Events that may be news. Most are a process' own: alerts that it inserted. A repeat that only

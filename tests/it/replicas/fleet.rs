@@ -18,6 +18,9 @@ use crate::harness::{
 };
 
 const DATABASE: &str = "orchestrator";
+/// What a replica logs when Redis answers again, and when it does not.
+const ON_REDIS: &str = "Redis answers: limits are shared by all replicas";
+const ALONE: &str = "Redis does not answer: limits are this process' own";
 /// `RATE_LIMIT_API` of each replica.
 const API_LIMIT: usize = 60;
 
@@ -128,14 +131,19 @@ impl Replica {
         .await;
     }
 
-    /// Waits until it counts on Redis.
-    pub async fn counts_together(&self) {
-        let anonymous = self.anonymous();
+    /// Waits until it counts on Redis: by its log, because health may be a second old.
+    async fn counts_together(&mut self) {
         eventually("a replica counts on Redis", async || {
-            let health = anonymous.get("/api/persistence/health").await.json();
-            (health["coordination"]["store"] == "redis").then_some(())
+            let mut lines = self.process.lines_so_far().iter().rev();
+            let last = lines.find(|line| line.contains(ON_REDIS) || line.contains(ALONE))?;
+            last.contains(ON_REDIS).then_some(())
         })
         .await;
+    }
+
+    /// How often it has said that it counts by itself.
+    fn fallbacks(&mut self) -> usize {
+        self.process.lines_so_far().iter().filter(|line| line.contains(ALONE)).count()
     }
 
     /// How many alerts fire, and how often each entry occurred and fires, as it shows them.
@@ -222,7 +230,7 @@ impl Fleet {
     pub async fn limits_hold(&mut self) {
         let limit = API_LIMIT as f64;
         for _ in 0..5 {
-            for replica in &self.replicas {
+            for replica in &mut self.replicas {
                 replica.counts_together().await;
             }
             let (alone, begun) = (self.fallbacks(), Instant::now());
@@ -240,8 +248,7 @@ impl Fleet {
 
     /// How often replicas have said that they count by themselves.
     fn fallbacks(&mut self) -> usize {
-        let replicas = self.replicas.iter_mut();
-        replicas.map(|replica| replica.process.lines_so_far("Redis does not answer")).sum()
+        self.replicas.iter_mut().map(Replica::fallbacks).sum()
     }
 
     /// How many of `n` requests of one client the replicas answer together.
