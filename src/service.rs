@@ -19,6 +19,7 @@ use crate::{
     http::{
         self,
         guard::{body_budget::BodyBudget, rate_limit::Limits},
+        routes::health::Links,
         server::{self, Server, SharedTls},
         state::{App, AppParts},
     },
@@ -161,6 +162,10 @@ impl Service {
             None => None,
         };
 
+        let address = address_of(&listener);
+        let metrics_address = metrics_listener.as_ref().and_then(|l| l.local_addr().ok());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+
         let totals = Totals::new(
             Arc::clone(&store),
             base.clone(),
@@ -191,9 +196,9 @@ impl Service {
             clock,
             phase: phase.clone(),
             started: std::time::Instant::now(),
-            metrics_address: metrics_listener.as_ref().and_then(|l| l.local_addr().ok()),
-            address: address_of(&listener),
-            scheme: if tls.is_some() { "https" } else { "http" },
+            links: Links::new(scheme, address, metrics_address),
+            metrics_address,
+            address,
             probe: http::routes::persistence::ProbeCache::default(),
             exports: http::export::ExportPermits::default(),
         });

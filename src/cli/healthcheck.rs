@@ -3,14 +3,17 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
 
 use super::{Failure, output::print, tls};
-use crate::config::{self, Listening, ProcessEnv};
+use crate::{
+    config::{self, Listening, ProcessEnv},
+    http::routes::health::reachable,
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -36,15 +39,6 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Ok(200) => print(&format!("{path} of {address}: 200\n")),
         Ok(status) => Err(Failure::Failed(format!("{path} of {address} answers {status}"))),
         Err(error) => Err(Failure::Failed(format!("{path} of {address}: {error}"))),
-    }
-}
-
-/// Where a listener on every address is reached from this machine.
-fn reachable(host: IpAddr) -> IpAddr {
-    match host {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        _ => host,
     }
 }
 
@@ -144,12 +138,5 @@ mod tests {
         assert_eq!(status_of(b"HTTP/1.1 503 Service Unavailable\r\nA: b"), Some(503));
         assert_eq!(status_of(b"SSH-2.0-OpenSSH_9.2 200\r\n"), None);
         assert_eq!(status_of(b""), None);
-    }
-
-    #[test]
-    fn a_listener_on_every_address_is_asked_on_this_machine() {
-        assert_eq!(reachable("0.0.0.0".parse().unwrap()), Ipv4Addr::LOCALHOST);
-        assert_eq!(reachable("::".parse().unwrap()), Ipv6Addr::LOCALHOST);
-        assert_eq!(reachable("10.1.2.3".parse().unwrap()), Ipv4Addr::new(10, 1, 2, 3));
     }
 }

@@ -1,7 +1,7 @@
 //! What handlers and guards share: the domain behind the routes, and who may call.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     ops::Deref,
     sync::Arc,
     time::{Duration, Instant},
@@ -75,8 +75,8 @@ pub struct AppParts {
     pub metrics_address: Option<SocketAddr>,
     /// Where this listens.
     pub address: SocketAddr,
-    /// `https` where both listeners speak TLS, else `http`.
-    pub scheme: &'static str,
+    /// What `/health` leads to.
+    pub links: super::routes::health::Links,
     /// The last probe of `/api/persistence/health`.
     pub probe: super::routes::persistence::ProbeCache,
     /// The right to export, for few at a time.
@@ -87,16 +87,6 @@ impl App {
     /// Shares the parts.
     pub fn new(parts: AppParts) -> Self {
         Self(Arc::new(parts))
-    }
-
-    /// The address of a listener as others can call it.
-    pub fn reachable(address: SocketAddr) -> SocketAddr {
-        let ip = match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
-            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-            ip => ip,
-        };
-        SocketAddr::new(ip, address.port())
     }
 }
 

@@ -1,6 +1,10 @@
 //! Is it alive, and does it take work?
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{http::StatusCode, response::Response};
 use serde::Serialize;
@@ -23,11 +27,46 @@ pub struct Health {
     /// How long it has been serving.
     uptime_seconds: u64,
     /// Where its metrics are; empty if they are off.
-    metrics: String,
+    #[schema(value_type = String)]
+    metrics: Arc<str>,
     /// Where its knowledge is summed up.
-    knowledge: String,
+    #[schema(value_type = String)]
+    knowledge: Arc<str>,
     /// Where its persistence is probed.
-    persistence: String,
+    #[schema(value_type = String)]
+    persistence: Arc<str>,
+}
+
+/// Where else the service can be asked; the same for as long as it runs.
+#[derive(Clone, Debug)]
+pub struct Links {
+    metrics: Arc<str>,
+    knowledge: Arc<str>,
+    persistence: Arc<str>,
+}
+
+impl Links {
+    /// Of a service that listens at `address`, and for scrapers at `metrics`.
+    pub fn new(scheme: &str, address: SocketAddr, metrics: Option<SocketAddr>) -> Self {
+        let at = |address: SocketAddr, path: &str| {
+            let address = SocketAddr::new(reachable(address.ip()), address.port());
+            format!("{scheme}://{address}{path}").into()
+        };
+        Self {
+            metrics: metrics.map_or_else(Arc::default, |metrics| at(metrics, "/metrics")),
+            knowledge: at(address, "/api/knowledge/summary"),
+            persistence: at(address, "/api/persistence/health"),
+        }
+    }
+}
+
+/// Where a listener on `host` can be reached from this machine.
+pub fn reachable(host: IpAddr) -> IpAddr {
+    match host {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    }
 }
 
 /// Readiness.
@@ -46,18 +85,15 @@ pub async fn health(app: App, _: GuardedRequest) -> Result<Response, Error> {
         (false, true) => "healthy",
         (false, false) => "degraded",
     };
-    let address = App::reachable(app.address);
-    let metrics = app.metrics_address.map(App::reachable);
-    let scheme = app.scheme;
+    let Links { metrics, knowledge, persistence } = app.links.clone();
     json(&Health {
         status,
         timestamp: app.clock.now().to_string(),
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: app.started.elapsed().as_secs(),
-        metrics: metrics
-            .map_or_else(String::new, |address| format!("{scheme}://{address}/metrics")),
-        knowledge: format!("{scheme}://{address}/api/knowledge/summary"),
-        persistence: format!("{scheme}://{address}/api/persistence/health"),
+        metrics,
+        knowledge,
+        persistence,
     })
 }
 
@@ -75,4 +111,16 @@ pub async fn ready(app: App, _: GuardedRequest) -> Result<Response, Error> {
         return Err(Error::unavailable("The store takes no writes"));
     }
     json_with(StatusCode::OK, &Ready { status: "ready" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_on_this_machine() {
+        assert_eq!(reachable("0.0.0.0".parse().unwrap()), Ipv4Addr::LOCALHOST);
+        assert_eq!(reachable("::".parse().unwrap()), Ipv6Addr::LOCALHOST);
+        assert_eq!(reachable("10.1.2.3".parse().unwrap()), Ipv4Addr::new(10, 1, 2, 3));
+    }
 }
