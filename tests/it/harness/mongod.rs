@@ -1,19 +1,15 @@
 //! A MongoDB of the test's own, to be stopped, paused and started again.
 
-use std::{
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{process::Command, time::Duration};
 
 use mongodb::{
     Client, Database,
     bson::doc,
     options::{ClientOptions, ServerAddress},
 };
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{eventually, free_port, require};
+use super::{Process, eventually, free_port, require};
 
 /// How the server stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +24,7 @@ pub struct Mongod {
     program: String,
     topology: Topology,
     port: u16,
-    child: Child,
+    process: Process,
     client: Client,
 }
 
@@ -38,7 +34,7 @@ impl Mongod {
         let program = require("TEST_MONGODB_SERVER")?;
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
-        let child = spawn(&program, &directory, port, topology);
+        let process = spawn(&program, &directory, port, topology);
         let host = ServerAddress::Tcp { host: "127.0.0.1".to_owned(), port: Some(port) };
         let soon = Duration::from_millis(500);
         let options = ClientOptions::builder()
@@ -46,7 +42,7 @@ impl Mongod {
             .direct_connection(true)
             .server_selection_timeout(soon);
         let client = Client::with_options(options.build()).unwrap();
-        let server = Self { directory, program, topology, port, child, client };
+        let server = Self { directory, program, topology, port, process, client };
         server.answering().await;
         Some(server)
     }
@@ -78,42 +74,29 @@ impl Mongod {
 
     /// Ends it as its operators do, and starts it again on its data.
     pub async fn restart(&mut self) {
-        self.signal(Signal::TERM);
-        self.child.wait().unwrap();
-        self.child = spawn(&self.program, &self.directory, self.port, self.topology);
+        self.process.terminate();
+        eventually("MongoDB ends", async || self.process.ended()).await;
+        self.process = spawn(&self.program, &self.directory, self.port, self.topology);
         self.answering().await;
     }
 
     /// It keeps its connections and says nothing.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        self.process.pause();
     }
 
     /// It goes on.
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.process.resume();
     }
 }
 
-impl Drop for Mongod {
-    fn drop(&mut self) {
-        // Both fail where it has ended already, which is as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn spawn(program: &str, directory: &TempDir, port: u16, topology: Topology) -> Child {
+fn spawn(program: &str, directory: &TempDir, port: u16, topology: Topology) -> Process {
     let topology = match topology {
         Topology::ReplicaSet => "replica-set",
         Topology::Alone => "standalone",
     };
     let mut command = Command::new(program);
     command.arg(directory.path()).arg(port.to_string()).arg(topology);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("the program of TEST_MONGODB_SERVER")
+    Process::of(command)
 }
