@@ -190,6 +190,7 @@ start_mongodb() {
 
 # A program that starts another MongoDB as these are, without the lock, for tests that stop theirs
 # and start it again: DIR PORT TOPOLOGY. It becomes the server, so that signals reach that.
+# shellcheck disable=SC2016  # what is in single quotes is the program's
 write_mongodb_starter() {
   local program="$work/start-mongodb"
   {
