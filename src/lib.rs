@@ -19,8 +19,3 @@ pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 pub mod validation;
-
-/// Every request makes and drops hundreds of small texts on several threads, and the system's
-/// allocator takes a quarter of that work.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
