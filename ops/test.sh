@@ -18,6 +18,7 @@ readonly password='p@ss/w:rd%'        # every character that a connection string
 readonly encoded='p%40ss%2Fw%3Ard%25'
 # shellcheck source=ops/tools.sh
 . ops/tools.sh
+export PATH="$PATH:/usr/sbin"  # nginx
 
 # --- what is needed -------------------------------------------------------------------------
 
@@ -25,7 +26,7 @@ install_packages() {
   local missing=() pair
   for pair in redis-server:redis-server redis-cli:redis-tools prometheus:prometheus \
     promtool:prometheus prometheus-alertmanager:prometheus-alertmanager wrk:wrk \
-    chromium:chromium chromedriver:chromium-driver \
+    chromium:chromium chromedriver:chromium-driver nginx:nginx-light \
     python3:python3 curl:curl cc:build-essential npm:npm; do
     # Other systems call Alertmanager by its own name.
     [ "${pair%%:*}" = prometheus-alertmanager ] && have alertmanager && continue
@@ -187,7 +188,28 @@ start_mongodb() {
   wait_for MongoDB "$dir/log" "$!" mongodb_client "$mongodb" get-in
 }
 
+# A program that starts another MongoDB as these are, without the lock, for tests that stop theirs
+# and start it again: DIR PORT TOPOLOGY. It becomes the server, so that signals reach that.
+# shellcheck disable=SC2016  # what is in single quotes is the program's
+write_mongodb_starter() {
+  local program="$work/start-mongodb"
+  {
+    printf '#!/usr/bin/env bash\nset -euo pipefail\nmkdir -p "$1/data"\nflags=()\n'
+    if have mongod; then
+      printf '[ "$3" = standalone ] || flags+=(--replSet test)\n'
+      printf 'exec mongod --bind_ip 127.0.0.1 --port "$2" --dbpath "$1/data" "${flags[@]}"\n'
+    else
+      printf '[ "$3" = standalone ] && flags+=(--standalone)\n'
+      printf 'exec %q -c %q --host 127.0.0.1 --port "$2"' "$(realpath -s "$venv/bin/python")" "$secantusd"
+      printf ' --storage-path "$1/data" --log-level WARNING "${flags[@]}"\n'
+    fi
+  } >"$program"
+  chmod +x "$program"
+  export TEST_MONGODB_SERVER="$program"
+}
+
 start_services() {
+  write_mongodb_starter
   start_redis
   start_mongodb replica-set
   export TEST_MONGODB_URI="$mongodb"

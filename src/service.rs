@@ -127,6 +127,7 @@ impl Service {
         phase: Phase,
     ) -> Result<Self, ServiceError> {
         let metrics = Arc::new(Metrics::new()?);
+        metrics.show_instance(&settings.instance);
         let audit = open_audit_log(settings, &clock, &metrics)?;
         let coordination = Coordination::new(settings.redis.as_ref(), &metrics);
         let coordination = coordination.map_err(ServiceError::Redis)?;
@@ -140,8 +141,7 @@ impl Service {
         let observed = InstrumentedStore::new(opened, Arc::clone(&metrics));
         let store_health = observed.health();
         let store: Arc<dyn Store> = Arc::new(observed);
-        let dry_run = !settings.store.migrate_on_start;
-        bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
+        bring_up_to_date(settings, store.as_ref(), clock.as_ref(), &audit).await?;
         metrics.schema_version.set(i64::from(store.schema_version().await?));
 
         let limits =
@@ -262,7 +262,12 @@ impl Service {
     fn spawn_history(&mut self, settings: &Settings) {
         let app = &self.app;
         let (store, metrics, clock) = (&app.store, &app.metrics, &app.clock);
-        let sampler = Sampler::new(Arc::clone(store), Arc::clone(metrics), Arc::clone(clock));
+        let sampler = Sampler::new(
+            Arc::clone(store),
+            Arc::clone(metrics),
+            Arc::clone(clock),
+            settings.instance.clone(),
+        );
         let retention = RetentionTask::new(
             Arc::clone(store),
             app.base.clone(),
@@ -271,6 +276,7 @@ impl Service {
             Arc::clone(&app.audit),
             settings.retention,
         );
+        let retention = retention.of_instance(&settings.instance);
         let (phase, interval) = (app.phase.clone(), settings.sample_interval);
         self.tasks.spawn(async move {
             sampler.run(interval, &phase).await;

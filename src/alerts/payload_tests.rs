@@ -61,7 +61,7 @@ fn pairs(n: usize) -> Map<String, Value> {
 #[test]
 fn every_problem_is_listed_with_its_path() {
     let found = problems(&json!({"receiver": 5, "truncatedAlerts": "x", "alerts": [
-        {"status": "burning", "labels": {"a": 1, "": "x"}, "annotations": [], "startsAt": "now"},
+        {"status": "burning", "labels": {"": "x", "a": 1}, "annotations": [], "startsAt": "now"},
         7,
         {"labels": null, "endsAt": 3, "generatorURL": {}, "fingerprint": []},
         {"status": "firing", "labels": {}, "annotations": {"b": null}},

@@ -66,7 +66,7 @@ async fn put_back(
     args: &Args,
 ) -> Result<Imported, Failure> {
     if settings.store.migrate_on_start {
-        apply_migrations(store, &SystemClock, audit, BY).await.map_err(failed)?;
+        apply_migrations(settings, store, &SystemClock, audit, BY).await.map_err(failed)?;
     }
     let shown: Mutex<Option<(Step, ProgressBar)>> = Mutex::default();
     let progress: Arc<Progress> = Arc::new(move |step, behind, all| {

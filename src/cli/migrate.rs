@@ -64,7 +64,7 @@ async fn up(settings: &Settings, store: &dyn Store, dry_run: bool) -> Result<Str
         true => migrate::up(store, "", &SystemClock, true).await,
         false => {
             let audit = open_command_audit_log(settings).map_err(failed)?;
-            apply_migrations(store, &SystemClock, &audit, "command line").await
+            apply_migrations(settings, store, &SystemClock, &audit, "command line").await
         }
     };
     let report = report.map_err(failed)?;

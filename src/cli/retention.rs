@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    history::{AlertExpiry, Calendar, ProgressListener, Report, RetentionJob, audit},
+    history::{AlertExpiry, Calendar, ProgressListener, Report, RetentionJob, StoreOnly, audit},
     model::SystemClock,
     service::open_command_audit_log,
     shutdown::Phase,
@@ -49,9 +49,10 @@ async fn retain(
     let (clock, calendar) = (Arc::new(SystemClock), Calendar::local());
     let shown = Arc::new(Shown::default());
     let listener: Arc<dyn ProgressListener> = Arc::<Shown>::clone(&shown);
-    let expiry: Arc<dyn AlertExpiry> = Arc::new(Arc::clone(store));
+    let expiry: Arc<dyn AlertExpiry> = Arc::new(StoreOnly);
     let (kept, settings_of) = (Arc::clone(store), settings.retention);
-    let job = RetentionJob::new(kept, clock, calendar, settings_of, (expiry, listener));
+    let job = RetentionJob::new(kept, clock, calendar, settings_of, (expiry, listener))
+        .of_instance(&settings.instance);
     if dry_run {
         return Ok(described(&job.preview().await.map_err(failed)?, "would be"));
     }

@@ -34,8 +34,11 @@ pub(super) fn require_file(settings: &Settings) -> Result<(), Failure> {
 
 /// How a failure of the store is reported.
 pub(super) fn failure(settings: &Settings, error: &StoreError) -> Failure {
-    let (StoreError::Unavailable(cause) | StoreError::Refused(cause)) = error;
-    failed_at(settings, &in_words(&cause.to_string()))
+    let cause = match error {
+        StoreError::Unavailable(cause) | StoreError::Refused(cause) => cause.to_string(),
+        StoreError::LeaseLost(lost) => lost.to_string(),
+    };
+    failed_at(settings, &in_words(&cause))
 }
 
 /// How a failure of the service's parts is reported.

@@ -11,6 +11,8 @@ pub struct LogSettings {
     pub filter: String,
     /// `LOG_FORMAT`.
     pub format: LogFormat,
+    /// `INSTANCE_ID`, which each line bears, except those for a person at a terminal.
+    pub instance: String,
     /// Whether a terminal may be shown colours: not where `NO_COLOR` is set (no-color.org).
     pub colour: bool,
 }
@@ -24,7 +26,7 @@ pub enum LogFormat {
     Json,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<LogSettings> {
+pub(super) fn read(reader: &mut Reader<'_>, instance: Option<&str>) -> Option<LogSettings> {
     let expected = variable("LOG_LEVEL")?.help;
     let filter =
         reader.value("LOG_LEVEL", expected, |text| valid_filter(text).then(|| text.to_owned()));
@@ -41,7 +43,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<LogSettings> {
     };
     reader.show("LOG_FORMAT", shown);
     let colour = reader.foreign("NO_COLOR").is_none_or(|text| text.is_empty());
-    Some(LogSettings { filter: filter?, format, colour })
+    let instance = instance.unwrap_or_default().to_owned();
+    Some(LogSettings { filter: filter?, format, instance, colour })
 }
 
 /// A lone word must be a level: the filter would take `verbose` for the name of a module, and

@@ -7,6 +7,7 @@ mod client;
 mod cors;
 mod credentials;
 mod describe;
+mod instance;
 mod limits;
 mod log;
 mod misspelt;
@@ -62,6 +63,8 @@ use crate::model::SeverityWords;
 pub struct Settings {
     /// `ORCHESTRATOR_ENV`.
     pub environment: Environment,
+    /// `INSTANCE_ID`: what this replica is called in samples, leases and logs.
+    pub instance: String,
     /// The listeners and their limits.
     pub server: ServerSettings,
     /// Where alerts and knowledge are kept.
@@ -139,6 +142,7 @@ impl Settings {
         // What is judged while this is unknown is judged mildly; it is a problem anyway.
         let mode = environment.unwrap_or(Environment::Development);
         let server = server::read(reader);
+        let instance = instance::read(reader, server.as_ref().map(|server| server.port));
         let store = store::read(reader, mode);
         let redis = redis::read(reader, mode);
         let api_keys = api_keys::read(reader);
@@ -155,7 +159,7 @@ impl Settings {
         let embedding_model = embedding_model.map(|path| reader.directory.join(path));
         let severity_words = severity::read(reader);
         let (audit_log_path, audit_reads) = (audit::path(reader), audit::reads(reader));
-        let log = log::read(reader);
+        let log = log::read(reader, instance.as_deref());
         strength::judge(reader, mode, &api_keys, &webhook);
         client::read(reader);
         misspelt::warn(reader);
@@ -168,6 +172,7 @@ impl Settings {
         }
         Some(Self {
             environment: environment?,
+            instance: instance?,
             server: server?,
             store: store?,
             redis,

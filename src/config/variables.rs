@@ -32,6 +32,7 @@ const fn alias(variable: Variable, aliases: &'static [&'static str]) -> Variable
 #[rustfmt::skip]
 pub const VARIABLES: &[Variable] = &[
     alias(plain("ORCHESTRATOR_ENV", "development", "`development` or `production`; production refuses missing, short (< 32 characters) or placeholder secrets"), &["NODE_ENV"]),
+    plain("INSTANCE_ID", "", "names this replica in samples, leases and log lines; where not set, the host's name and `PORT`"),
     plain("HOST", "127.0.0.1", "address to listen on"),
     plain("PORT", "3000", "port to listen on; 0 takes any free one"),
     plain("METRICS_HOST", "127.0.0.1", "address of the metrics listener"),

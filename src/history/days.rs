@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{Consolidation, Entry, Time},
-    store::{Result, Store, Stored},
+    store::{Result, Store, StoreError, Stored},
 };
 
 /// The days of a store, in this calendar.
@@ -37,10 +37,14 @@ impl Days {
         Ok(Calendar::days(first, last).filter(missing).collect())
     }
 
-    /// Sums up the days that are missing: which they were, and how many could not be summed up. A day
-    /// of which nothing is known has no document. A day that the store refuses is set aside: it must
-    /// not keep what is old for ever.
-    pub(super) async fn sum_up_missing(&self, settled: Time) -> Result<(Vec<String>, u64)> {
+    /// Sums up the days that are missing and writes them to `to`, the store under a lease: which they
+    /// were, and how many could not be summed up. A day of which nothing is known has no document. A
+    /// day that the store refuses is set aside: it must not keep what is old for ever.
+    pub(super) async fn sum_up_missing(
+        &self,
+        to: &Arc<dyn Store>,
+        settled: Time,
+    ) -> Result<(Vec<String>, u64)> {
         let missing = self.missing(settled).await?;
         let Some(first) = missing.first() else { return Ok((Vec::new(), 0)) };
         let entries = self.store.entries().await?;
@@ -49,13 +53,15 @@ impl Days {
         let (mut written, mut set_aside) = (Vec::new(), 0);
         for day in missing {
             let place = known.partition_point(|known| known.date < day.to_string());
-            match self.write(day, &entries, &known[..place]).await {
+            match self.write(to, day, &entries, &known[..place]).await {
                 Ok(None) => {}
                 Ok(Some(consolidation)) => {
                     written.push(consolidation.date.clone());
                     known.insert(place, consolidation);
                 }
-                Err(error) if error.is_unavailable() => return Err(error),
+                Err(error @ (StoreError::Unavailable(_) | StoreError::LeaseLost(_))) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     tracing::error!(%error, %day, "a day cannot be summed up and is set aside");
                     set_aside += 1;
@@ -68,6 +74,7 @@ impl Days {
     /// Sums up a day and writes it down.
     async fn write(
         &self,
+        to: &Arc<dyn Store>,
         day: Date,
         entries: &[Entry],
         before: &[Consolidation],
@@ -75,7 +82,7 @@ impl Days {
         let Some(consolidation) = self.sum_up(day, entries, before).await? else {
             return Ok(None);
         };
-        self.store.put(vec![Stored::Consolidation(Box::new(consolidation.clone()))]).await?;
+        to.put(vec![Stored::Consolidation(Box::new(consolidation.clone()))]).await?;
         Ok(Some(consolidation))
     }
 

@@ -19,7 +19,9 @@ mod totals;
 pub use self::{
     breakdown::{AlertDay, TopAlert},
     calendar::{Calendar, Stretch},
-    retention::{AlertExpiry, ProgressListener, Report, RetentionError, RetentionJob, SETTLE_MS},
+    retention::{
+        AlertExpiry, ProgressListener, Report, RetentionError, RetentionJob, SETTLE_MS, StoreOnly,
+    },
     sampler::Sampler,
     schedule::Schedule,
     series::{Aggregation, AlertPoint, POINTS_MOST, Point},

@@ -4,7 +4,7 @@
 //! missing, and only then deletes, and never beyond the last day that has ended. It deletes in
 //! small batches with pauses as long as they took, so that whoever else wants to write waits for
 //! one batch at most; between two batches it can be stopped, and the next run goes on. Of several
-//! replicas, the one that holds the lease runs.
+//! replicas, the one that holds the lease runs, and all that it writes goes through the lease.
 
 use std::{sync::Arc, time::Duration};
 
@@ -89,22 +89,37 @@ pub trait ProgressListener: Send + Sync {
 /// Who deletes old alerts: beside a running service the writer, so that memory follows.
 #[async_trait]
 pub trait AlertExpiry: Send + Sync {
-    /// Deletes a batch; how many, and how many of them could not be summed up.
-    async fn expire(&self, batch: ExpiryBatch) -> Result<(u64, u64), RetentionError>;
+    /// Deletes a batch of the store; how many, and how many of them could not be summed up.
+    async fn expire(
+        &self,
+        store: &Arc<dyn Store>,
+        batch: ExpiryBatch,
+    ) -> Result<(u64, u64), RetentionError>;
 }
 
+/// Where no memory has to follow: the command line.
+pub struct StoreOnly;
+
 #[async_trait]
-impl AlertExpiry for Arc<dyn Store> {
-    async fn expire(&self, batch: ExpiryBatch) -> Result<(u64, u64), RetentionError> {
-        let expired = self.expire_alerts(batch).await?;
+impl AlertExpiry for StoreOnly {
+    async fn expire(
+        &self,
+        store: &Arc<dyn Store>,
+        batch: ExpiryBatch,
+    ) -> Result<(u64, u64), RetentionError> {
+        let expired = store.expire_alerts(batch).await?;
         Ok((expired.deleted, expired.set_aside))
     }
 }
 
 #[async_trait]
 impl AlertExpiry for Base {
-    async fn expire(&self, batch: ExpiryBatch) -> Result<(u64, u64), RetentionError> {
-        let expired = Base::expire(self, batch).await?;
+    async fn expire(
+        &self,
+        store: &Arc<dyn Store>,
+        batch: ExpiryBatch,
+    ) -> Result<(u64, u64), RetentionError> {
+        let expired = self.expire_on(Arc::clone(store), batch).await?;
         Ok((expired.deleted, expired.set_aside))
     }
 }
@@ -138,6 +153,12 @@ impl RetentionJob {
         let began = (clock.now(), clock.steady());
         let days = Days::new(Arc::clone(&store), calendar.clone());
         Self { store, clock, calendar, schedule, settings, days, holder, expiry, listener, began }
+    }
+
+    /// With the replica's name before the number that tells it from others of its name.
+    pub fn of_instance(mut self, instance: &str) -> Self {
+        self.holder = format!("{instance} {}", self.holder);
+        self
     }
 
     /// When a run is due next.
@@ -188,22 +209,23 @@ impl RetentionJob {
             );
             return Ok(None);
         }
+        let Some(lease) = self.lease().await? else { return Ok(None) };
+        let store = lease.store();
         let run = async {
             // Another replica may have run while this one waited for the lease.
             match self.is_due().await? {
-                true => Ok(Some(self.work(stop).await?)),
+                true => Ok(Some(self.work(&store, stop).await?)),
                 false => Ok(None),
             }
         };
-        match self.with_lease(run).await {
-            Err(RetentionError::Busy) => Ok(None),
-            ran => ran,
-        }
+        lease.hold_while(run).await?
     }
 
     /// Runs now.
     pub async fn run(&self, stop: &Phase) -> Result<Report, RetentionError> {
-        self.with_lease(self.work(stop)).await
+        let lease = self.lease().await?.ok_or(RetentionError::Busy)?;
+        let store = lease.store();
+        lease.hold_while(self.work(&store, stop)).await?
     }
 
     /// What [`run`](Self::run) would do now.
@@ -216,48 +238,38 @@ impl RetentionJob {
         Ok(Report { alerts, samples, ..report })
     }
 
-    async fn with_lease<T>(
-        &self,
-        work: impl Future<Output = Result<T, RetentionError>>,
-    ) -> Result<T, RetentionError> {
-        let lease = Lease::take(self.store.as_ref(), LEASE, &self.holder, LEASE_TTL).await?;
-        lease.ok_or(RetentionError::Busy)?.hold_while(work).await?
+    async fn lease(&self) -> Result<Option<Lease<'_>>> {
+        Lease::take(self.store.as_ref(), LEASE, &self.holder, LEASE_TTL).await
     }
 
-    async fn work(&self, stop: &Phase) -> Result<Report, RetentionError> {
+    /// The run; what it writes goes to `store`, which is that of the lease.
+    async fn work(&self, store: &Arc<dyn Store>, stop: &Phase) -> Result<Report, RetentionError> {
         let began = self.clock.now();
         let mut report = self.cutoffs();
         report.empty = self.store.history_start().await?.is_none();
-        (report.consolidated, report.set_aside) = self.days.sum_up_missing(self.settled()).await?;
+        (report.consolidated, report.set_aside) =
+            self.days.sum_up_missing(store, self.settled()).await?;
         let (before_alerts, before_samples) = (report.alerts_before, report.samples_before);
         let (alerts, samples) = self.store.expired_counts(before_alerts, before_samples).await?;
         self.listener.expects(alerts, samples);
         let unread;
-        (report.alerts, unread) = self.expire(Collection::Alerts, before_alerts, stop).await?;
-        (report.samples, _) = self.expire(Collection::Metrics, before_samples, stop).await?;
+        (report.alerts, unread) =
+            self.expire(store, Collection::Alerts, before_alerts, stop).await?;
+        (report.samples, _) = self.expire(store, Collection::Metrics, before_samples, stop).await?;
         report.set_aside += unread;
-        self.forget(began.plus_millis(-REMEMBER_MS), stop).await?;
+        forget(store, began.plus_millis(-REMEMBER_MS), stop).await?;
         report.stopped = stop.is_draining();
         if !report.stopped {
-            self.store.note_retention(began).await?;
+            store.note_retention(began).await?;
         }
         Ok(report)
-    }
-
-    /// Forgets who the alerts were that were deleted long ago.
-    async fn forget(&self, before: Time, stop: &Phase) -> Result<()> {
-        while !stop.is_draining() {
-            if self.store.forget_alerts(before, BATCH_MOST).await? < u64::from(BATCH_MOST) {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Deletes in batches until there is nothing left or `stop` drains; how much in all, and how
     /// much of it could not be summed up.
     async fn expire(
         &self,
+        store: &Arc<dyn Store>,
         collection: Collection,
         before: Time,
         stop: &Phase,
@@ -265,7 +277,7 @@ impl RetentionJob {
         let (mut pace, mut all, mut set_aside) = (Pace { limit: BATCH_FIRST }, 0, 0);
         while !stop.is_draining() {
             let (began, limit) = (Instant::now(), pace.limit);
-            let (deleted, unread) = self.expire_batch(collection, before, limit).await?;
+            let (deleted, unread) = self.expire_batch(store, collection, before, limit).await?;
             all += deleted;
             set_aside += unread;
             if deleted < u64::from(limit) {
@@ -278,17 +290,18 @@ impl RetentionJob {
 
     async fn expire_batch(
         &self,
+        store: &Arc<dyn Store>,
         collection: Collection,
         before: Time,
         limit: u32,
     ) -> Result<(u64, u64), RetentionError> {
         if collection == Collection::Alerts {
             let batch = ExpiryBatch { before, limit, now: self.clock.now() };
-            let (deleted, unread) = self.expiry.expire(batch).await?;
+            let (deleted, unread) = self.expiry.expire(store, batch).await?;
             self.listener.alerts_expired(deleted);
             return Ok((deleted, unread));
         }
-        let deleted = self.store.expire_samples(before, limit).await?;
+        let deleted = store.expire_samples(before, limit).await?;
         self.listener.samples_expired(deleted);
         Ok((deleted, 0))
     }
@@ -304,6 +317,16 @@ impl RetentionJob {
             ..Report::default()
         }
     }
+}
+
+/// Forgets who the alerts were that were deleted long ago.
+async fn forget(store: &Arc<dyn Store>, before: Time, stop: &Phase) -> Result<()> {
+    while !stop.is_draining() {
+        if store.forget_alerts(before, BATCH_MOST).await? < u64::from(BATCH_MOST) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// How large the next batch is.

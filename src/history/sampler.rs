@@ -3,6 +3,10 @@
 //! Counters are sampled under their Prometheus names as they stand (they begin at 0 when the
 //! process does), latencies as the 95th percentile of what happened since the last sample. A
 //! counter that nothing was counted on yet, and a latency of nothing, has no sample.
+//!
+//! All replicas sample at the same moments, the multiples of the interval. What is a process' own
+//! bears its name in the label `instance`; what is everybody's (how many alerts fire, how many
+//! entries there are) bears none, so that it is one sample, whoever took it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -23,32 +27,48 @@ pub struct Sampler {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    instance: String,
     requests: Latency,
     operations: Latency,
 }
 
 impl Sampler {
-    /// Of these metrics into this store.
-    pub fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, metrics, clock, requests: Latency::default(), operations: Latency::default() }
+    /// Of these metrics, of the replica of this name, into this store.
+    pub fn new(
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+        instance: String,
+    ) -> Self {
+        let (requests, operations) = Default::default();
+        Self { store, metrics, clock, instance, requests, operations }
     }
 
     /// Samples every `interval` until the phase turns to draining. A sample that the store does
     /// not take is lost; the next one counts on.
     pub async fn run(mut self, interval: Duration, phase: &Phase) {
-        while phase.pause(interval).await {
-            if let Err(error) = self.take().await {
+        let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+        loop {
+            let until_next = interval - self.clock.now().millis().rem_euclid(interval);
+            if !phase.pause(Duration::from_millis(until_next.unsigned_abs())).await {
+                return;
+            }
+            // Clocks of steps and of the day differ by a little.
+            let near = self.clock.now().millis().saturating_add(interval / 2);
+            let at = Time::from_millis(near - near.rem_euclid(interval));
+            if let Err(error) = self.take(at).await {
                 tracing::debug!(%error, "metrics could not be sampled");
             }
         }
     }
 
-    /// Takes one sample of everything.
-    pub async fn take(&mut self) -> Result<()> {
-        let at = self.clock.now();
-        let mut samples = Samples { at, taken: Vec::new() };
+    /// Takes one sample of everything, as of `at`.
+    pub async fn take(&mut self, at: Time) -> Result<()> {
+        let instance = self.instance.clone();
+        let mut samples = Samples { at, instance, taken: Vec::new() };
         self.read(&mut samples);
-        samples.gauge("alerts_firing", "alerts", self.store.firing_alerts().await? as f64);
+        let firing = self.store.firing_alerts().await? as f64;
+        samples.push("alerts_firing", "alerts", firing, BTreeMap::new());
         self.store.put(samples.taken.into_iter().map(Stored::Sample).collect()).await
     }
 
@@ -62,17 +82,12 @@ impl Sampler {
         for category in crate::model::Category::ALL.map(|category| category.as_str()) {
             let count = metrics.knowledge_entries.with_label_values(&[category]).get();
             if count > 0 {
-                samples.labelled(
-                    "knowledge_entries",
-                    "entries",
-                    count as f64,
-                    "category",
-                    category,
-                );
+                let labels = BTreeMap::from([("category".to_owned(), category.to_owned())]);
+                samples.push("knowledge_entries", "entries", count as f64, labels);
             }
         }
         let unpersisted = metrics.knowledge_unpersisted_entries.get() as f64;
-        samples.gauge("knowledge_unpersisted_entries", "entries", unpersisted);
+        samples.own("knowledge_unpersisted_entries", "entries", unpersisted, None);
         let requests = self.requests.since_last(&metrics.http_request_duration_seconds);
         let operations = self.operations.since_last(&metrics.store_operation_duration_seconds);
         for (name, quantile) in [
@@ -80,7 +95,7 @@ impl Sampler {
             ("store_operation_duration_p95_seconds", operations),
         ] {
             if let Some(seconds) = quantile {
-                samples.gauge(name, "seconds", seconds);
+                samples.own(name, "seconds", seconds, None);
             }
         }
     }
@@ -89,6 +104,7 @@ impl Sampler {
 /// Samples of one moment.
 struct Samples {
     at: Time,
+    instance: String,
     taken: Vec<Sample>,
 }
 
@@ -98,12 +114,11 @@ impl Samples {
         self.taken.push(Sample { name, value, unit, timestamp, labels });
     }
 
-    fn gauge(&mut self, name: &str, unit: &str, value: f64) {
-        self.push(name, unit, value, BTreeMap::new());
-    }
-
-    fn labelled(&mut self, name: &str, unit: &str, value: f64, label: &str, of: &str) {
-        self.push(name, unit, value, BTreeMap::from([(label.to_owned(), of.to_owned())]));
+    /// One of this process.
+    fn own(&mut self, name: &str, unit: &str, value: f64, label: Option<(&str, &str)>) {
+        let labels = label.into_iter().chain([("instance", self.instance.as_str())]);
+        let labels = labels.map(|(name, of)| (name.to_owned(), of.to_owned())).collect();
+        self.push(name, unit, value, labels);
     }
 
     /// A family of counters, added up by what `group` makes of one of its labels.
@@ -122,7 +137,7 @@ impl Samples {
                 *sums.entry(of).or_default() += metric.get_counter().get_value();
             }
             for (of, sum) in sums.into_iter().filter(|(_, sum)| *sum > 0.0) {
-                self.labelled(family.name(), unit, sum, label, &of);
+                self.own(family.name(), unit, sum, Some((label, &of)));
             }
         }
     }
@@ -192,11 +207,12 @@ mod tests {
     use crate::model::Status;
 
     fn samples_of(metrics: &Arc<Metrics>, latency: &mut (Latency, Latency)) -> Vec<Sample> {
-        let mut samples = Samples { at: Time::from_millis(1), taken: Vec::new() };
+        let (at, instance) = (Time::from_millis(1), "node-1".to_owned());
+        let mut samples = Samples { at, instance, taken: Vec::new() };
         let severity = |value: &str| value.to_owned();
         samples.counters(&metrics.alerts_received_total, "alerts", "severity", severity);
         if let Some(p95) = latency.0.since_last(&metrics.http_request_duration_seconds) {
-            samples.gauge("p95", "seconds", p95);
+            samples.own("p95", "seconds", p95, None);
         }
         samples.taken
     }
@@ -212,6 +228,7 @@ mod tests {
         (0..100).for_each(|_| route.observe(200, Duration::from_micros(700)));
         let taken = samples_of(&metrics, &mut latency);
         assert_eq!((taken[0].value, taken[0].labels["severity"].as_str()), (2.0, "page"));
+        assert!(taken.iter().all(|sample| sample.labels["instance"] == "node-1"), "{taken:?}");
         // All within 0.5 to 1 ms: the 95th of a hundred is 0.975 ms by linear interpolation.
         assert!((taken[1].value - 0.000_975).abs() < 1e-9, "{taken:?}");
         route.observe(200, Duration::from_secs(60));

@@ -66,6 +66,12 @@ impl RetentionTask {
         Self { job, store, clock, metrics, audit }
     }
 
+    /// Of the replica of this name.
+    pub fn of_instance(mut self, instance: &str) -> Self {
+        self.job = self.job.of_instance(instance);
+        self
+    }
+
     /// Runs what is due, at once what was missed, until the phase turns to draining.
     pub async fn run(self, phase: &Phase) {
         loop {

@@ -195,7 +195,19 @@ impl Base {
     /// # Errors
     /// [`ChangeError`]; the batch is made whole by the next.
     pub async fn expire(&self, batch: ExpiryBatch) -> Result<Expired, ChangeError> {
-        self.request(|answer| Request::Expire { batch, answer }).await
+        self.expire_on(Arc::clone(&self.shared.store), batch).await
+    }
+
+    /// The same under a lease: on the store as its holder has it ([`crate::store::Lease::store`]).
+    ///
+    /// # Errors
+    /// [`ChangeError`], also when the lease was lost.
+    pub async fn expire_on(
+        &self,
+        store: Arc<dyn Store>,
+        batch: ExpiryBatch,
+    ) -> Result<Expired, ChangeError> {
+        self.request(|answer| Request::Expire { batch, store, answer }).await
     }
 
     /// Makes an entry that a person wrote.

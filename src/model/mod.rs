@@ -33,7 +33,7 @@ pub use old_entry::{EntryDocument, OldEntry};
 pub use pattern::{OTHER_CAUSES, pattern_id, pattern_of, pattern_title};
 pub use provenance::{Author, Provenance, QUESTION_PREFIX, SourceType, TextField, TextSource};
 pub use refusal::{RefusalReason, TrimmedField};
-pub use sample::Sample;
+pub use sample::{COUNTED, Sample};
 pub use severity::{Severity, SeverityWords, severity_key};
 pub use text_map::TextMap;
 pub use time::{Time, epoch_ms, epoch_ms_opt};

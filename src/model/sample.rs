@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Time;
 
+/// The units of what is counted. Such samples of one name and moment add up, whatever their labels
+/// and whichever replica they are of; of any other unit each sample stands for itself.
+pub const COUNTED: [&str; 4] = ["alerts", "entries", "queries", "requests"];
+
 /// The value that a metric had at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -98,8 +98,7 @@ impl OfflineTools {
         let metrics = Arc::new(Metrics::new()?);
         let audit = open_audit_log(settings, &clock, &metrics)?;
         let store = open_store(settings).await?;
-        let dry_run = !settings.store.migrate_on_start;
-        bring_up_to_date(store.as_ref(), clock.as_ref(), &audit, dry_run).await?;
+        bring_up_to_date(settings, store.as_ref(), clock.as_ref(), &audit).await?;
         let limits =
             BaseLimits { patterns: settings.max_patterns, questions: settings.max_questions };
         let (base, base_tasks) = Base::load(Arc::clone(&store), clock, metrics, limits).await?;
@@ -125,23 +124,24 @@ impl OfflineTools {
     }
 }
 
-/// Applies what is missing; on a dry run only makes sure that nothing speaks against this binary.
+/// Applies what is missing; without `MIGRATE_ON_START` only makes sure that nothing speaks against
+/// this binary.
 pub(super) async fn bring_up_to_date(
+    settings: &Settings,
     store: &dyn Store,
     clock: &dyn Clock,
     audit: &AuditLog,
-    dry_run: bool,
 ) -> Result<(), ServiceError> {
     let report = migrate::up(store, "", clock, true).await?;
     if report.applied.is_empty() {
         return Ok(());
     }
-    if dry_run {
+    if !settings.store.migrate_on_start {
         let missing = report.applied.join(", ");
         tracing::warn!(missing, "migrations are missing, and MIGRATE_ON_START is false");
         return Ok(());
     }
-    apply_migrations(store, clock, audit, "start").await?;
+    apply_migrations(settings, store, clock, audit, "start").await?;
     Ok(())
 }
 
@@ -150,12 +150,13 @@ pub(super) async fn bring_up_to_date(
 /// # Errors
 /// [`MigrateError`].
 pub async fn apply_migrations(
+    settings: &Settings,
     store: &dyn Store,
     clock: &dyn Clock,
     audit: &AuditLog,
     by: &str,
 ) -> Result<Report, MigrateError> {
-    let holder = uuid::Uuid::new_v4().to_string();
+    let holder = format!("{} {}", settings.instance, uuid::Uuid::new_v4());
     let applied = |migration: &str| {
         tracing::info!(migration, "migration applied");
         let details = serde_json::json!({ "by": by, "migration": migration });

@@ -126,6 +126,16 @@ pub struct Loaded {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position(pub i64);
 
+/// What is known of whether other processes changed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// They may have: to be followed from the last position.
+    Perhaps,
+    /// The store was exchanged or set back, or so much happened that it cannot tell what: all is to
+    /// be read again.
+    Everything,
+}
+
 /// What other processes changed.
 #[derive(Debug)]
 pub enum Followed {

@@ -5,6 +5,11 @@ use std::error::Error as Cause;
 /// The result of a store's operation.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
+/// Another process took the lease over, because this one was too slow to prolong it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the lease of {0} was lost to another process")]
+pub struct LeaseLost(pub &'static str);
+
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -16,6 +21,9 @@ pub enum StoreError {
     /// Answered with 500.
     #[error("the store refused the operation: {0}")]
     Refused(#[source] Box<dyn Cause + Send + Sync>),
+    /// The work was done under a lease that another process has by now: nothing was changed.
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
 }
 
 impl StoreError {

@@ -197,7 +197,9 @@ pub async fn up_reporting(
         let applied = pending.into_iter().map(label).collect();
         return Ok(Report { from, to, applied, dry_run });
     }
-    wait_for_lease(store, holder).await?.hold_while(apply_pending(store, clock, applied)).await?
+    let lease = wait_for_lease(store, holder).await?;
+    let fenced = lease.store();
+    lease.hold_while(apply_pending(fenced.as_ref(), clock, applied)).await?
 }
 
 /// The lease, as soon as no other process has it.

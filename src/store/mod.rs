@@ -28,12 +28,13 @@ use futures::stream::BoxStream;
 
 pub use self::{
     changes::{
-        Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Pattern, Position,
+        Changed, Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Pattern,
+        Position,
     },
     embeddings::StoredEmbedding,
-    error::{Result, StoreError},
+    error::{LeaseLost, Result, StoreError},
     history::{AlertBucket, AlertCounts, Bucket, Buckets, ExportScope, Issue, Stored},
-    lease::{Lease, LeaseLost},
+    lease::{Fence, Lease},
     listing::{AlertFilter, AlertPage, ListPosition},
     recording::AssignedAlert,
 };
@@ -95,6 +96,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// All entries and figures at one moment.
     async fn load(&self) -> Result<Loaded>;
+
+    /// Ends when another process may have changed something: at once, where the store says so,
+    /// else some time after it was asked.
+    async fn changed(&self) -> Changed;
 
     /// What other processes changed since `position`.
     async fn follow(&self, position: Position) -> Result<Followed>;
@@ -220,12 +225,17 @@ pub trait Store: Send + Sync + 'static {
     /// A snapshot of these collections, to be streamed.
     async fn export(&self, scope: ExportScope) -> Result<Export>;
 
-    /// Takes the lease `name` for `holder` until `ttl` from now, or prolongs it; false if
-    /// another holder has it and it has not run out.
-    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool>;
+    /// Takes the lease `name` for `holder` until `ttl` from now, or prolongs it; `None` if
+    /// another holder has it and it has not run out. The number says which taking this is:
+    /// it rises whenever the lease is taken, and stays while it is prolonged.
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<i64>>;
 
     /// Gives the lease back if `holder` has it.
     async fn release_lease(&self, name: &str, holder: &str) -> Result<()>;
+
+    /// The same store for work under a lease: what changes something fails with
+    /// [`StoreError::LeaseLost`], and changes nothing, once the lease has another number.
+    fn under(&self, fence: Fence) -> Arc<dyn Store>;
 
     /// The side of the store that migrations work on.
     fn schema(&self) -> &dyn migrate::Schema;

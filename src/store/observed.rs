@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 pub use self::health::StoreHealth;
 use super::{
-    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
-    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
-    Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
+    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Group, Issue, ListPosition, Loaded,
+    Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::{
     model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
@@ -265,6 +265,10 @@ impl Store for InstrumentedStore {
         self.observe("note_retention", self.inner.note_retention(at)).await
     }
 
+    async fn changed(&self) -> Changed {
+        self.inner.changed().await
+    }
+
     /// The time is that to the first document; a failure on the way counts too.
     async fn export(&self, scope: ExportScope) -> Result<Export> {
         let export = self.observe("export", self.inner.export(scope)).await?;
@@ -273,12 +277,17 @@ impl Store for InstrumentedStore {
         Ok(Export { documents: documents.boxed(), ..export })
     }
 
-    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<i64>> {
         self.observe("acquire_lease", self.inner.acquire_lease(name, holder, ttl)).await
     }
 
     async fn release_lease(&self, name: &str, holder: &str) -> Result<()> {
         self.observe("release_lease", self.inner.release_lease(name, holder)).await
+    }
+
+    fn under(&self, fence: Fence) -> Arc<dyn Store> {
+        let (metrics, health) = (Arc::clone(&self.metrics), Arc::clone(&self.health));
+        Arc::new(Self { inner: self.inner.under(fence), metrics, health })
     }
 
     fn schema(&self) -> &dyn Schema {

@@ -1,8 +1,8 @@
 //! Making metrics: each is registered as it is made.
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    Result, core::Collector,
+    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, Result, core::Collector,
 };
 
 /// Makes metrics and registers them.
@@ -24,6 +24,10 @@ impl Families<'_> {
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
         self.register(IntGauge::new(name, help)?)
+    }
+
+    pub(super) fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge> {
+        self.register(Gauge::new(name, help)?)
     }
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {

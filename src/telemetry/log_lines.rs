@@ -36,7 +36,10 @@ pub(super) static FAILURES: LazyLock<IntCounter> =
 
 /// One JSON object a line. The fields of the spans around it are its own, and `details`, which
 /// is JSON, is an object and not a text.
-pub(super) struct JsonLines;
+pub(super) struct JsonLines {
+    /// Which replica logs.
+    pub instance: String,
+}
 
 impl<S, N> FormatEvent<S, N> for JsonLines
 where
@@ -64,7 +67,8 @@ where
         }
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
-        let line = line(&time, event.metadata(), &fields).map_err(|_| fmt::Error)?;
+        let line =
+            line(&time, &self.instance, event.metadata(), &fields).map_err(|_| fmt::Error)?;
         writer.write_str(&line)?;
         writer.write_char('\n')
     }
@@ -72,6 +76,7 @@ where
 
 fn line(
     time: &str,
+    instance: &str,
     metadata: &tracing::Metadata<'_>,
     fields: &Fields,
 ) -> Result<String, Box<dyn std::error::Error>> {
@@ -84,6 +89,7 @@ fn line(
         map.serialize_entry(name, value)?;
     }
     map.serialize_entry("target", metadata.target())?;
+    map.serialize_entry("instance", instance)?;
     SerializeMap::end(map)?;
     Ok(String::from_utf8(bytes)?)
 }

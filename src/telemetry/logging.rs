@@ -87,7 +87,10 @@ where
         .log_internal_errors(false);
     let lines: Box<dyn Layer<_> + Send + Sync> = match settings.format {
         LogFormat::Pretty => Box::new(lines),
-        LogFormat::Json => Box::new(lines.fmt_fields(JsonFields::new()).event_format(JsonLines)),
+        LogFormat::Json => {
+            let format = JsonLines { instance: settings.instance.clone() };
+            Box::new(lines.fmt_fields(JsonFields::new()).event_format(format))
+        }
     };
     Ok(Box::new(Registry::default().with(filter).with(throttle).with(lines)))
 }
@@ -134,7 +137,8 @@ mod tests {
     fn logged(filter: &str, format: LogFormat, events: impl FnOnce()) -> String {
         let written = Written::default();
         let writer = written.clone();
-        let settings = LogSettings { filter: filter.into(), format, colour: false };
+        let settings =
+            LogSettings { filter: filter.into(), format, instance: "node-1".into(), colour: false };
         let out = super::writer(&settings, move || writer.clone());
         let subscriber = subscriber(&settings, None, out).unwrap();
         tracing::subscriber::with_default(subscriber, events);
@@ -154,6 +158,7 @@ mod tests {
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["level"], "WARN");
+        assert_eq!(lines[0]["instance"], "node-1");
         assert_eq!(
             (&lines[0]["message"], &lines[0]["value"]),
             (&"first\\u{a}message".into(), &"a\\u{a}b".into())
@@ -211,7 +216,12 @@ mod tests {
     fn a_line_that_cannot_be_written_is_counted_and_nothing_else() {
         let before = super::super::log_lines::FAILURES.get();
         for format in [LogFormat::Json, LogFormat::Pretty] {
-            let settings = LogSettings { filter: "info".into(), format, colour: false };
+            let settings = LogSettings {
+                filter: "info".into(),
+                format,
+                instance: "node-1".into(),
+                colour: false,
+            };
             let subscriber =
                 subscriber(&settings, None, super::writer(&settings, || Full)).unwrap();
             tracing::subscriber::with_default(subscriber, || tracing::error!("lost"));
@@ -242,6 +252,7 @@ mod tests {
         let settings = LogSettings {
             filter: "orchestrator=lots".into(),
             format: LogFormat::Json,
+            instance: "node-1".into(),
             colour: false,
         };
         let refused = subscriber(&settings, None, io::sink).err();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use prometheus::{
-    Encoder, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-    Result, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, Result, TextEncoder,
 };
 use strum::VariantArray;
 
@@ -72,12 +72,14 @@ pub struct Metrics {
     pub store_operation_duration_seconds: HistogramVec,
     pub store_errors_total: IntCounterVec,
     pub store_up: IntGauge,
+    pub replication_lag_seconds: Gauge,
     redis_up: IntGaugeVec,
     pub retention_deleted_total: IntCounterVec,
     pub retention_last_success_timestamp_seconds: IntGauge,
     pub schema_version: IntGauge,
     pub security_events_total: IntCounterVec,
     pub audit_write_failures_total: IntCounter,
+    instance_info: IntGaugeVec,
     pub build_info: IntGaugeVec,
 }
 
@@ -209,6 +211,10 @@ impl Metrics {
                 &["operation"],
             )?,
             store_up: families.gauge("store_up", "1 while the store answers, else 0.")?,
+            replication_lag_seconds: families.float_gauge(
+                "replication_lag_seconds",
+                "How old what is shown of other processes' changes is, in seconds.",
+            )?,
             redis_up: families.gauges(
                 "redis_up",
                 "1 while Redis answers, else 0; not there where none is set.",
@@ -232,6 +238,11 @@ impl Metrics {
             audit_write_failures_total: families.counter(
                 "audit_write_failures_total",
                 "Events that could not be written to the audit log's file.",
+            )?,
+            instance_info: families.gauges(
+                "instance_info",
+                "1, with the name of this replica (INSTANCE_ID).",
+                &["id"],
             )?,
             build_info: families.gauges(
                 "build_info",
@@ -299,6 +310,11 @@ impl Metrics {
             self.http_requests_in_flight.clone(),
             self.validation_failures_total.with_label_values(&[route]),
         ))
+    }
+
+    /// Shows which replica this is.
+    pub fn show_instance(&self, id: &str) {
+        self.instance_info.with_label_values(&[id]).set(1);
     }
 
     /// `redis_up`, from now on shown.

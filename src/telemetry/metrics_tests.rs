@@ -8,7 +8,7 @@ use std::{
 use super::*;
 
 /// Section 4 of the contract, and what this service counts besides: type and labels.
-const CONTRACT: [(&str, &str, &[&str]); 32] = [
+const CONTRACT: [(&str, &str, &[&str]); 33] = [
     ("http_requests_total", "counter", &["route", "method", "status"]),
     ("http_request_duration_seconds", "histogram", &["route", "method"]),
     ("http_requests_in_flight", "gauge", &[]),
@@ -30,11 +30,12 @@ const CONTRACT: [(&str, &str, &[&str]); 32] = [
     ("knowledge_queries_total", "counter", &["outcome"]),
     ("knowledge_unpersisted_entries", "gauge", &[]),
     ("knowledge_embeddings", "gauge", &["state"]),
-    ("knowledge_indexed_texts_total", "counter", &[]),
     ("mongodb_collection_count", "gauge", &["collection"]),
     ("store_operation_duration_seconds", "histogram", &["operation"]),
     ("store_errors_total", "counter", &["operation"]),
     ("store_up", "gauge", &[]),
+    ("replication_lag_seconds", "gauge", &[]),
+    ("instance_info", "gauge", &["id"]),
     ("retention_deleted_total", "counter", &["collection"]),
     ("retention_last_success_timestamp_seconds", "gauge", &[]),
     ("schema_version", "gauge", &[]),
@@ -87,6 +88,7 @@ fn used() -> Metrics {
     let metrics = Metrics::new().unwrap();
     metrics.route("/health", &Method::GET).observe(200, Duration::from_millis(3));
     metrics.store_operation("ping");
+    metrics.show_instance("replica-1");
     metrics
 }
 

@@ -4,9 +4,11 @@
 
 mod actor;
 pub mod attackers;
+mod balancer;
 pub mod faults;
 pub mod h2;
 pub mod hostile;
+mod mongod;
 pub mod mutation;
 mod payload;
 mod place;
@@ -20,7 +22,9 @@ pub mod world;
 
 pub use self::{
     actor::{Actor, Answer, TOKEN, hmac_hex, keys},
+    balancer::Balancer,
     h2::H2,
+    mongod::{Mongod, Topology},
     payload::{Alert, payload},
     place::{Place, on_lone_mongodb, on_mongodb, on_sqlite, require},
     process::{Process, free_port},

@@ -37,6 +37,7 @@ mod properties;
 mod questions;
 mod rate_limits;
 mod reloading;
+mod replicas;
 mod runbooks;
 mod searching;
 mod severities;

@@ -11,6 +11,7 @@ mod leases;
 mod listing;
 mod migrations;
 mod mongodb_only;
+mod paused;
 mod replicas;
 mod samples;
 pub mod under_test;

@@ -104,7 +104,7 @@ async fn probe(app: &App) -> PersistenceHealth {
             description = "Counts alerts of this name and adds alertSeries"),
         ("metric" = Option<String>, Query, min_length = 1, max_length = 255,
             description = "Adds the series of this metric"),
-        ("aggregation" = Option<String>, Query, description = "How series are put together; raw if not given"),
+        ("aggregation" = Option<String>, Query, description = "How series are put together; raw if not given. By hour and day, what is counted adds up over labels and replicas at each moment"),
         ("breakdown" = Option<String>, Query,
             description = "daily: adds alertDays, by severity, and topAlerts")),
     responses((status = 200, description = "Counts, and the series that were asked for", body = Historical)))]

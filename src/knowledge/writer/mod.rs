@@ -38,13 +38,17 @@ use super::{
 };
 use crate::{
     model::{Entry, Figures},
-    store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Position, Result, Store},
+    store::{Changed, Committed, Expired, ExpiryBatch, Followed, Loaded, Position, Result, Store},
 };
 
 /// Requests that may wait for the write under way; more are turned away as overload.
 const MAX_WAITING: usize = 4_096;
-/// How often what waits is offered to a store that was away, and changes of others are taken over.
+/// How often what waits is offered to a store that was away.
 const TICK: Duration = Duration::from_secs(1);
+/// How long others' changes may gather before they are taken over: twice what it took last, so
+/// that it takes at most a third of the time, and never so long that a second passes.
+const GATHER_LEAST: Duration = Duration::from_millis(50);
+const GATHER_MOST: Duration = Duration::from_millis(400);
 /// How often recent alerts are counted again.
 const COUNT_EVERY: Duration = Duration::from_secs(30);
 /// Records of questions that are written with one group.
@@ -73,12 +77,16 @@ pub struct Writer {
     /// What waits could not be written while finishing.
     gave_up: bool,
     counted: Option<Instant>,
+    /// When the last taking over of others' changes began.
+    follow_began: Instant,
+    /// Since when there may be changes of others that are not in memory.
+    behind_since: Option<Instant>,
     finishing: Option<oneshot::Sender<usize>>,
 }
 
 /// An operation of the store that has the store for itself.
 enum Alone {
-    Expire { batch: ExpiryBatch, answer: Answer<Expired> },
+    Expire { batch: ExpiryBatch, store: Arc<dyn Store>, answer: Answer<Expired> },
     Follow { answer: Option<Answer<()>> },
     Reload { answer: Option<Answer<()>> },
     Figures(Vec<String>),
@@ -98,6 +106,15 @@ enum Done {
 }
 
 type Running = Pin<Box<dyn Future<Output = Done> + Send>>;
+type News = Pin<Box<dyn Future<Output = Changed> + Send>>;
+
+/// What a future ends with; nothing ever, if there is none.
+async fn ended<T>(future: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
 
 impl Writer {
     /// The task over what was loaded.
@@ -123,6 +140,8 @@ impl Writer {
             flush_limit: FLUSH_AT_ONCE,
             gave_up: false,
             counted: None,
+            follow_began: Instant::now(),
+            behind_since: None,
             finishing: None,
         }
     }
@@ -130,6 +149,7 @@ impl Writer {
     /// Takes and makes changes until it is told to finish.
     pub async fn run(mut self) {
         let mut running: Option<Running> = None;
+        let mut news = Some(self.news());
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -145,9 +165,17 @@ impl Writer {
             }
             tokio::select! {
                 biased;
-                done = async { match &mut running { Some(r) => r.await, None => std::future::pending().await } } => {
+                done = ended(&mut running) => {
                     running = None;
+                    let followed = matches!(done, Done::Followed(..) | Done::Reloaded(..));
                     self.end(done);
+                    if followed && news.is_none() {
+                        news = Some(self.news());
+                    }
+                }
+                changed = ended(&mut news) => {
+                    news = None;
+                    self.heard(changed);
                 }
                 request = self.requests.recv() => match request {
                     Some(request) => self.take(request),
@@ -159,17 +187,49 @@ impl Writer {
         }
     }
 
+    /// Ends when others may have changed something.
+    fn news(&self) -> News {
+        let store = Arc::clone(&self.shared.store);
+        let gather = (self.follow_began.elapsed() * 2).clamp(GATHER_LEAST, GATHER_MOST);
+        Box::pin(async move {
+            tokio::time::sleep(gather).await;
+            store.changed().await
+        })
+    }
+
+    fn heard(&mut self, changed: Changed) {
+        self.behind_since.get_or_insert_with(Instant::now);
+        self.alone.push_back(match changed {
+            Changed::Perhaps if !self.stale => Alone::Follow { answer: None },
+            _ => Alone::Reload { answer: None },
+        });
+    }
+
     fn tick(&mut self) {
+        self.show_lag();
         let due = self.counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY);
         if self.alone.is_empty() && self.finishing.is_none() {
-            self.alone.push_back(match self.stale {
-                true => Alone::Reload { answer: None },
-                false => Alone::Follow { answer: None },
-            });
+            if self.stale {
+                self.alone.push_back(Alone::Reload { answer: None });
+            }
             if due {
                 self.alone.push_back(Alone::Count);
             }
         }
+    }
+
+    fn show_lag(&mut self) {
+        if self.stale {
+            self.behind_since.get_or_insert_with(Instant::now);
+        }
+        let behind = self.behind_since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.shared.metrics.replication_lag_seconds.set(behind.as_secs_f64());
+    }
+
+    /// What others changed until the last look began is in memory now.
+    fn is_in_step(&mut self) {
+        self.behind_since = None;
+        self.show_lag();
     }
 
     fn take(&mut self, request: Request) {
@@ -194,8 +254,8 @@ impl Writer {
                 self.publish();
             }
             Request::Find { id, answer } => self.alone.push_back(Alone::Find { id, answer }),
-            Request::Expire { batch, answer } => {
-                self.alone.push_back(Alone::Expire { batch, answer });
+            Request::Expire { batch, store, answer } => {
+                self.alone.push_back(Alone::Expire { batch, store, answer });
             }
             Request::Reload { answer } => {
                 self.alone.push_back(Alone::Reload { answer: Some(answer) });
@@ -221,14 +281,16 @@ impl Writer {
         let store = Arc::clone(&self.shared.store);
         if let Some(alone) = self.alone.pop_front() {
             return Some(match alone {
-                Alone::Expire { batch, answer } => {
+                Alone::Expire { batch, store, answer } => {
                     Box::pin(async move { Done::Expired(store.expire_alerts(batch).await, answer) })
                 }
                 Alone::Follow { answer } => {
+                    self.follow_began = Instant::now();
                     let position = self.position;
                     Box::pin(async move { Done::Followed(store.follow(position).await, answer) })
                 }
                 Alone::Reload { answer } => {
+                    self.follow_began = Instant::now();
                     Box::pin(async move { Done::Reloaded(store.load().await, answer) })
                 }
                 Alone::Figures(ids) => {
@@ -288,7 +350,10 @@ impl Writer {
                 let _ = answer.send(expired.map_err(|error| Arc::new(error).into()));
             }
             Done::Followed(followed, answer) => {
-                let followed = followed.map(|followed| self.followed(followed));
+                let followed = followed.map(|followed| {
+                    self.followed(followed);
+                    self.is_in_step();
+                });
                 if let Err(error) = &followed {
                     tracing::debug!(%error, "changes of other processes could not be read");
                     self.stale |= error.is_unavailable();
@@ -296,7 +361,10 @@ impl Writer {
                 tell(answer, followed.map_err(Arc::new));
             }
             Done::Reloaded(loaded, answer) => {
-                let reloaded = loaded.map(|loaded| self.reloaded(loaded));
+                let reloaded = loaded.map(|loaded| {
+                    self.reloaded(loaded);
+                    self.is_in_step();
+                });
                 if let Err(error) = &reloaded {
                     tracing::debug!(%error, "the store could not be read again yet");
                 }

@@ -10,7 +10,7 @@ use crate::{
         editing::{Change, EditError, Editor, Imported},
     },
     model::{Entry, Outcome, ReceivedAlert},
-    store::{Expired, ExpiryBatch, StoreError},
+    store::{Expired, ExpiryBatch, Store, StoreError},
 };
 
 /// What became of the alerts of one request.
@@ -71,8 +71,8 @@ pub(in crate::knowledge) enum Request {
     Close(Vec<(String, String)>),
     /// The store has an entry that memory does not have.
     Find { id: String, answer: oneshot::Sender<Option<Entry>> },
-    /// A batch of retention.
-    Expire { batch: ExpiryBatch, answer: Answer<Expired> },
+    /// A batch of retention, on the store as its lease has it.
+    Expire { batch: ExpiryBatch, store: Arc<dyn Store>, answer: Answer<Expired> },
     /// All is read again.
     Reload { answer: Answer<()> },
     /// Takes over what other processes changed.

@@ -47,8 +47,10 @@ impl Known {
         let fingerprints: Vec<_> = recording::fingerprints(received).into_iter().collect();
         let open = doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" };
         // Two questions, each answered by its own index.
-        known.take(find(store, doc! { "_id": { "$in": ids } }).await?);
-        known.take(find(store, open).await?);
+        let stored = find(store, doc! { "_id": { "$in": ids } });
+        let (stored, open) = futures::try_join!(stored, find(store, open))?;
+        known.take(stored);
+        known.take(open);
         let without_start: Vec<_> = recording::without_start(received).into_iter().collect();
         if !without_start.is_empty() {
             known.take(latest(store, &without_start).await?);

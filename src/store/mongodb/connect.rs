@@ -43,8 +43,10 @@ pub(super) fn write_concern_document() -> Document {
 /// `Refused` for a connection string that cannot be read, `Unavailable` for a server that does
 /// not answer or does not let us in.
 pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStore> {
-    let client = Client::with_options(options(uri).await?).map_err(MongoError::from)?;
-    let db = client.database(database);
+    let options = options(uri).await?;
+    let client = Client::with_options(options.clone()).map_err(MongoError::from)?;
+    let probes = Client::with_options(for_probes(options)).map_err(MongoError::from)?;
+    let (db, probes) = (client.database(database), probes.database(database));
     let hello = db.run_command(doc! { "hello": 1 }).await.map_err(MongoError::from)?;
     // `hello` answers strangers too: a wrong password must come out here, not at the first write.
     db.run_command(doc! { "count": "system_state" }).await.map_err(MongoError::from)?;
@@ -52,13 +54,23 @@ pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStor
     Ok(MongoStore {
         client,
         db,
+        probes,
         snapshots: has_snapshots(&hello),
         clock: Arc::new(Mutex::new((follow::clock_of(&hello)?, Instant::now()))),
         id: Uuid::new_v4().to_string(),
         followed: Arc::default(),
         unsettled: Arc::default(),
         unanswered: Arc::default(),
+        watch: Arc::default(),
+        fence: None,
     })
+}
+
+/// One connection, opened when it is first asked for.
+fn for_probes(mut options: ClientOptions) -> ClientOptions {
+    options.min_pool_size = None;
+    options.max_pool_size = Some(1);
+    options
 }
 
 /// The driver's own message may quote the string, so it is not passed on.

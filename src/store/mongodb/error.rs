@@ -8,7 +8,7 @@ use mongodb::error::{
     Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
 };
 
-use crate::store::StoreError;
+use crate::store::{LeaseLost, StoreError};
 
 pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
 pub(super) const INDEX_NOT_FOUND: i32 = 27;
@@ -41,6 +41,9 @@ pub(super) enum MongoError {
     /// What a write command was to change was changed by another client in between.
     #[error("the documents changed under the operation")]
     Overtaken,
+    /// The work was done under a lease that is another process'.
+    #[error(transparent)]
+    LeaseLost(LeaseLost),
     /// The server did not answer.
     #[error("no answer within {0:?}")]
     Silent(Duration),
@@ -55,7 +58,7 @@ impl MongoError {
         match self {
             Self::Write { code, .. } => Some(*code),
             Self::Driver(error) => code_of(error),
-            Self::Overtaken | Self::Silent(_) | Self::Answer(_) => None,
+            Self::Overtaken | Self::LeaseLost(_) | Self::Silent(_) | Self::Answer(_) => None,
         }
     }
 
@@ -81,7 +84,7 @@ impl MongoError {
     fn is_transient(&self) -> bool {
         match self {
             Self::Overtaken | Self::Silent(_) => true,
-            Self::Answer(_) => false,
+            Self::Answer(_) | Self::LeaseLost(_) => false,
             Self::Write { code, .. } => TRANSIENT_CODES.contains(code),
             Self::Driver(error) => is_transient(error),
         }
@@ -90,7 +93,11 @@ impl MongoError {
 
 impl From<MongoError> for StoreError {
     fn from(error: MongoError) -> Self {
-        if error.is_transient() { Self::unavailable(error) } else { Self::refused(error) }
+        match error {
+            MongoError::LeaseLost(lost) => lost.into(),
+            error if error.is_transient() => Self::unavailable(error),
+            error => Self::refused(error),
+        }
     }
 }
 

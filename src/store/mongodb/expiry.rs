@@ -19,7 +19,7 @@ use super::{
     IDENTITIES, MongoStore, alerts,
     command::{self, upsert},
     error::MongoError,
-    knowledge,
+    knowledge, lease,
     retention::before,
     upgrade,
     wire::{
@@ -56,6 +56,7 @@ pub(super) async fn expire_alerts(
     if !others.is_empty() {
         let mut query = before(batch.before);
         query.insert("_id", doc! { "$in": others });
+        lease::check(store).await?;
         expired.deleted += command::delete(&store.db, Collection::Alerts.name(), [query]).await?;
     }
     if !ours.is_empty() {
@@ -91,12 +92,17 @@ fn sort(documents: Vec<Document>, expired: &mut Expired) -> (Vec<StoredAlert>, V
 /// Does what the note says, from wherever an earlier try was cut.
 async fn apply(store: &MongoStore, note: &Note, expired: &mut Expired) -> Result<(), MongoError> {
     let stored = stored(store, note).await?;
+    lease::check(store).await?;
     add_sums(store, note, expired).await?;
+    lease::check(store).await?;
     remember(store, note).await?;
+    lease::check(store).await?;
     mark(store, note).await?;
+    lease::check(store).await?;
     let deleted = delete(store, note).await?;
     expired.deleted += deleted.len() as u64;
     expired.changes.extend(changes(store, note, &stored, &deleted));
+    lease::check(store).await?;
     announce(store, note).await?;
     // What others changed of these instances before may not have been followed yet.
     store.unsettled().extend(note.sums.keys().cloned());

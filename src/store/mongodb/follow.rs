@@ -1,4 +1,4 @@
-//! What other processes changed, found by asking.
+//! What other processes changed, found by asking; when to ask is told by [`watch`](super::watch).
 //!
 //! Every change of an entry or an alert says who made it (`changedBy`) and when (`syncedAt`, by
 //! the server's clock). A process leaves out alerts that it changed itself, and when it changes one
@@ -49,6 +49,11 @@ impl KnownEntries {
         self.ids.extend(ids);
     }
 
+    /// Adds these; returns those that were not known.
+    fn learn<'a>(&mut self, ids: impl Iterator<Item = &'a String>) -> Vec<String> {
+        ids.filter(|id| self.ids.insert((*id).clone())).cloned().collect()
+    }
+
     pub(super) fn remove(&mut self, id: &str) {
         self.ids.remove(id);
     }
@@ -80,19 +85,25 @@ pub(super) async fn document_count(store: &MongoStore) -> Result<i64, MongoError
 pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followed, MongoError> {
     let from = Position(from.0.max(store.followed().quiet_until));
     let position = now(store).await?;
+    if position.0 < from.0.saturating_sub(OVERLAP_MS) {
+        // Another member leads now, whose clock is behind: what it writes bears times that are
+        // over already.
+        return Ok(Followed::Everything(knowledge::load(store).await?));
+    }
     let unsettled: Vec<String> = store.unsettled().iter().cloned().collect();
     let mut query = changed_since(from);
     if !unsettled.is_empty() {
         query = doc! { "$or": [query, { "id": { "$in": &unsettled } }] };
     }
     let mut entries = knowledge::find(store, query).await?;
-    store.followed().add(entries.keys().cloned());
+    let mut unknown = store.followed().learn(entries.keys());
     let (deleted, unseen) = compare(store).await?;
     for id in unseen {
         entries.extend(knowledge::find(store, knowledge::written_as(&id)).await?);
+        unknown.push(id);
     }
     let mut stale = instances_of(store, from).await?;
-    stale.extend(entries.keys().chain(&unsettled).cloned());
+    stale.extend(unsettled.iter().cloned().chain(unknown));
     let ids: Vec<String> = stale.iter().cloned().collect();
     let mut figures = figures::of(store, Some(&ids)).await?;
     for id in stale {

@@ -8,6 +8,7 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     MongoStore,
     error::MongoError,
+    series::moments,
     wire::{alert, date, integer, json, number},
 };
 use crate::{
@@ -155,9 +156,10 @@ pub(super) async fn sample_days(
 ) -> Result<BTreeMap<String, MetricDay>, MongoError> {
     let pipeline = [
         doc! { "$match": { "timestamp": { "$gte": date(from), "$lt": date(until) } } },
+        moments(),
         doc! { "$group": {
-            "_id": "$name",
-            "count": { "$sum": 1 },
+            "_id": "$_id.name",
+            "count": { "$sum": "$samples" },
             "min": { "$min": "$value" },
             "max": { "$max": "$value" },
             "avg": { "$avg": "$value" },

@@ -29,6 +29,7 @@ mod schema;
 mod series;
 mod severities;
 mod upgrade;
+mod watch;
 mod wire;
 
 use std::{
@@ -44,11 +45,11 @@ use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use self::{error::MongoError, follow::KnownEntries};
+use self::{error::MongoError, follow::KnownEntries, watch::Watch};
 use super::{
-    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
-    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
-    Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
+    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Group, Issue, ListPosition, Loaded,
+    Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
@@ -67,6 +68,8 @@ const CLOSE: Duration = Duration::from_secs(5);
 pub struct MongoStore {
     client: Client,
     db: Database,
+    /// The same with a connection of its own, so that probes wait behind nobody.
+    probes: Database,
     /// Whether the topology can show one moment to several reads.
     snapshots: bool,
     /// Who this process is to the others.
@@ -79,6 +82,10 @@ pub struct MongoStore {
     unsettled: Arc<Mutex<HashSet<String>>>,
     /// Entries with an edit that the server has not answered.
     unanswered: Arc<Mutex<HashSet<String>>>,
+    /// Hears of changes of others, where the server says so.
+    watch: Arc<Watch>,
+    /// The lease that this handle works under.
+    fence: Option<Fence>,
 }
 
 /// Who the alerts were that retention deleted: not a collection of the contract's.
@@ -137,7 +144,7 @@ impl Store for MongoStore {
 
     async fn ping(&self) -> Result<()> {
         within(SHORT, async {
-            self.db.run_command(doc! { "ping": 1 }).await?;
+            self.probes.run_command(doc! { "ping": 1 }).await?;
             Ok(())
         })
         .await
@@ -157,6 +164,10 @@ impl Store for MongoStore {
 
     async fn load(&self) -> Result<Loaded> {
         within(WHOLE, knowledge::load(self)).await
+    }
+
+    async fn changed(&self) -> Changed {
+        watch::changed(self).await
     }
 
     async fn follow(&self, position: Position) -> Result<Followed> {
@@ -304,12 +315,16 @@ impl Store for MongoStore {
         within(WHOLE, export::export(self, scope)).await
     }
 
-    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<i64>> {
         within(SHORT, lease::acquire(self, name, holder, ttl)).await
     }
 
     async fn release_lease(&self, name: &str, holder: &str) -> Result<()> {
         within(SHORT, lease::release(self, name, holder)).await
+    }
+
+    fn under(&self, fence: Fence) -> Arc<dyn Store> {
+        Arc::new(Self { fence: Some(fence), ..self.clone() })
     }
 
     fn schema(&self) -> &dyn Schema {
@@ -325,7 +340,8 @@ impl Store for MongoStore {
     }
 
     async fn close(&self) {
-        let shutdown = self.client.clone().shutdown();
-        drop(tokio::time::timeout(CLOSE, async { shutdown.await }).await);
+        let clients = [self.client.clone(), self.probes.client().clone()];
+        let shutdown = clients.map(|client| async { client.shutdown().await });
+        drop(tokio::time::timeout(CLOSE, futures::future::join_all(shutdown)).await);
     }
 }

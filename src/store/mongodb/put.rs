@@ -7,6 +7,7 @@ use super::{
     error::MongoError,
     figures,
     knowledge::written_as,
+    lease,
     wire::{
         ALERT_OPTIONAL, ENTRY_OPTIONAL, alert_fields, alert_id, bson_document, carried_fields,
         date, entry_document, missing, sample_fields, sample_id,
@@ -48,7 +49,7 @@ async fn put_piece(store: &MongoStore, documents: Vec<Stored>) -> Result<(), Mon
             Stored::Alert(alert) => put_alert(store, &alert),
             Stored::Sample(sample) => put_sample(&sample),
             Stored::Entry(entry) => put_entry(store, &entry),
-            Stored::Consolidation(day) => put_consolidation(&day),
+            Stored::Consolidation(day) => put_consolidation(store, &day),
             Stored::State(key, fields) => {
                 set(doc! { "key": &key }, Bson::from(key), bson_document(&fields), &[])
             }
@@ -82,6 +83,7 @@ async fn write(
         if left.is_empty() {
             return Ok(());
         }
+        lease::check(store).await?;
         let written = command::update(&store.db, collection.name(), &left).await?;
         left = written.duplicate_keys.into_iter().map(|place| left[place].clone()).collect();
     }
@@ -139,11 +141,18 @@ fn put_entry(store: &MongoStore, entry: &Entry) -> Document {
 
 fn put_sample(sample: &Sample) -> Document {
     let id = sample_id(sample);
-    set(doc! { "_id": &id }, id.into(), sample_fields(sample), &[])
+    // The id says the name and the time; a cluster finds the shard by these.
+    let query = doc! { "_id": &id, "name": &sample.name, "timestamp": date(sample.timestamp) };
+    set(query, id.into(), sample_fields(sample), &[])
 }
 
-fn put_consolidation(day: &Consolidation) -> Document {
+/// Whoever sums up days, under a lease, sums up those that nobody has summed up.
+fn put_consolidation(store: &MongoStore, day: &Consolidation) -> Document {
     let mut fields = bson_document(day);
     fields.insert("timestamp", date(day.timestamp));
+    if store.fence.is_some() {
+        fields.insert("_id", &day.date);
+        return command::upsert(doc! { "date": &day.date }, doc! { "$setOnInsert": fields });
+    }
     set(doc! { "date": &day.date }, Bson::from(&day.date), fields, &[])
 }

@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{IDENTITIES, MongoStore, command, error::MongoError, wire::date};
+use super::{IDENTITIES, MongoStore, command, error::MongoError, lease, wire::date};
 use crate::model::{Collection, Time};
 
 const LAST_RETENTION: &str = "last_retention";
@@ -52,13 +52,17 @@ async fn delete_oldest(
     limit: u32,
 ) -> Result<u64, MongoError> {
     let documents = store.db.collection::<Document>(collection);
-    let find = documents.find(old).sort(doc! { time: 1 }).limit(i64::from(limit));
+    let find = documents.find(old.clone()).sort(doc! { time: 1 }).limit(i64::from(limit));
     let found: Vec<Document> = find.projection(doc! { "_id": 1 }).await?.try_collect().await?;
     if found.is_empty() {
         return Ok(0);
     }
     let ids: Vec<Bson> = found.into_iter().filter_map(|mut found| found.remove("_id")).collect();
-    command::delete(&store.db, collection, [doc! { "_id": { "$in": ids } }]).await
+    lease::check(store).await?;
+    // What came back meanwhile is old no more.
+    let mut query = doc! { "_id": { "$in": ids } };
+    query.extend(old);
+    command::delete(&store.db, collection, [query]).await
 }
 
 /// When retention last ran to its end.
@@ -69,18 +73,15 @@ pub(super) async fn last(store: &MongoStore) -> Result<Option<Time>, MongoError>
     Ok(at.map(|at| Time::from_millis(at.timestamp_millis())))
 }
 
-/// Notes that it did.
 /// Writes a heartbeat.
 pub(super) async fn beat(store: &MongoStore) -> Result<(), MongoError> {
     let set = doc! { "$set": { "key": HEARTBEAT }, "$currentDate": { "at": true } };
-    let state = store.documents(Collection::SystemState);
+    let state = store.probes.collection::<Document>(Collection::SystemState.name());
     state.update_one(doc! { "_id": HEARTBEAT }, set).upsert(true).await?;
     Ok(())
 }
 
+/// Notes that retention ran to its end.
 pub(super) async fn note(store: &MongoStore, at: Time) -> Result<(), MongoError> {
-    let set = doc! { "$set": { "key": LAST_RETENTION, "at": date(at) } };
-    let state = store.documents(Collection::SystemState);
-    state.update_one(doc! { "_id": LAST_RETENTION }, set).upsert(true).await?;
-    Ok(())
+    lease::set_state(store, LAST_RETENTION, "at", date(at).into()).await
 }

@@ -11,7 +11,7 @@ use super::{
     LONG, MongoStore, SHORT,
     connect::write_concern_document,
     error::{INDEX_NOT_FOUND, MongoError, NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND},
-    upgrade,
+    lease, upgrade,
     wire::{date, integer},
     within,
 };
@@ -54,9 +54,11 @@ impl Schema for MongoStore {
         let commands: Vec<Document> = serde_json::from_str(migration.script)
             .map_err(|error| StoreError::refused(format!("{}: {error}", migration.name)))?;
         for command in commands {
+            lease::check(self).await?;
             run(self, command).await?;
         }
         if migration.number == INSTANCES {
+            lease::check(self).await?;
             upgrade::upgrade(self).await?;
         }
         within(LONG, write_down(self, migration, checksum, at)).await
@@ -65,7 +67,7 @@ impl Schema for MongoStore {
 
 /// The schema version, whoever wrote it; 0 if nobody did.
 pub(super) async fn version(store: &MongoStore) -> std::result::Result<u32, MongoError> {
-    let state = store.documents(Collection::SystemState);
+    let state = store.probes.collection::<Document>(Collection::SystemState.name());
     let document = state.find_one(doc! { "key": VERSION_KEY }).await?;
     let value = document.as_ref().and_then(|document| document.get("value")).and_then(integer);
     Ok(value.and_then(|value| value.try_into().ok()).unwrap_or(0))
@@ -93,26 +95,18 @@ async fn write_down(
     checksum: &str,
     at: Time,
 ) -> std::result::Result<(), MongoError> {
-    let version = doc! { "value": migration.number };
-    set(store, VERSION_KEY, version).await?;
+    lease::set_state(store, VERSION_KEY, "value", migration.number.into()).await?;
     let record = doc! {
         "number": migration.number,
         "name": migration.name,
         "checksum": checksum,
         "appliedAt": date(at),
     };
-    set(store, &format!("{RECORD_PREFIX}{:04}", migration.number), record).await
-}
-
-/// Found by `key`, because a document of the old orchestrator has an object id.
-async fn set(
-    store: &MongoStore,
-    key: &str,
-    fields: Document,
-) -> std::result::Result<(), MongoError> {
-    let update = doc! { "$set": fields, "$setOnInsert": { "_id": key } };
+    let key = format!("{RECORD_PREFIX}{:04}", migration.number);
+    lease::check(store).await?;
+    let update = doc! { "$set": record, "$setOnInsert": { "_id": &key } };
     let state = store.documents(Collection::SystemState);
-    state.update_one(doc! { "key": key }, update).upsert(true).await?;
+    state.update_one(doc! { "key": &key }, update).upsert(true).await?;
     Ok(())
 }
 

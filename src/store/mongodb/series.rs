@@ -10,7 +10,7 @@ use super::{
     wire::{date, integer, number, sample},
 };
 use crate::{
-    model::{Collection, Sample, Time},
+    model::{COUNTED, Collection, Sample, Time},
     store::{AlertBucket, Bucket, Buckets},
 };
 
@@ -39,9 +39,10 @@ pub(super) async fn buckets(
 ) -> Result<Vec<Bucket>, MongoError> {
     let pipeline = [
         doc! { "$match": of_period(name, wanted.from, wanted.until) },
-        doc! { "$sort": { "timestamp": 1 } },
+        moments(),
+        doc! { "$sort": { "_id.timestamp": 1 } },
         doc! { "$group": {
-            "_id": bucket("$timestamp", wanted),
+            "_id": bucket("$_id.timestamp", wanted),
             "count": { "$sum": 1 },
             "min": { "$min": "$value" },
             "max": { "$max": "$value" },
@@ -53,6 +54,16 @@ pub(super) async fn buckets(
     let groups = store.documents(Collection::Metrics).aggregate(pipeline).await?;
     let groups: Vec<Document> = groups.try_collect().await?;
     Ok(groups.iter().filter_map(bucket_of).collect())
+}
+
+/// What is counted adds up at each moment, all else stands for itself.
+pub(super) fn moments() -> Document {
+    let itself = doc! { "$cond": [{ "$in": ["$unit", COUNTED.to_vec()] }, Bson::Null, "$_id"] };
+    doc! { "$group": {
+        "_id": { "name": "$name", "timestamp": "$timestamp", "itself": itself },
+        "samples": { "$sum": 1 },
+        "value": { "$sum": "$value" },
+    } }
 }
 
 /// The number of the bucket that the time in a field is in.

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::{hours::HOUR_MS, json::from_json};
 use crate::{
-    model::{Collection, Consolidation, MetricDay, Time},
+    model::{COUNTED, Collection, Consolidation, MetricDay, Time},
     store::{AlertCounts, Issue},
 };
 
@@ -131,16 +131,20 @@ pub fn issues(connection: &Connection, from: Time, until: Time) -> rusqlite::Res
     issues.collect()
 }
 
-/// Samples of a period, summed up by name.
+/// Samples of a period, summed up by name. What is counted adds up at each moment.
 pub fn sample_days(
     connection: &Connection,
     from: Time,
     until: Time,
 ) -> rusqlite::Result<BTreeMap<String, MetricDay>> {
-    let mut select = connection.prepare_cached(
-        "SELECT name, count(*), min(value), max(value), avg(value) FROM metrics
-         WHERE timestamp >= ?1 AND timestamp < ?2 GROUP BY +name",
-    )?;
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT name, sum(samples), min(value), max(value), avg(value) FROM (
+             SELECT name, count(*) AS samples, sum(value) AS value FROM metrics
+             WHERE timestamp >= ?1 AND timestamp < ?2
+             GROUP BY +name, +timestamp, CASE WHEN unit IN ('{}') THEN '' ELSE labels END)
+         GROUP BY name",
+        COUNTED.join("','")
+    ))?;
     let days = select.query_map((from.millis(), until.millis()), |row| {
         let day =
             MetricDay { count: row.get(1)?, min: row.get(2)?, max: row.get(3)?, avg: row.get(4)? };

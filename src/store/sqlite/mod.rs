@@ -35,25 +35,32 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 
 pub use self::backup::backup;
 use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::Writer};
 use super::{
-    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Committed, Expired,
-    ExpiryBatch, Export, ExportScope, Followed, Group, Issue, ListPosition, Loaded, Position,
-    Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding, migrate,
+    AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
+    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Group, Issue, LeaseLost,
+    ListPosition, Loaded, Position, Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding,
+    migrate,
 };
 use crate::model::{
     Alert, Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
 };
 
+/// How often it is asked whether a command beside the service changed the file.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// A store in one file.
+#[derive(Clone)]
 pub struct SqliteStore {
     file: Arc<DatabaseFile>,
-    writer: Writer,
-    readers: Readers,
+    writer: Arc<Writer>,
+    readers: Arc<Readers>,
     clock: Arc<dyn Clock>,
+    /// The lease that this handle works under.
+    fence: Option<Fence>,
 }
 
 impl SqliteStore {
@@ -74,7 +81,23 @@ impl SqliteStore {
             Ok((file, writer))
         });
         let (file, writer) = opened.await.map_err(super::StoreError::refused)??;
-        Ok(Self { readers: Readers::new(Arc::clone(&file)), file, writer, clock })
+        let readers = Arc::new(Readers::new(Arc::clone(&file)));
+        Ok(Self { readers, file, writer: Arc::new(writer), clock, fence: None })
+    }
+
+    /// Runs `work` in a transaction, which first makes sure of the lease that this handle works
+    /// under.
+    async fn write_fenced<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let fence = self.fence;
+        let written = self.writer.write(move |tx| match fence {
+            Some(fence) if !state::is_held(tx, fence)? => Ok(Err(LeaseLost(fence.lease))),
+            _ => Ok(Ok(work(tx)?)),
+        });
+        Ok(written.await??)
     }
 }
 
@@ -114,6 +137,11 @@ impl Store for SqliteStore {
                 Ok(Loaded { entries, figures: figures::all(&snapshot)?, position })
             })
             .await
+    }
+
+    async fn changed(&self) -> Changed {
+        tokio::time::sleep(LOOK_EVERY).await;
+        Changed::Perhaps
     }
 
     async fn follow(&self, position: Position) -> Result<Followed> {
@@ -244,7 +272,9 @@ impl Store for SqliteStore {
     }
 
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
-        self.writer.write(move |tx| put::put_all(tx, documents)).await
+        // Whoever sums up days sums up those that nobody has summed up.
+        let insert_days = self.fence.is_some();
+        self.write_fenced(move |tx| put::put_all(tx, documents, insert_days)).await
     }
 
     async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)> {
@@ -254,15 +284,15 @@ impl Store for SqliteStore {
     }
 
     async fn expire_alerts(&self, batch: ExpiryBatch) -> Result<Expired> {
-        self.writer.write(move |tx| retention::expire_alerts(tx, batch)).await
+        self.write_fenced(move |tx| retention::expire_alerts(tx, batch)).await
     }
 
     async fn forget_alerts(&self, before: Time, limit: u32) -> Result<u64> {
-        self.writer.write(move |tx| retention::forget_alerts(tx, before, limit)).await
+        self.write_fenced(move |tx| retention::forget_alerts(tx, before, limit)).await
     }
 
     async fn expire_samples(&self, before: Time, limit: u32) -> Result<u64> {
-        self.writer.write(move |tx| retention::expire_samples(tx, before, limit)).await
+        self.write_fenced(move |tx| retention::expire_samples(tx, before, limit)).await
     }
 
     async fn last_retention(&self) -> Result<Option<Time>> {
@@ -270,14 +300,14 @@ impl Store for SqliteStore {
     }
 
     async fn note_retention(&self, at: Time) -> Result<()> {
-        self.writer.write(move |tx| retention::note(tx, at)).await
+        self.write_fenced(move |tx| retention::note(tx, at)).await
     }
 
     async fn export(&self, scope: ExportScope) -> Result<Export> {
         export::export(&self.file, scope).await
     }
 
-    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<bool> {
+    async fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Option<i64>> {
         let (name, holder, now) = (name.to_owned(), holder.to_owned(), self.clock.now());
         self.writer.write(move |tx| state::acquire_lease(tx, &name, &holder, now, ttl)).await
     }
@@ -285,6 +315,10 @@ impl Store for SqliteStore {
     async fn release_lease(&self, name: &str, holder: &str) -> Result<()> {
         let (name, holder) = (name.to_owned(), holder.to_owned());
         self.writer.write(move |tx| state::release_lease(tx, &name, &holder)).await
+    }
+
+    fn under(&self, fence: Fence) -> Arc<dyn Store> {
+        Arc::new(Self { fence: Some(fence), ..self.clone() })
     }
 
     fn schema(&self) -> &dyn migrate::Schema {
@@ -311,7 +345,7 @@ impl Store for SqliteStore {
 }
 
 /// Writes a group; the caller commits.
-fn commit(tx: &rusqlite::Transaction<'_>, group: &Group) -> rusqlite::Result<Committed> {
+fn commit(tx: &Transaction<'_>, group: &Group) -> rusqlite::Result<Committed> {
     let mut fold = alerts::decide(tx, &group.alerts)?;
     let made = knowledge::make(tx, group.patterns_of(&fold.changes))?;
     if made.forgot {

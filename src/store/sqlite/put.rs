@@ -9,8 +9,12 @@ use crate::{
     store::Stored,
 };
 
-/// Writes them; the caller commits.
-pub fn put_all(tx: &Transaction<'_>, documents: Vec<Stored>) -> rusqlite::Result<()> {
+/// Writes them; the caller commits. With `insert_days`, days that are summed up stay as they are.
+pub fn put_all(
+    tx: &Transaction<'_>,
+    documents: Vec<Stored>,
+    insert_days: bool,
+) -> rusqlite::Result<()> {
     let mut alerts = Vec::new();
     for document in documents {
         match document {
@@ -18,7 +22,7 @@ pub fn put_all(tx: &Transaction<'_>, documents: Vec<Stored>) -> rusqlite::Result
             Stored::Sample(sample) => put_sample(tx, &sample)?,
             Stored::Entry(entry) => knowledge::put(tx, &entry)?,
             Stored::OldEntry(entry) => put_old_entry(tx, *entry)?,
-            Stored::Consolidation(day) => put_consolidation(tx, &day)?,
+            Stored::Consolidation(day) => put_consolidation(tx, &day, insert_days)?,
             Stored::State(key, fields) => put_state(tx, &key, fields)?,
         }
     }
@@ -61,12 +65,17 @@ fn put_sample(tx: &Transaction<'_>, sample: &Sample) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn put_consolidation(tx: &Transaction<'_>, day: &Consolidation) -> rusqlite::Result<()> {
-    let mut put = tx.prepare_cached(
-        "INSERT OR REPLACE INTO consolidations (date, timestamp, alerts, metrics, summary,
+fn put_consolidation(
+    tx: &Transaction<'_>,
+    day: &Consolidation,
+    insert_only: bool,
+) -> rusqlite::Result<()> {
+    let or = if insert_only { "IGNORE" } else { "REPLACE" };
+    let mut put = tx.prepare_cached(&format!(
+        "INSERT OR {or} INTO consolidations (date, timestamp, alerts, metrics, summary,
              insights, recommendations, kbEntriesGenerated)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
+    ))?;
     put.execute(params![
         day.date,
         day.timestamp.millis(),

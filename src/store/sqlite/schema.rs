@@ -59,13 +59,12 @@ impl Schema for SqliteStore {
     async fn apply(&self, migration: &Migration, checksum: &str, at: Time) -> Result<()> {
         let (script, checksum) = (migration.script, checksum.to_owned());
         let (number, name) = (migration.number, migration.name.to_owned());
-        self.writer
-            .write(move |tx| {
-                tx.execute_batch(script)?;
-                let record = Record { number, name, checksum, applied_at: at };
-                state::put(tx, &format!("migration:{number:04}"), &record)?;
-                state::put(tx, "schema_version", &number)
-            })
-            .await
+        self.write_fenced(move |tx| {
+            tx.execute_batch(script)?;
+            let record = Record { number, name, checksum, applied_at: at };
+            state::put(tx, &format!("migration:{number:04}"), &record)?;
+            state::put(tx, "schema_version", &number)
+        })
+        .await
     }
 }

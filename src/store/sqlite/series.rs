@@ -1,10 +1,10 @@
 //! The samples of one metric over time, from the index of series.
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::json::from_json;
 use crate::{
-    model::{Sample, Time},
+    model::{COUNTED, Sample, Time},
     store::{AlertBucket, Bucket, Buckets},
 };
 
@@ -36,16 +36,20 @@ fn sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
     })
 }
 
-/// The same in buckets.
+/// The same in buckets. What is counted adds up at each moment.
 pub fn buckets(
     connection: &Connection,
     name: &str,
     wanted: Buckets,
 ) -> rusqlite::Result<Vec<Bucket>> {
-    let mut select = connection.prepare_cached(
+    let mut select = connection.prepare_cached(if is_counted(connection, name, wanted)? {
+        "SELECT timestamp, sum(value) FROM metrics
+         WHERE name = ?1 AND timestamp >= ?2 AND timestamp < ?3
+         GROUP BY timestamp ORDER BY timestamp"
+    } else {
         "SELECT timestamp, value FROM metrics
-         WHERE name = ?1 AND timestamp >= ?2 AND timestamp < ?3 ORDER BY timestamp",
-    )?;
+         WHERE name = ?1 AND timestamp >= ?2 AND timestamp < ?3 ORDER BY timestamp"
+    })?;
     let mut rows = select.query((name, wanted.from.millis(), wanted.until.millis()))?;
     let mut buckets: Vec<Bucket> = Vec::new();
     while let Some(row) = rows.next()? {
@@ -66,6 +70,17 @@ pub fn buckets(
         }
     }
     Ok(buckets)
+}
+
+/// Whether the newest sample of the period is of something that is counted.
+fn is_counted(connection: &Connection, name: &str, wanted: Buckets) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached(
+        "SELECT unit FROM metrics WHERE name = ?1 AND timestamp >= ?2 AND timestamp < ?3
+         ORDER BY timestamp DESC LIMIT 1",
+    )?;
+    let period = (name, wanted.from.millis(), wanted.until.millis());
+    let unit: Option<String> = select.query_row(period, |row| row.get(0)).optional()?;
+    Ok(unit.is_some_and(|unit| COUNTED.contains(&&*unit)))
 }
 
 /// Alerts of one name by their first receipt, the latest buckets first.

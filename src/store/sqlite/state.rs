@@ -6,13 +6,16 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::json::{from_json, json};
-use crate::model::Time;
+use crate::{model::Time, store::Fence};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Lease {
+    /// Empty when it was given back.
     holder: String,
     expires_at: Time,
+    #[serde(default)]
+    fence: i64,
 }
 
 /// The number of the newest applied migration, 0 where there is none.
@@ -41,30 +44,38 @@ pub fn put<T: Serialize>(tx: &Transaction<'_>, key: &str, value: &T) -> rusqlite
     Ok(())
 }
 
-/// Takes or prolongs a lease; false if another holds it.
+/// Takes or prolongs a lease; `None` if another holds it.
 pub fn acquire_lease(
     tx: &Transaction<'_>,
     name: &str,
     holder: &str,
     now: Time,
     ttl: Duration,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Option<i64>> {
     let key = lease_key(name);
-    let held: Option<Lease> = get(tx, &key)?;
-    if held.is_some_and(|lease| lease.holder != holder && lease.expires_at > now) {
-        return Ok(false);
-    }
+    let fence = match get::<Lease>(tx, &key)? {
+        Some(lease) if lease.holder == holder => lease.fence,
+        Some(lease) if lease.expires_at > now => return Ok(None),
+        lease => lease.map_or(0, |lease| lease.fence) + 1,
+    };
     let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-    put(tx, &key, &Lease { holder: holder.to_owned(), expires_at: now.plus_millis(ttl) })?;
-    Ok(true)
+    put(tx, &key, &Lease { holder: holder.to_owned(), expires_at: now.plus_millis(ttl), fence })?;
+    Ok(Some(fence))
 }
 
-/// Gives a lease back, if `holder` has it.
+/// Whether the lease still has this number, and was not given back.
+pub fn is_held(tx: &Transaction<'_>, fence: Fence) -> rusqlite::Result<bool> {
+    let held: Option<Lease> = get(tx, &lease_key(fence.lease))?;
+    Ok(held.is_some_and(|lease| lease.fence == fence.number && !lease.holder.is_empty()))
+}
+
+/// Gives a lease back, if `holder` has it. Its number stays.
 pub fn release_lease(tx: &Transaction<'_>, name: &str, holder: &str) -> rusqlite::Result<()> {
     let key = lease_key(name);
     let held: Option<Lease> = get(tx, &key)?;
-    if held.is_some_and(|lease| lease.holder == holder) {
-        tx.execute("DELETE FROM system_state WHERE key = ?1", [key])?;
+    if let Some(lease) = held.filter(|lease| lease.holder == holder) {
+        let given_back = Lease { holder: String::new(), expires_at: Time::default(), ..lease };
+        put(tx, &key, &given_back)?;
     }
     Ok(())
 }

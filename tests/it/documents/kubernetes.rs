@@ -127,6 +127,9 @@ fn the_small_overlay_is_one_replica_on_a_disk_of_its_own() {
 fn the_large_overlay_is_three_replicas_that_share_their_stores() {
     let Some(documents) = overlay("large") else { return };
     assert_eq!(documents["Deployment"]["spec"]["replicas"], 3);
+    let own = container(&documents)["env"].as_array().unwrap();
+    let instance = own.iter().find(|variable| variable["name"] == "INSTANCE_ID").unwrap();
+    assert_eq!(instance["valueFrom"]["fieldRef"]["fieldPath"], "metadata.name");
     let settings = settings(&documents);
     for setting in ["MONGO_HOST", "MONGO_PASSWORD_FILE", "REDIS_URL", "REDIS_PASSWORD_FILE"] {
         assert!(settings.contains_key(setting), "{setting}");

@@ -31,6 +31,7 @@ fn rendered() -> String {
     metrics.validation_failures_total.with_label_values(&["/health"]);
     metrics.store_operation("ping");
     metrics.redis_up();
+    metrics.show_instance("node-1");
     metrics.alert_received("critical", Status::Firing);
     metrics.render()
 }

@@ -209,9 +209,13 @@ impl Answer {
         String::from_utf8(self.body.clone()).expect("text")
     }
 
+    /// What it says, its names in order, whatever else is in this build of `serde_json`.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
+        let read = serde_json::from_slice(&self.body);
+        let mut json: Value =
+            read.unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()));
+        json.sort_all_objects();
+        json
     }
 
     /// A header's value; empty if it is not there.

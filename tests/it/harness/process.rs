@@ -81,6 +81,14 @@ impl Process {
         found.unwrap_or_else(|| panic!("no line with {text:?} in:\n{}", self.seen.join("\n")))
     }
 
+    /// All log lines until now.
+    pub fn lines_so_far(&mut self) -> &[String] {
+        while let Ok(line) = self.lines.try_recv() {
+            self.seen.push(line);
+        }
+        &self.seen
+    }
+
     /// Waits until it serves; remembers where.
     pub async fn serving(&mut self) {
         let line: Value = serde_json::from_str(&self.line_with("\"serving\"").await).unwrap();
@@ -117,6 +125,16 @@ impl Process {
     /// Tells it that its files were rotated.
     pub fn hang_up(&self) {
         self.signal(Signal::HUP);
+    }
+
+    /// It stands still, with all its connections.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// It goes on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
     }
 
     fn signal(&self, signal: Signal) {

@@ -1,8 +1,9 @@
-//! A connection that can be cut.
+//! A connection that can be cut, or slowed down.
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
@@ -16,6 +17,7 @@ pub struct Proxy {
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Open,
+    Slow(Duration),
     Silent,
     Unanswered,
     Cut,
@@ -32,6 +34,11 @@ impl Proxy {
 
     pub fn open(&self) {
         self.mode.send_replace(Mode::Open);
+    }
+
+    /// New connections pass on everything, each piece so much later.
+    pub fn slow_down(&self, by: Duration) {
+        self.mode.send_replace(Mode::Slow(by));
     }
 
     /// Connections stay, nothing passes.
@@ -80,11 +87,12 @@ async fn serve(
 }
 
 async fn pass(mut client: TcpStream, target: String, mut mode: watch::Receiver<Mode>) {
-    if *mode.borrow_and_update() != Mode::Silent {
+    let now = *mode.borrow_and_update();
+    if now != Mode::Silent {
         let Ok(mut server) = TcpStream::connect(target).await else { return };
-        if *mode.borrow() == Mode::Open {
+        if matches!(now, Mode::Open | Mode::Slow(_)) {
             tokio::select! {
-                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+                () = pass_on(&mut client, &mut server, now) => return,
                 _ = mode.changed() => {}
             }
         }
@@ -101,5 +109,35 @@ async fn pass(mut client: TcpStream, target: String, mut mode: watch::Receiver<M
     }
     if *mode.borrow_and_update() == Mode::Silent {
         drop(mode.changed().await);
+    }
+}
+
+async fn pass_on(client: &mut TcpStream, server: &mut TcpStream, mode: Mode) {
+    match mode {
+        Mode::Slow(by) => drop(pass_slowly(client, server, by).await),
+        _ => drop(tokio::io::copy_bidirectional(client, server).await),
+    }
+}
+
+async fn pass_slowly(one: &mut TcpStream, other: &mut TcpStream, by: Duration) -> io::Result<()> {
+    let ((from_one, to_one), (from_other, to_other)) = (one.split(), other.split());
+    let there = pass_pieces(from_one, to_other, by);
+    let back = pass_pieces(from_other, to_one, by);
+    tokio::try_join!(there, back).map(drop)
+}
+
+async fn pass_pieces(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    by: Duration,
+) -> io::Result<()> {
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        let length = from.read(&mut piece).await?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        tokio::time::sleep(by).await;
+        to.write_all(&piece[..length]).await?;
     }
 }

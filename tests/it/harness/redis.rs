@@ -66,6 +66,16 @@ impl Redis {
         PASSWORD
     }
 
+    /// The same by way of another address.
+    pub fn through(&self, address: std::net::SocketAddr) -> String {
+        format!("redis://default:{ENCODED}@{address}/")
+    }
+
+    /// What it listens on.
+    pub fn listens(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Where it is, with the password.
     pub fn url(&self) -> String {
         self.address().replace("://", &format!("://:{ENCODED}@"))

@@ -192,10 +192,10 @@ async fn the_service_samples_its_own_figures(place: &Place) {
     metrics.alert_received("page", Status::Firing);
     metrics.knowledge_queries_total.with_label_values(&["gap"]).inc();
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&world.clock);
-    let mut sampler = Sampler::new(Arc::clone(&world.store), metrics, clock);
-    sampler.take().await.unwrap();
+    let mut sampler = Sampler::new(Arc::clone(&world.store), metrics, clock, "node-1".to_owned());
+    sampler.take(world.now()).await.unwrap();
     world.clock.advance_millis(60_000);
-    sampler.take().await.unwrap();
+    sampler.take(world.now()).await.unwrap();
     let (points, _) = points(&world, 1, Aggregation::Raw).await;
     assert_eq!(points.len(), 2);
     assert!(matches!(points[1], Point::Sample { value: 2.0, .. }), "{points:?}");

@@ -68,7 +68,8 @@ pub async fn data(store: &dyn Store) -> BTreeSet<String> {
     let pieces: Vec<_> = export.documents.try_collect().await.unwrap();
     for (collection, texts) in pieces {
         for text in texts {
-            let document: Value = serde_json::from_str(&text).unwrap();
+            let mut document: Value = serde_json::from_str(&text).unwrap();
+            document.sort_all_objects();
             assert!(documents.insert(format!("{collection} {document}")), "twice: {document}");
         }
     }

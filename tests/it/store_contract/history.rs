@@ -25,6 +25,7 @@ each_backend![Migrated:
     samples_come_back_as_they_were_put_the_latest_that_fit,
     samples_are_put_into_buckets_from_an_offset,
     samples_of_a_period_are_summed_up_by_name,
+    what_is_counted_adds_up_at_each_moment_and_all_else_stands_for_itself,
     consolidations_come_back_as_they_were_put,
     history_starts_with_what_is_kept,
     putting_documents_twice_is_putting_them_once,
@@ -130,6 +131,31 @@ async fn samples_are_put_into_buckets_from_an_offset(store: &dyn Store) {
     let counts: Vec<_> = store.sample_buckets("alerts_firing", shifted).await.unwrap();
     assert_eq!(counts.iter().map(|bucket| bucket.count).collect::<Vec<_>>(), [1, 3, 1]);
     assert_eq!(store.sample_buckets("unknown", wanted).await.unwrap(), []);
+}
+
+async fn what_is_counted_adds_up_at_each_moment_and_all_else_stands_for_itself(store: &dyn Store) {
+    let of = |name: &str, unit: &str, value: f64, instance: &str| {
+        let labels = BTreeMap::from([("instance".to_owned(), instance.to_owned())]);
+        let (name, unit) = (name.to_owned(), unit.to_owned());
+        Stored::Sample(Sample { name, unit, labels, ..sample(1, value) })
+    };
+    let put = vec![
+        of("asked", "requests", 3.0, "one"),
+        of("asked", "requests", 4.0, "two"),
+        of("took", "seconds", 0.5, "one"),
+        of("took", "seconds", 0.25, "two"),
+    ];
+    store.put(put).await.unwrap();
+    let wanted = Buckets { from: at(0), until: at(9), width_ms: 86_400_000, offset_ms: 0 };
+    let bucket = async |name| store.sample_buckets(name, wanted).await.unwrap().remove(0);
+    let asked = bucket("asked").await;
+    assert_eq!((asked.count, asked.min, asked.max, asked.sum), (1, 7.0, 7.0, 7.0));
+    let took = bucket("took").await;
+    assert_eq!((took.count, took.min, took.max, took.sum), (2, 0.25, 0.5, 0.75));
+    let days = store.sample_days(at(0), at(9)).await.unwrap();
+    let asked = MetricDay { count: 2, min: 7.0, max: 7.0, avg: 7.0 };
+    let took = MetricDay { count: 2, min: 0.25, max: 0.5, avg: 0.375 };
+    assert_eq!(days, BTreeMap::from([("asked".to_owned(), asked), ("took".to_owned(), took)]));
 }
 
 async fn samples_of_a_period_are_summed_up_by_name(store: &dyn Store) {

@@ -8,7 +8,7 @@ use super::super::{
     MongoStore,
     command::{self, upsert},
     error::MongoError,
-    knowledge,
+    knowledge, lease,
     wire::{StoredAlert, alert_id, bson_document, carried, carried_fields, date, integer, time_in},
 };
 use crate::{
@@ -74,6 +74,7 @@ pub(super) async fn write(
         alerts: alerts.iter().map(noted).collect(),
         sums,
     };
+    lease::check(store).await?;
     let query = doc! { "_id": NOTE, "number": last_number };
     let statement = upsert(query, doc! { "$set": fields(&note) });
     let written = command::update(&store.db, Collection::SystemState.name(), &[statement]).await?;
