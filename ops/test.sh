@@ -48,8 +48,9 @@ install_rust_tools() {
   have cargo || die "please install Rust: https://rustup.rs"
   { cargo clippy --version && cargo fmt --version; } >/dev/null \
     || die "please install: rustup component add clippy rustfmt"
-  have cargo-deny || cargo install --locked --root "$tools" cargo-deny@0.20.2
-  have cargo-machete || cargo install --locked --root "$tools" cargo-machete@0.9.2
+  # Run once: what takes long is to build them.
+  have cargo-deny || cargo install --debug --locked --root "$tools" cargo-deny@0.20.2
+  have cargo-machete || cargo install --debug --locked --root "$tools" cargo-machete@0.9.2
 }
 
 # The MongoDB of the tests, and the driver that makes its first user.
