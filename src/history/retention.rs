@@ -18,7 +18,7 @@ use crate::{
     knowledge::{Base, ChangeError},
     model::{Clock, Collection, Time},
     shutdown::Phase,
-    store::{ExpiryBatch, Lease, LeaseLost, Result, Store, StoreError},
+    store::{Expired, ExpiryBatch, Lease, LeaseLost, Result, Store, StoreError},
 };
 
 /// The name of the lease.
@@ -89,12 +89,12 @@ pub trait ProgressListener: Send + Sync {
 /// Who deletes old alerts: beside a running service the writer, so that memory follows.
 #[async_trait]
 pub trait AlertExpiry: Send + Sync {
-    /// Deletes a batch of the store; how many, and how many of them could not be summed up.
+    /// Deletes a batch of the store.
     async fn expire(
         &self,
         store: &Arc<dyn Store>,
         batch: ExpiryBatch,
-    ) -> Result<(u64, u64), RetentionError>;
+    ) -> Result<Expired, RetentionError>;
 }
 
 /// Where no memory has to follow: the command line.
@@ -106,9 +106,8 @@ impl AlertExpiry for StoreOnly {
         &self,
         store: &Arc<dyn Store>,
         batch: ExpiryBatch,
-    ) -> Result<(u64, u64), RetentionError> {
-        let expired = store.expire_alerts(batch).await?;
-        Ok((expired.deleted, expired.set_aside))
+    ) -> Result<Expired, RetentionError> {
+        Ok(store.expire_alerts(batch).await?)
     }
 }
 
@@ -118,9 +117,8 @@ impl AlertExpiry for Base {
         &self,
         store: &Arc<dyn Store>,
         batch: ExpiryBatch,
-    ) -> Result<(u64, u64), RetentionError> {
-        let expired = self.expire_on(Arc::clone(store), batch).await?;
-        Ok((expired.deleted, expired.set_aside))
+    ) -> Result<Expired, RetentionError> {
+        Ok(self.expire_on(Arc::clone(store), batch).await?)
     }
 }
 
@@ -297,9 +295,9 @@ impl RetentionJob {
     ) -> Result<(u64, u64), RetentionError> {
         if collection == Collection::Alerts {
             let batch = ExpiryBatch { before, limit, now: self.clock.now() };
-            let (deleted, unread) = self.expiry.expire(store, batch).await?;
+            let Expired { deleted, set_aside, .. } = self.expiry.expire(store, batch).await?;
             self.listener.alerts_expired(deleted);
-            return Ok((deleted, unread));
+            return Ok((deleted, set_aside));
         }
         let deleted = store.expire_samples(before, limit).await?;
         self.listener.samples_expired(deleted);

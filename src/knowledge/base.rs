@@ -4,7 +4,7 @@
 //! changed goes to the [`writer`](super::writer); what is searched is the
 //! [index](super::indexing).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -12,14 +12,11 @@ use tokio::{
 };
 
 use super::{
-    answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry},
-    answering,
     draft::EntryDraft,
     editing::{Change, Editor, Imported, created},
     embedding,
     indexing::{self, Indexer, Urgency},
-    questions::{question, question_id},
-    search::{Confidence, Index, IndexChange, Model, Query, SearchError},
+    search::{Index, IndexChange, Model, SearchError},
     shared::{RECENT_MS, Shared},
     state::State,
     summary::RenderedSummary,
@@ -35,11 +32,6 @@ use crate::{
     store::{Expired, ExpiryBatch, Store, StoreError},
     telemetry::Metrics,
 };
-
-/// Alerts that are shown of a pattern.
-const MAX_FIRING_ALERTS: u32 = 5;
-/// How long an answer waits for them.
-const FIRING_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why the base could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -73,8 +65,8 @@ pub struct BaseLimits {
 /// All knowledge.
 #[derive(Clone)]
 pub struct Base {
-    shared: Arc<Shared>,
-    requests: mpsc::UnboundedSender<Request>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) requests: mpsc::UnboundedSender<Request>,
 }
 
 /// The tasks behind the base.
@@ -190,18 +182,11 @@ impl Base {
         self.request(|answer| Request::Alerts { alerts, answer }).await
     }
 
-    /// Deletes a batch of old alerts; what they say stays in the sums of their entries.
+    /// Deletes a batch of old alerts; what they say stays in the sums of their entries. `store` is
+    /// that of the lease under which it is done ([`crate::store::Lease::store`]).
     ///
     /// # Errors
-    /// [`ChangeError`]; the batch is made whole by the next.
-    pub async fn expire(&self, batch: ExpiryBatch) -> Result<Expired, ChangeError> {
-        self.expire_on(Arc::clone(&self.shared.store), batch).await
-    }
-
-    /// The same under a lease: on the store as its holder has it ([`crate::store::Lease::store`]).
-    ///
-    /// # Errors
-    /// [`ChangeError`], also when the lease was lost.
+    /// [`ChangeError`], also when the lease was lost; the batch is made whole by the next.
     pub async fn expire_on(
         &self,
         store: Arc<dyn Store>,
@@ -280,82 +265,6 @@ impl Base {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || indexing::ask_all(&shared)).await??;
         Ok(())
-    }
-
-    /// What is known about a question; what is not becomes an open question.
-    ///
-    /// # Errors
-    /// Only of defects: a store that is away does not keep it from answering.
-    pub async fn ask(&self, asked: Question) -> Result<Answer, BaseError> {
-        self.shared.indexer.settled().await;
-        let base = self.clone();
-        let (asked, entries) = tokio::task::spawn_blocking(move || {
-            let entries = base.search(&asked);
-            (asked, entries)
-        })
-        .await?;
-        // A weak answer is given, and the question stays open all the same.
-        let sure = entries.first().filter(|best| best.confidence == Confidence::High);
-        let gap = match sure {
-            None => Some(self.note_question(&asked.text).await),
-            Some(best) => {
-                self.close_if_open(&asked, &best.entry.id);
-                None
-            }
-        };
-        let outcome = if gap.is_some() { "gap" } else { "answered" };
-        self.shared.metrics.knowledge_queries_total.with_label_values(&[outcome]).inc();
-        let freshness = self.shared.state().stats.freshness(self.shared.clock.now());
-        let mut answer = Answer { question: asked, entries, gap, freshness };
-        self.show_firing(&mut answer).await;
-        Ok(answer)
-    }
-
-    /// Shows what fires of the answers' patterns; without it if the store does not tell at once.
-    async fn show_firing(&self, answer: &mut Answer) {
-        let patterns = answer.firing_patterns();
-        if patterns.is_empty() {
-            return;
-        }
-        let firing = self.shared.store.firing_of(patterns, MAX_FIRING_ALERTS);
-        match tokio::time::timeout(FIRING_WITHIN, firing).await {
-            Ok(Ok(alerts)) => answer.show_firing(alerts),
-            Ok(Err(error)) => tracing::debug!(%error, "an answer does not show what fires"),
-            Err(_) => tracing::debug!("an answer does not show what fires: the store is slow"),
-        }
-    }
-
-    /// The entries that answer a question, best first, as the index was last committed.
-    pub fn search(&self, asked: &Question) -> Vec<ScoredEntry> {
-        let state = self.shared.state();
-        let admits = |id: &str| state.get(id).is_some_and(|entry| asked.filter.admits(entry));
-        // What is folded into one answer must not make fewer of them.
-        let limit = asked.limit.saturating_mul(2);
-        let query = Query { text: &asked.text, limit, admits: &admits };
-        answering::answers(&*state, &self.shared.indexer.index().find(&query), asked.limit)
-    }
-
-    async fn note_question(&self, text: &str) -> Gap {
-        let (answer, noted) = oneshot::channel();
-        let request = Request::Ask { text: text.to_owned(), answer };
-        let noted = match self.requests.send(request) {
-            Ok(()) => noted.await.ok(),
-            Err(_) => None,
-        };
-        // The service is stopping: nobody remembers the question any more.
-        noted.unwrap_or_else(|| {
-            let asked = question(text, self.shared.clock.now());
-            Gap { occurrences: asked.occurrences(), id: asked.id }
-        })
-    }
-
-    /// Closes a question that is open although all that is known answers it: it was asked within
-    /// a filter, or the process ended before it was closed.
-    fn close_if_open(&self, asked: &Question, answer: &str) {
-        let id = question_id(&asked.text);
-        if asked.filter == QuestionFilter::default() && self.shared.state().get(&id).is_some() {
-            self.shared.close_questions(vec![(id, answer.to_owned())]);
-        }
     }
 
     /// The page that dashboards poll.

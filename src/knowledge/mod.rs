@@ -6,6 +6,7 @@
 
 mod answer;
 mod answering;
+mod asking;
 mod base;
 mod cutting;
 mod draft;

@@ -338,7 +338,8 @@ impl<'a> Processes<'a> {
         self.catch_up(at).await;
         let now = Time::from_millis(self.now());
         let batch = ExpiryBatch { before: now.plus_millis(-48 * HOUR), limit: 2, now };
-        while self.base(at).expire(batch).await.unwrap().deleted == 2 {}
+        let store = || Arc::clone(&self.all[at].store);
+        while self.base(at).expire_on(store(), batch).await.unwrap().deleted == 2 {}
         let long_ago = now.plus_millis(-30 * 24 * HOUR);
         self.all[at].store.forget_alerts(long_ago, 1_000).await.unwrap();
         self.reference.retain(self.now());

@@ -26,6 +26,8 @@ on_each_topology![faults_at_random_break_no_promise];
 /// On each topology, so that both together are 30.
 const ROUNDS: u64 = 15;
 const SENDERS: usize = 4;
+/// Longer than any fault, with what comes after it.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(60);
 const NAMES: [&str; 4] = ["DiskFull", "PodDown", "QueueLong", "CertOld"];
 
 /// What may happen.
@@ -89,6 +91,7 @@ async fn send(alertmanager: Actor, sent: Arc<Sent>) {
 
 async fn deliver(alertmanager: &Actor, alert: &Alert) {
     let body = payload([alert.clone()]).to_string();
+    let deadline = Instant::now() + DELIVERED_WITHIN;
     loop {
         let request = alertmanager.request(Method::POST, "/webhook/alerts", body.as_bytes());
         match alertmanager.try_send(request.body(body.clone())).await {
@@ -96,6 +99,8 @@ async fn deliver(alertmanager: &Actor, alert: &Alert) {
             Ok(answer) => assert!(answer.status >= 500, "{}", answer.text()),
             Err(_) => {}
         }
+        assert!(Instant::now() < deadline, "no alert is taken any more: {body}");
+        // The sender's own pace.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

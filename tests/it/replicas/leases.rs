@@ -123,6 +123,7 @@ async fn a_retention_that_was_paused_across_its_lease_changes_nothing_when_it_wa
     assert_eq!(first.exit_code().await, 1);
     let said = first.output().await;
     assert!(said.contains("the lease of retention was lost to another process"), "{said}");
+    // Time for what it had sent before its end and the server had not taken yet.
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(everything(&fleet).await, done);
 }

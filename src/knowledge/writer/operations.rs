@@ -1,0 +1,166 @@
+//! What the writer has the store do, one operation after the other: how the next is chosen, and what
+//! follows when it ends.
+
+use std::{collections::HashMap, pin::Pin, sync::Arc};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    Writer,
+    apply::tell,
+    group::{Batch, build, gather},
+    request::Answer,
+};
+use crate::{
+    knowledge::shared::RECENT_MS,
+    model::{Entry, Figures},
+    store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Result, Store},
+};
+
+/// An operation of the store that has the store for itself.
+pub(super) enum Alone {
+    Expire { batch: ExpiryBatch, store: Arc<dyn Store>, answer: Answer<Expired> },
+    Follow { answer: Option<Answer<()>> },
+    Reload { answer: Option<Answer<()>> },
+    Figures(Vec<String>),
+    Find { id: String, answer: oneshot::Sender<Option<Entry>> },
+    Count,
+}
+
+/// An operation of the store that has ended.
+pub(super) enum Done {
+    Group(Box<Batch>, Result<Committed>),
+    Figures(Result<HashMap<String, Figures>>, Vec<String>),
+    Expired(Result<Expired>, Answer<Expired>),
+    Followed(Result<Followed>, Option<Answer<()>>),
+    Reloaded(Result<Loaded>, Option<Answer<()>>),
+    Found(Result<Option<Entry>>, oneshot::Sender<Option<Entry>>),
+    Counted(Result<u64>),
+}
+
+pub(super) type Running = Pin<Box<dyn Future<Output = Done> + Send>>;
+impl Writer {
+    /// Begins the next operation of the store. What is read anew comes first, as what follows
+    /// is decided by it.
+    pub(super) fn next(&mut self) -> Option<Running> {
+        let store = Arc::clone(&self.shared.store);
+        if let Some(alone) = self.alone.pop_front() {
+            return Some(match alone {
+                Alone::Expire { batch, store, answer } => {
+                    Box::pin(async move { Done::Expired(store.expire_alerts(batch).await, answer) })
+                }
+                Alone::Follow { answer } => {
+                    self.follow_began = Instant::now();
+                    let position = self.position;
+                    Box::pin(async move { Done::Followed(store.follow(position).await, answer) })
+                }
+                Alone::Reload { answer } => {
+                    self.follow_began = Instant::now();
+                    Box::pin(async move { Done::Reloaded(store.load().await, answer) })
+                }
+                Alone::Figures(ids) => {
+                    Box::pin(async move { Done::Figures(store.figures(ids.clone()).await, ids) })
+                }
+                Alone::Find { id, answer } => {
+                    Box::pin(async move { Done::Found(find(store.as_ref(), id).await, answer) })
+                }
+                Alone::Count => {
+                    let since = self.shared.clock.now().plus_millis(-RECENT_MS);
+                    Box::pin(async move { Done::Counted(store.received_since(since).await) })
+                }
+            });
+        }
+        let flushes = self.pending.len() > 0 && (!self.stale || self.finishing.is_some());
+        if self.gave_up || self.waiting.is_empty() && !flushes {
+            return None;
+        }
+        if self.stale && self.finishing.is_none() {
+            self.alone.push_back(Alone::Reload { answer: None });
+            return self.next();
+        }
+        // A part that is written by itself has no company of questions either.
+        let alone = self.singly > 0;
+        let parts = gather(&mut self.waiting, alone);
+        self.singly = self.singly.saturating_sub(parts.len());
+        let flush = if alone { 0 } else { self.flush_limit };
+        let now = self.shared.clock.now();
+        let batch = build(parts, &self.state, self.limits, (&mut self.pending, flush), now);
+        if batch.is_empty() {
+            self.answer_without_store(batch);
+            return self.next();
+        }
+        let group = Arc::clone(&batch.group);
+        Some(Box::pin(async move { Done::Group(Box::new(batch), store.commit(group).await) }))
+    }
+
+    pub(super) fn end(&mut self, done: Done) {
+        match done {
+            Done::Group(batch, Ok(committed)) => self.committed(*batch, committed),
+            Done::Group(batch, Err(error)) => self.failed(*batch, error),
+            Done::Figures(Ok(figures), ids) => {
+                for id in ids {
+                    let figures = figures.get(&id).copied().unwrap_or_default();
+                    self.state.set_figures(&id, figures);
+                }
+                self.publish();
+            }
+            Done::Figures(Err(_), _) => self.stale = true,
+            Done::Expired(expired, answer) => {
+                if let Ok(expired) = &expired {
+                    self.expired(expired);
+                    self.publish();
+                } else {
+                    self.stale = true;
+                }
+                let _ = answer.send(expired.map_err(|error| Arc::new(error).into()));
+            }
+            Done::Followed(followed, answer) => {
+                let followed = followed.map(|followed| {
+                    self.followed(followed);
+                    self.is_in_step();
+                });
+                if let Err(error) = &followed {
+                    tracing::debug!(%error, "changes of other processes could not be read");
+                    self.stale |= error.is_unavailable();
+                }
+                tell(answer, followed.map_err(Arc::new));
+            }
+            Done::Reloaded(loaded, answer) => {
+                let reloaded = loaded.map(|loaded| {
+                    self.reloaded(loaded);
+                    self.is_in_step();
+                });
+                if let Err(error) = &reloaded {
+                    tracing::debug!(%error, "the store could not be read again yet");
+                }
+                match reloaded {
+                    Ok(()) => tell(answer, Ok(())),
+                    Err(error) => {
+                        let error = Arc::new(error);
+                        self.give_up_waiting(&error);
+                        tell(answer, Err(error));
+                    }
+                }
+            }
+            Done::Counted(Ok(recent)) => {
+                self.counted = Some(Instant::now());
+                if self.state.alerts.last24_hours != recent {
+                    self.state.alerts.last24_hours = recent;
+                    self.state.revision += 1;
+                    self.publish();
+                }
+            }
+            Done::Counted(Err(_)) => {}
+            Done::Found(found, answer) => {
+                let _ = answer.send(found.ok().flatten().and_then(|found| self.found(found)));
+            }
+        }
+    }
+}
+
+/// An entry and its figures.
+async fn find(store: &dyn Store, id: String) -> Result<Option<Entry>> {
+    let Some(entry) = store.entry(&id).await? else { return Ok(None) };
+    let figures = store.figures(vec![id.clone()]).await?;
+    Ok(Some(Entry { figures: figures.get(&id).copied().unwrap_or_default(), ..entry }))
+}
