@@ -10,7 +10,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::{Alert, Place, Process, Raw, TOKEN, hmac_hex, payload};
+use crate::harness::{
+    Alert, Place, Process, Raw, TOKEN, hmac_hex, on_lone_mongodb, on_mongodb, on_sqlite, payload,
+};
 
 /// A webhook that the service has begun to read and whose body is not all there yet.
 async fn request_under_way(process: &Process, body: &str) -> Raw {
@@ -104,6 +106,21 @@ async fn silent_connections_do_not_hold_the_end_up() {
     let told = Instant::now();
     assert_eq!(process.exit_code().await, 0);
     assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+}
+
+async fn with_nothing_to_do_it_ends_at_once(place: &Place) {
+    let mut process = place.spawn(&[]).await;
+    process.terminate();
+    let told = Instant::now();
+    assert_eq!(process.exit_code().await, 0);
+    assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+}
+
+#[tokio::test]
+async fn with_nothing_to_do_it_ends_at_once_on_each_store() {
+    on_sqlite(with_nothing_to_do_it_ends_at_once).await;
+    on_mongodb(with_nothing_to_do_it_ends_at_once).await;
+    on_lone_mongodb(with_nothing_to_do_it_ends_at_once).await;
 }
 
 #[tokio::test]

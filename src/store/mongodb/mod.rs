@@ -340,6 +340,7 @@ impl Store for MongoStore {
     }
 
     async fn close(&self) {
+        self.watch.end();
         let clients = [self.client.clone(), self.probes.client().clone()];
         let shutdown = clients.map(|client| async { client.shutdown().await });
         drop(tokio::time::timeout(CLOSE, futures::future::join_all(shutdown)).await);

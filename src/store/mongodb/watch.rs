@@ -59,13 +59,18 @@ impl Watch {
         }
         self.news.notify_one();
     }
+
+    /// Hears no more. The client waits for what it has open before it closes.
+    pub(super) fn end(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if let Some(task) = self.task.get() {
-            task.abort();
-        }
+        self.end();
     }
 }
 
