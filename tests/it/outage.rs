@@ -1,6 +1,10 @@
 //! The store goes away while the service runs, and comes back.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::json;
@@ -181,13 +185,20 @@ async fn a_file_locked_by_another_is_an_outage_of_writes_alone() {
     let alertmanager = service.alertmanager();
     let (refusal, second) = (alert("node2"), alert("node2"));
     let refused = alertmanager.notify(&refusal);
+    // Each of these tries the file, too.
+    let probes = (0..20).map(|_| async { service.anonymous().get("/health").await.expect(200) });
     let meanwhile = async {
         service.operator().ask("DiskFull").await;
-        service.anonymous().get("/health").await.expect(200);
         service.viewer().get("/api/persistence/historical").await.expect(200);
     };
-    let (refused, ()) = tokio::join!(refused, meanwhile);
+    let asked = Instant::now();
+    let ((refused, took), (), _) = tokio::join!(
+        async { (refused.await, asked.elapsed()) },
+        meanwhile,
+        futures::future::join_all(probes)
+    );
     assert_ne!(refused.expect(503).header("retry-after"), "");
+    assert!(took < Duration::from_secs(12), "{took:?}");
     other.execute_batch("ROLLBACK").unwrap();
     eventually("alerts are taken again", async || {
         (alertmanager.notify(&second).await.status == 200).then_some(())

@@ -19,7 +19,7 @@ use super::functions;
 use crate::store::{Result, StoreError};
 
 /// How long a statement waits for another process' lock on the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// WAL pages (of 4 KiB) between checkpoints: each checkpoint costs two syncs.
 const CHECKPOINT_PAGES: u32 = 4_000;
 /// Page cache of the connection that writes, in KiB.

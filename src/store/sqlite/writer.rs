@@ -2,18 +2,25 @@
 //!
 //! Everything that changes the file goes through it as a job in an immediate transaction, one
 //! after the other; a job that was handed in is finished even if nobody waits for it any more.
+//!
+//! While another process has the file locked, each job waits for that in turn. Their time runs from
+//! when they were handed in, so that none waits longer because of those before it.
 
 use std::{
     sync::{Arc, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::connection::{DatabaseFile, store_error, write_error};
+use super::connection::{BUSY_TIMEOUT, DatabaseFile, store_error, write_error};
 use crate::store::{Result, StoreError};
+
+/// The least that a job waits for a lock, however late its turn comes.
+const LEAST_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -95,9 +102,12 @@ impl Writer {
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     {
         let (answer, result) = oneshot::channel();
+        let handed_in = Instant::now();
         let job: Job = Box::new(move |connection| {
+            let left = BUSY_TIMEOUT.saturating_sub(handed_in.elapsed()).max(LEAST_BUSY_TIMEOUT);
+            let done = connection.busy_timeout(left).map_err(store_error);
             // Nobody waits: the caller was cancelled, which is its right.
-            let _ = answer.send(job(connection));
+            let _ = answer.send(done.and_then(|()| job(connection)));
         });
         let sent = self.jobs.lock().as_ref().map(|jobs| jobs.send(job));
         match sent {
