@@ -36,7 +36,7 @@ pub async fn run(folder: &Path) -> bool {
     let megabytes = text.len() as f64 / 1e6;
     let panicked = memchr::memmem::find(&text, b"panicked").is_some();
     println!("  in {took:.1?}; answers by hundreds: {:?}", first.and(&second.statuses));
-    verdict(failed.is_empty(), &format!("no 5xx but an export's 503 {failed:?}"))
+    verdict(failed.is_empty(), &format!("no 5xx {failed:?}"))
         & verdict(!panicked && stopped, "no panic, and an orderly end")
         & verdict(ready, "ready afterwards, and takes alerts")
         & verdict(last - middle < MORE_MB, &format!("memory {middle:.0} MB, then {last:.0} MB"))

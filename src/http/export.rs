@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{Error, server::AnswerBy};
@@ -25,6 +25,8 @@ use crate::{
 
 /// Exports at a time: each holds a snapshot, which keeps the store from tidying up.
 const AT_ONCE: usize = 2;
+/// How long a request waits for its turn: most exports take less.
+const TURN: Duration = Duration::from_secs(10);
 /// Pieces that wait for a slow client.
 const PIECES_WAITING: usize = 2;
 /// How long an export may take in all.
@@ -46,13 +48,15 @@ impl Default for ExportPermits {
 }
 
 impl ExportPermits {
-    /// One of them.
+    /// One of them, in the order of asking.
     ///
     /// # Errors
-    /// 503 if all are in use.
-    pub fn acquire(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let permit = Arc::clone(&self.0).try_acquire_owned();
-        permit.map_err(|_| Error::unavailable("Two exports are under way, please retry later"))
+    /// 503 if all stay in use for [`TURN`].
+    pub async fn acquire(&self) -> Result<OwnedSemaphorePermit, Error> {
+        match timeout(TURN, Arc::clone(&self.0).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(Error::unavailable("Two exports are under way, please retry later")),
+        }
     }
 }
 
@@ -177,15 +181,18 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_third_export_must_wait() {
+    #[tokio::test(start_paused = true)]
+    async fn a_third_export_waits_for_its_turn_and_not_for_ever() {
         let permits = ExportPermits::default();
-        let first = permits.acquire().unwrap();
-        let _second = permits.acquire().unwrap();
-        let refused = permits.acquire().unwrap_err();
+        let first = permits.acquire().await.unwrap();
+        let _second = permits.acquire().await.unwrap();
+        let refused = permits.acquire().await.unwrap_err();
         assert_eq!(refused.status(), axum::http::StatusCode::SERVICE_UNAVAILABLE);
-        drop(first);
-        assert!(permits.acquire().is_ok());
+        let (third, ()) = tokio::join!(permits.acquire(), async {
+            tokio::time::sleep(TURN / 2).await;
+            drop(first);
+        });
+        drop(third.unwrap());
     }
 
     #[tokio::test]
@@ -200,10 +207,10 @@ mod tests {
     /// Starts an export without end for a client that reads this many bytes, once a second.
     async fn read_slowly(piece: usize, seconds: u32) -> (ExportPermits, mpsc::Receiver<Piece>) {
         let permits = ExportPermits::default();
-        std::mem::forget(permits.acquire().unwrap());
+        std::mem::forget(permits.acquire().await.unwrap());
         let (pieces, mut body) = mpsc::channel(PIECES_WAITING);
         let endless = stream::repeat_with(move || Ok(Bytes::from(vec![0; piece]))).boxed();
-        tokio::spawn(pump(endless, pieces, permits.acquire().unwrap()));
+        tokio::spawn(pump(endless, pieces, permits.acquire().await.unwrap()));
         for _ in 0..seconds {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let _ = body.try_recv();
@@ -215,7 +222,7 @@ mod tests {
     async fn a_client_that_is_too_slow_loses_its_permit_and_never_sees_an_end() {
         for piece in [1, LEAST_RATE as usize / 2] {
             let (permits, mut body) = read_slowly(piece, 40).await;
-            assert!(permits.acquire().is_ok(), "{piece} bytes a second");
+            assert!(permits.acquire().await.is_ok(), "{piece} bytes a second");
             let mut last = None;
             while let Some(piece) = body.recv().await {
                 last = Some(piece);
@@ -227,8 +234,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_reads_at_the_least_rate_is_waited_for_until_the_longest_time() {
         let (permits, _body) = read_slowly(LEAST_RATE as usize, 800).await;
-        assert!(permits.acquire().is_err());
+        assert!(permits.acquire().await.is_err());
         let (permits, _body) = read_slowly(LEAST_RATE as usize, 901).await;
-        assert!(permits.acquire().is_ok());
+        assert!(permits.acquire().await.is_ok());
     }
 }

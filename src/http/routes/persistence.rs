@@ -202,7 +202,7 @@ pub async fn export(
         parameters.wrong("collection", "csv is a table of exactly one collection".into());
     }
     parameters.check().map_err(|rejection| request.context.invalid(&app, rejection))?;
-    let permit = app.exports.acquire()?;
+    let permit = app.exports.acquire().await?;
     let names: Vec<_> = collections.iter().map(|collection| collection.name()).collect();
     let mut details =
         json!({ "key": caller.key.label, "format": format.as_str(), "collections": names });
