@@ -128,8 +128,9 @@ sys.exit(main())'
 run_mongodb() {
   local dir="$1" port="$2" topology="$3" lock="$4" flags=()
   if have mongod; then
-    # Tests kill services in the middle of transactions, which would stay open for a minute.
-    flags+=(--setParameter transactionLifetimeLimitSeconds=1)
+    # Tests kill services in the middle of transactions, which would stay open for a minute, and
+    # have the server fail.
+    flags+=(--setParameter transactionLifetimeLimitSeconds=1 --setParameter enableTestCommands=1)
     [ "$topology" = replica-set ] && flags+=(--replSet test)
     [ "$topology$lock" = replica-setlocked ] && flags+=(--keyFile "$dir/key")
     [ "$lock" = locked ] && flags+=(--auth)
@@ -138,7 +139,8 @@ run_mongodb() {
     [ "$topology" = standalone ] && flags+=(--standalone)
     [ "$lock" = locked ] && flags+=(--auth)
     "$venv/bin/python" -c "$secantusd" --host 127.0.0.1 --port "$port" \
-      --storage-path "$dir/data" --log-level WARNING "${flags[@]}" >"$dir/log" 2>&1 &
+      --storage-path "$dir/data" --log-level WARNING --enable-test-commands "${flags[@]}" \
+      >"$dir/log" 2>&1 &
   fi
 }
 
@@ -298,7 +300,7 @@ json.dump([document for document in yaml.safe_load_all(sys.stdin)], sys.stdout)'
 # The composition, as it stands. It waits for containers most of the time: what needs the processor
 # is checked meanwhile. Where it cannot be run, that is said at the end.
 begin_stack() {
-  ops/stack-test.sh >"$work/stack.log" 2>&1 &
+  ops/stack-test.sh built >"$work/stack.log" 2>&1 &
   pids+=("$!")
   stack="$!"
 }

@@ -2,12 +2,14 @@
 //! real servers, and a network between them that is cut, slowed down and healed.
 //!
 //! `claims` is what they promise while all is well, `leases` what a process may do that was
-//! stopped while another took its place, `chaos` what is left of the promises after faults at random.
+//! stopped while another took its place, `stream` how they stay in step when the server's notifications
+//! fail, `chaos` what is left of the promises after faults at random.
 
 mod chaos;
 mod claims;
 mod fleet;
 mod leases;
+mod stream;
 
 /// Makes a test of each of these claims on a replica set and on a lone server.
 macro_rules! on_each_topology {

@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
 };
 
@@ -19,9 +20,19 @@ use super::{
     eventually,
 };
 
-/// A port that nobody listens on now.
+/// A port that nobody listens on now, and that no test gets twice. It is below those that the system
+/// gives to connections, so that none of these has it when the server that it is for starts.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const PORTS: std::ops::Range<u32> = 15_000..32_000;
+    let first = std::process::id().wrapping_mul(331);
+    loop {
+        let at = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(PORTS.start + at % (PORTS.end - PORTS.start)).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A process of the test's own; killed when the test ends.

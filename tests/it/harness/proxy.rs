@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
 };
 
@@ -25,10 +25,11 @@ enum Mode {
 
 impl Proxy {
     pub async fn start(target: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let place = bind("127.0.0.1:0".parse().unwrap());
+        let address = place.local_addr().unwrap();
+        let listener = bind(address).listen(1024).unwrap();
         let (mode, seen) = watch::channel(Mode::Open);
-        tokio::spawn(serve(Some(listener), address, target, seen));
+        tokio::spawn(serve(place, Some(listener), target, seen));
         Self { address, mode }
     }
 
@@ -57,12 +58,23 @@ impl Proxy {
     }
 }
 
+/// A socket at this address that may share it with others that do not listen either.
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
+/// `place` keeps the port while nothing listens there: whoever asks is refused, and nobody else
+/// gets it.
 async fn serve(
+    place: TcpSocket,
     mut listener: Option<TcpListener>,
-    address: SocketAddr,
     target: String,
     mut mode: watch::Receiver<Mode>,
 ) {
+    let address = place.local_addr().unwrap();
     loop {
         let now = *mode.borrow_and_update();
         if now == Mode::Cut {
@@ -72,10 +84,7 @@ async fn serve(
             }
             continue;
         }
-        let accepting = match &listener {
-            Some(listener) => listener,
-            None => listener.insert(TcpListener::bind(address).await.unwrap()),
-        };
+        let accepting = listener.get_or_insert_with(|| bind(address).listen(1024).unwrap());
         tokio::select! {
             accepted = accepting.accept() => {
                 let (client, _) = accepted.unwrap();

@@ -1,0 +1,85 @@
+//! A replica set tells each replica what others changed, by a change stream. The server itself is
+//! made to fail that of one replica: by its fail points, which know a client by its name.
+
+use mongodb::bson::{DateTime, Document, doc};
+use serde_json::json;
+
+use crate::harness::{Place, Running, eventually, on_mongodb};
+
+/// The name by which the server knows the replica whose stream fails.
+const FAILING: &str = "failing";
+
+/// Two replicas, of which the server knows the second by that name.
+async fn two(place: &Place) -> (Running, Running) {
+    let server = place.server().unwrap();
+    let separator = if server.text.contains('?') { '&' } else { '?' };
+    let url = format!("{}{separator}appName={FAILING}", server.text);
+    let other = place.start_with(&[("DATABASE_URL", &url), ("INSTANCE_ID", FAILING)]).await;
+    (place.start().await, other)
+}
+
+/// What the server does once when that replica next asks what its stream has.
+async fn fail_stream(place: &Place, how: Document) {
+    let mut data = doc! { "failCommands": ["getMore"], "appName": FAILING };
+    data.extend(how);
+    let command =
+        doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
+    let admin = place.server().unwrap().raw().client().database("admin");
+    admin.run_command(command).await.unwrap();
+}
+
+/// Makes an entry, and waits until another replica shows it; its id.
+async fn write(one: &Running, title: &str, other: &Running) -> String {
+    let made = one.operator().write(&json!({ "title": title })).await;
+    let id = made["id"].as_str().unwrap().to_owned();
+    shown(other, title).await;
+    id
+}
+
+async fn titles(replica: &Running) -> Vec<String> {
+    let listed = replica.admin().get("/api/knowledge/entries?limit=1000").await.expect(200).json();
+    let entries = listed["entries"].as_array().unwrap().iter();
+    entries.map(|entry| entry["title"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn shown(replica: &Running, title: &str) {
+    eventually("the replica follows", async || {
+        titles(replica).await.contains(&title.to_owned()).then_some(())
+    })
+    .await;
+}
+
+async fn a_stream_that_falls_silent_is_opened_again(place: &Place) {
+    let (one, other) = two(place).await;
+    write(&one, "Zookeeper is gone", &other).await;
+    // For longer than a test waits for anything.
+    fail_stream(place, doc! { "blockConnection": true, "blockTimeMS": 120_000 }).await;
+    // The first may still come in the answer that was under way; then the second does not.
+    write(&one, "Vitess shard is split", &other).await;
+    write(&one, "Yarn queue is full", &other).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_is_opened_again_on_mongodb() {
+    on_mongodb(a_stream_that_falls_silent_is_opened_again).await;
+}
+
+/// A server that was away for longer than its log reaches, or was set back to a backup, has more to
+/// tell than a look at what changed since.
+async fn behind_a_lost_place_everything_is_read_again(place: &Place) {
+    let (one, other) = two(place).await;
+    let id = write(&one, "Zookeeper is gone", &other).await;
+    let long_ago = DateTime::from_millis(DateTime::now().timestamp_millis() - 86_400_000);
+    let restored = doc! { "$set": { "title": "Zookeeper is back", "syncedAt": long_ago } };
+    let entries = place.server().unwrap().raw().collection::<Document>("knowledge_base");
+    entries.update_one(doc! { "id": id }, restored).await.unwrap();
+    write(&one, "Yarn queue is full", &other).await;
+    assert!(titles(&other).await.contains(&"Zookeeper is gone".to_owned()), "a look is enough");
+    fail_stream(place, doc! { "errorCode": 286 }).await;
+    shown(&other, "Zookeeper is back").await;
+}
+
+#[tokio::test]
+async fn behind_a_lost_place_everything_is_read_again_on_mongodb() {
+    on_mongodb(behind_a_lost_place_everything_is_read_again).await;
+}
