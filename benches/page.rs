@@ -15,9 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fantoccini::Client;
 use orchestrator::model::{Clock, SystemClock};
 use serde_json::{Value, json};
-use thirtyfour::WebDriver;
 
 use self::chromium::Chromium;
 
@@ -152,22 +152,27 @@ async fn main() {
         "", "first paint", "with its data", "assets", "its data"
     );
     for view in VIEWS {
-        measure(&service, &browser.web, view).await;
+        measure(&service, &browser, view).await;
     }
     idle(&service, &browser.web).await;
 }
 
-async fn run(web: &WebDriver, script: &str) -> Value {
-    web.execute(script.to_owned(), Vec::new()).await.unwrap().json().clone()
+async fn run(web: &Client, script: &str) -> Value {
+    web.execute(script, Vec::new()).await.unwrap()
 }
 
 /// Signs the window in, as the page itself keeps a key.
-async fn sign_in(service: &Service, web: &WebDriver) {
-    web.goto(service.url("/health")).await.unwrap();
+async fn sign_in(service: &Service, web: &Client) {
+    web.goto(&service.url("/health")).await.unwrap();
     run(web, &format!("sessionStorage.setItem('orchestrator.key', '{KEY}')")).await;
 }
 
-async fn measure(service: &Service, web: &WebDriver, (name, address, there): (&str, &str, &str)) {
+async fn measure(
+    service: &Service,
+    browser: &Chromium,
+    (name, address, there): (&str, &str, &str),
+) {
+    let web = &browser.web;
     let client =
         reqwest::Client::new().get(service.url("/api/knowledge/entries?limit=1")).bearer_auth(KEY);
     let listed: Value = client.send().await.unwrap().json().await.unwrap();
@@ -175,11 +180,11 @@ async fn measure(service: &Service, web: &WebDriver, (name, address, there): (&s
     let (mut first, mut whole, mut assets, mut data) = (Vec::new(), Vec::new(), 0.0, 0.0);
     for _ in 0..ROUNDS {
         sign_in(service, web).await;
-        web.cdp().send_raw("Network.clearBrowserCache", json!({})).await.unwrap();
-        web.goto(service.url(&format!("/{address}"))).await.unwrap();
+        browser.command("Network.clearBrowserCache", json!({})).await;
+        web.goto(&service.url(&format!("/{address}"))).await.unwrap();
         let script = PAINTED.replace("THERE", there);
-        let painted = web.execute_async(script, Vec::new()).await.unwrap();
-        whole.push(painted.json().as_f64().unwrap());
+        let painted = web.execute_async(&script, Vec::new()).await.unwrap();
+        whole.push(painted.as_f64().unwrap());
         let told = run(
             web,
             "const sum = (all) => all.reduce((bytes, one) => bytes + one.transferSize, 0);
@@ -208,16 +213,16 @@ async fn measure(service: &Service, web: &WebDriver, (name, address, there): (&s
 }
 
 /// Ten pages that nobody touches, each in a window of its own so that none is hidden.
-async fn idle(service: &Service, web: &WebDriver) {
+async fn idle(service: &Service, web: &Client) {
     for n in 0..PAGES {
         if n > 0 {
-            let window = web.new_window().await.unwrap();
-            web.switch_to_window(window).await.unwrap();
+            let window = web.new_window(true).await.unwrap();
+            web.switch_to_window(window.handle).await.unwrap();
         }
         sign_in(service, web).await;
-        web.goto(service.url("/#/")).await.unwrap();
+        web.goto(&service.url("/#/")).await.unwrap();
         let script = PAINTED.replace("THERE", VIEWS[0].2);
-        web.execute_async(script, Vec::new()).await.unwrap();
+        web.execute_async(&script, Vec::new()).await.unwrap();
     }
     // What opening them began has an end.
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -236,7 +241,7 @@ async fn idle(service: &Service, web: &WebDriver) {
 }
 
 /// What the service uses by itself.
-async fn alone(service: &Service, web: &WebDriver) -> f64 {
+async fn alone(service: &Service, web: &Client) -> f64 {
     for window in web.windows().await.unwrap() {
         web.switch_to_window(window).await.unwrap();
         web.goto("about:blank").await.unwrap();

@@ -3,6 +3,7 @@
 #
 #   ops/stack-test.sh            ends with 0 if all holds, with 77 and `not run: why` where it cannot
 #   ops/stack-test.sh release    with an optimised binary, whose size and memory are then judged, too
+#   ops/stack-test.sh built      with target/debug/orchestrator as it is, for ops/test.sh
 #
 # With a Docker engine that is there and can pull, it takes the real images, and the real build.
 # Else, as root on Debian, it starts an engine of its own from Debian's packages, in namespaces of
@@ -14,7 +15,8 @@ cd "$(dirname "$0")/.."
 readonly target="${CARGO_TARGET_DIR:-$PWD/target}"
 # shellcheck source=ops/tools.sh
 . ops/tools.sh
-readonly profile="${1:-debug}"
+readonly build="${1:-debug}"
+readonly profile="${build/built/debug}"
 readonly secantus="$tools/secantus"
 readonly mongosh="$tools/mongosh"
 readonly secantus_version='SecantusDB==0.7.0b3'
@@ -88,11 +90,12 @@ if is_engine_with_images; then
 else
   mode=own
   install_engine
-  if [ "$profile" = release ]; then
-    cargo build --locked --bin orchestrator --release
-  else
-    cargo build --locked --bin orchestrator
-  fi
+  case "$build" in
+    release) cargo build --locked --bin orchestrator --release ;;
+    debug) cargo build --locked --bin orchestrator ;;
+    built) [ -x "$target/debug/orchestrator" ] || die 'nothing is built' ;;
+    *) die "unknown build: $build" ;;
+  esac
   cp "$target/$profile/orchestrator" "$work/orchestrator"
   strip "$work/orchestrator"
   list_inputs >"$work/inputs"

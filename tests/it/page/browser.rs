@@ -9,8 +9,13 @@ use std::{
     time::Duration,
 };
 
+use fantoccini::{
+    Locator,
+    actions::{InputSource, KeyAction, KeyActions},
+    elements::Element,
+    key::Key,
+};
 use serde_json::{Value, json};
-use thirtyfour::{By, Key, WebElement};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::chromium::Chromium;
@@ -46,7 +51,7 @@ impl Browser {
         let browser = Self { chromium, base, _turn: turn };
         browser.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": WATCH })).await;
         browser.size(1440, 900).await;
-        browser.chromium.web.goto(format!("{}/", browser.base)).await.unwrap();
+        browser.chromium.web.goto(&format!("{}/", browser.base)).await.unwrap();
         browser
             .until("the page asks for a key", "document.querySelector('input[type=password]')")
             .await;
@@ -64,7 +69,7 @@ impl Browser {
     pub async fn sign_in(&self, key: &str) {
         self.find("input[type=password]")
             .await
-            .send_keys(format!("{key}{}", Key::Enter.value()))
+            .send_keys(&format!("{key}{}", Key::Enter))
             .await
             .unwrap();
         self.until("it is signed in", "document.querySelector('#nav a')").await;
@@ -72,7 +77,7 @@ impl Browser {
 
     /// A command of Chromium's own.
     pub async fn command(&self, name: &str, parameters: Value) -> Value {
-        self.chromium.web.cdp().send_raw(name, parameters).await.unwrap()
+        self.chromium.command(name, parameters).await
     }
 
     /// Another size of the window.
@@ -96,19 +101,19 @@ impl Browser {
     /// Loads an address of the page afresh, as a shared link is opened.
     pub async fn load(&self, address: &str) {
         self.chromium.web.goto("about:blank").await.unwrap();
-        self.chromium.web.goto(format!("{}/{address}", self.base)).await.unwrap();
+        self.chromium.web.goto(&format!("{}/{address}", self.base)).await.unwrap();
     }
 
     /// Runs a script in the page.
     pub async fn js(&self, script: &str, arguments: &[Value]) -> Value {
-        let answer = self.chromium.web.execute(script.to_owned(), arguments.to_vec()).await;
-        answer.unwrap_or_else(|error| panic!("{script}: {error}")).json().clone()
+        let answer = self.chromium.web.execute(script, arguments.to_vec()).await;
+        answer.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// Runs a script that calls its last argument when it is done.
     pub async fn js_later(&self, script: &str, arguments: &[Value]) -> Value {
-        let answer = self.chromium.web.execute_async(script.to_owned(), arguments.to_vec()).await;
-        answer.unwrap_or_else(|error| panic!("{script}: {error}")).json().clone()
+        let answer = self.chromium.web.execute_async(script, arguments.to_vec()).await;
+        answer.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// Waits until an expression of the page is true, or an element is there.
@@ -131,8 +136,8 @@ impl Browser {
     }
 
     /// The first element of a selector.
-    pub async fn find(&self, selector: &str) -> WebElement {
-        let found = self.chromium.web.find(By::Css(selector.to_owned())).await;
+    pub async fn find(&self, selector: &str) -> Element {
+        let found = self.chromium.web.find(Locator::Css(selector)).await;
         found.unwrap_or_else(|error| panic!("{selector}: {error}"))
     }
 
@@ -163,7 +168,10 @@ impl Browser {
 
     /// Types on the keyboard, wherever the focus is.
     pub async fn keys(&self, keys: &str) {
-        self.chromium.web.action_chain().send_keys(keys).perform().await.unwrap();
+        let presses = keys.chars().fold(KeyActions::new("keyboard".into()), |presses, value| {
+            presses.then(KeyAction::Down { value }).then(KeyAction::Up { value })
+        });
+        self.chromium.web.perform_actions(presses).await.unwrap();
     }
 
     /// Writes into a field instead of what is there.
@@ -178,7 +186,7 @@ impl Browser {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join(format!("{name}.png"));
-        self.chromium.web.screenshot(&path).await.unwrap();
+        std::fs::write(&path, self.chromium.web.screenshot().await.unwrap()).unwrap();
         path
     }
 
@@ -197,10 +205,11 @@ impl Browser {
     pub async fn assert_clean(&self, expected: &[&str]) {
         let refused = self.js("return window.__refused", &[]).await;
         assert_eq!(refused, json!([]));
-        for entry in self.chromium.web.browser_log().await.unwrap() {
-            let known = expected.iter().any(|part| entry.message.contains(part));
-            let bad = matches!(entry.level.as_str(), "SEVERE" | "WARNING");
-            assert!(!bad || known, "{}", entry.message);
+        for entry in self.chromium.console().await.as_array().unwrap() {
+            let message = entry["message"].as_str().unwrap();
+            let known = expected.iter().any(|part| message.contains(part));
+            let bad = matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
+            assert!(!bad || known, "{message}");
         }
     }
 }

@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
+use axum::http::Method;
+use fantoccini::{Client, ClientBuilder, wd::WebDriverCompatibleCommand};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use thirtyfour::{
-    ChromeCapabilities, ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel,
-    WebDriver,
-};
+use url::{ParseError, Url};
 
 /// As root Chromium runs without its sandbox only; what it would fetch of its own accord is off.
 const ARGUMENTS: [&str; 13] = [
@@ -57,10 +58,26 @@ fn start_driver(program: &str) -> (Driver, u16) {
     (driver, port)
 }
 
+/// A command that the driver of Chromium knows beside those of WebDriver: what follows the session in
+/// its address, and what is sent.
+#[derive(Debug)]
+struct Vendor(&'static str, Value);
+
+impl WebDriverCompatibleCommand for Vendor {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.1.to_string()))
+    }
+}
+
 /// A browser with an empty profile. To be ended in this order.
 pub struct Chromium {
-    pub web: WebDriver,
+    pub web: Client,
     port: u16,
+    session: String,
     _driver: Driver,
     _profile: TempDir,
 }
@@ -70,23 +87,40 @@ impl Chromium {
     pub async fn start(program: &str) -> Self {
         let (driver, port) = start_driver(program);
         let profile = tempfile::tempdir().unwrap();
-        let mut wanted: ChromeCapabilities = DesiredCapabilities::chrome();
         let folder = format!("--user-data-dir={}", profile.path().display());
-        for argument in ARGUMENTS.iter().copied().chain([folder.as_str()]) {
-            wanted.add_arg(argument).unwrap();
-        }
-        wanted.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
-        let web = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await.unwrap();
-        Self { web, port, _driver: driver, _profile: profile }
+        let arguments: Vec<&str> = ARGUMENTS.iter().copied().chain([folder.as_str()]).collect();
+        let wanted = json!({
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let web = ClientBuilder::new(HttpConnector::new())
+            .capabilities(serde_json::from_value(wanted).unwrap())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .unwrap();
+        let session = web.session_id().await.unwrap().unwrap();
+        Self { web, port, session, _driver: driver, _profile: profile }
+    }
+
+    /// A command of Chromium's own protocol for developers.
+    pub async fn command(&self, name: &str, parameters: Value) -> Value {
+        self.vendor("goog/cdp/execute", json!({ "cmd": name, "params": parameters })).await
+    }
+
+    /// What stands on the console and was not read yet: objects with `level` and `message`.
+    pub async fn console(&self) -> Value {
+        self.vendor("se/log", json!({ "type": "browser" })).await
+    }
+
+    async fn vendor(&self, path: &'static str, body: Value) -> Value {
+        self.web.issue_cmd(Vendor(path, body)).await.unwrap()
     }
 }
 
 impl Drop for Chromium {
     fn drop(&mut self) {
         // The client's own way to end would wait for the runtime that this very thread holds up.
-        let session = self.web.session_id().to_string();
-        let _ = self.web.clone().leak();
-        let _ = end_session(self.port, &session);
+        let _ = end_session(self.port, &self.session);
     }
 }
 

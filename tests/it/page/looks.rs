@@ -1,6 +1,6 @@
 //! How the page looks: the README's picture, narrow and wide, dark and light, by keyboard alone.
 
-use thirtyfour::Key;
+use fantoccini::key::Key;
 
 use super::{Browser, Scene};
 use crate::harness::keys;
@@ -48,11 +48,7 @@ async fn every_view_fits_a_telephone_and_a_wall_dark_and_light() {
 async fn a_night_is_worked_through_without_a_mouse() {
     let scene = Scene::night().await;
     let Some(browser) = Browser::open(scene.service.address()).await else { return };
-    let (tab, enter, down) = (
-        Key::Tab.value().to_string(),
-        Key::Enter.value().to_string(),
-        Key::Down.value().to_string(),
-    );
+    let (tab, enter, down) = (Key::Tab.to_string(), Key::Enter.to_string(), Key::Down.to_string());
     // The field for the key has the focus.
     browser.keys(&format!("{}{enter}", keys::OPERATOR)).await;
     browser.until_text("7 alerts fire in 4 groups").await;

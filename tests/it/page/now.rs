@@ -1,7 +1,7 @@
 //! Now: what fires, live, and one alert by its name.
 
+use fantoccini::key::Key;
 use serde_json::json;
-use thirtyfour::Key;
 
 use super::{Browser, Scene, data::alert};
 use crate::harness::keys;
@@ -125,7 +125,7 @@ async fn a_thousand_rows_are_scrolled_of_which_few_are_there() {
     browser
         .js("document.querySelector('.overview li[aria-posinset=\"1000\"] a').focus()", &[])
         .await;
-    browser.keys(Key::Home.value().to_string().as_str()).await;
+    browser.keys(&Key::Home.to_string()).await;
     browser
         .until(
             "the first row has the focus",
