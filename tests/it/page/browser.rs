@@ -205,7 +205,9 @@ impl Browser {
     pub async fn assert_clean(&self, expected: &[&str]) {
         let refused = self.js("return window.__refused", &[]).await;
         assert_eq!(refused, json!([]));
-        for entry in self.chromium.console().await.as_array().unwrap() {
+        for entry in
+            self.chromium.vendor("se/log", json!({ "type": "browser" })).await.as_array().unwrap()
+        {
             let message = entry["message"].as_str().unwrap();
             let known = expected.iter().any(|part| message.contains(part));
             let bad = matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));

@@ -107,12 +107,8 @@ impl Chromium {
         self.vendor("goog/cdp/execute", json!({ "cmd": name, "params": parameters })).await
     }
 
-    /// What stands on the console and was not read yet: objects with `level` and `message`.
-    pub async fn console(&self) -> Value {
-        self.vendor("se/log", json!({ "type": "browser" })).await
-    }
-
-    async fn vendor(&self, path: &'static str, body: Value) -> Value {
+    /// A command of its driver, by what follows the session in its address.
+    pub async fn vendor(&self, path: &'static str, body: Value) -> Value {
         self.web.issue_cmd(Vendor(path, body)).await.unwrap()
     }
 }
