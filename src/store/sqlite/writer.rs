@@ -3,26 +3,45 @@
 //! Everything that changes the file goes through it as a job in an immediate transaction, one
 //! after the other; a job that was handed in is finished even if nobody waits for it any more.
 //!
-//! While another process has the file locked, each job waits for that in turn. Their time runs from
-//! when they were handed in, so that none waits longer because of those before it.
+//! While another process has the file locked, one job waits for that, and those behind it do not
+//! wait as long once more.
 
 use std::{
     sync::{Arc, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::connection::{BUSY_TIMEOUT, DatabaseFile, store_error, write_error};
 use crate::store::{Result, StoreError};
 
-/// The least that a job waits for a lock, however late its turn comes.
-const LEAST_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
+/// How long a job waits for another process' lock that the job before it waited for in vain.
+const STILL_BUSY_TIMEOUT: Duration = Duration::from_millis(50);
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+type Job = Box<dyn FnOnce(&mut Hand) + Send>;
+
+/// What the thread has in hand.
+struct Hand {
+    connection: Connection,
+    /// Whether another process had the file locked when it was last tried.
+    locked: bool,
+}
+
+impl Hand {
+    /// Begins to write.
+    fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
+        let patience = if self.locked { STILL_BUSY_TIMEOUT } else { BUSY_TIMEOUT };
+        self.connection.busy_timeout(patience)?;
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let code = begun.as_ref().err().and_then(rusqlite::Error::sqlite_error_code);
+        self.locked = code == Some(ErrorCode::DatabaseBusy);
+        begun
+    }
+}
 
 /// The door to the thread.
 pub struct Writer {
@@ -33,16 +52,18 @@ pub struct Writer {
 
 impl Writer {
     /// Hands the connection to a new thread.
-    pub fn start(file: Arc<DatabaseFile>, mut connection: Connection) -> Result<Self> {
+    pub fn start(file: Arc<DatabaseFile>, connection: Connection) -> Result<Self> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || {
+                let mut hand = Hand { connection, locked: false };
                 for job in inbox {
-                    job(&mut connection);
+                    job(&mut hand);
                 }
                 // Leaves one file behind instead of three; what remains in the WAL is safe too.
-                if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+                if let Err(error) = hand.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+                {
                     tracing::debug!(%error, "the last checkpoint was left to the next start");
                 }
             })
@@ -57,10 +78,9 @@ impl Writer {
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let file = Arc::clone(&self.file);
-        self.run(move |connection| {
+        self.run(move |hand| {
             file.check()?;
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-            let done = tx.and_then(|tx| {
+            let done = hand.begin().and_then(|tx| {
                 let result = work(&tx)?;
                 tx.commit()?;
                 Ok(result)
@@ -72,10 +92,7 @@ impl Writer {
 
     /// Can the file be locked for writing?
     pub async fn ping(&self) -> Result<()> {
-        self.run(|connection| {
-            connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(store_error)
-        })
-        .await
+        self.run(|hand| hand.begin().map(drop).map_err(store_error)).await
     }
 
     /// Can the file take a write? A number in its head, which nothing reads, is written and synced.
@@ -89,8 +106,8 @@ impl Writer {
 
     /// A number that changes when another process changes the file, and only then.
     pub async fn data_version(&self) -> Result<i64> {
-        self.run(|connection| {
-            let version = connection.query_row("PRAGMA data_version", [], |row| row.get(0));
+        self.run(|hand| {
+            let version = hand.connection.query_row("PRAGMA data_version", [], |row| row.get(0));
             version.map_err(store_error)
         })
         .await
@@ -99,15 +116,12 @@ impl Writer {
     async fn run<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        F: FnOnce(&mut Hand) -> Result<T> + Send + 'static,
     {
         let (answer, result) = oneshot::channel();
-        let handed_in = Instant::now();
-        let job: Job = Box::new(move |connection| {
-            let left = BUSY_TIMEOUT.saturating_sub(handed_in.elapsed()).max(LEAST_BUSY_TIMEOUT);
-            let done = connection.busy_timeout(left).map_err(store_error);
+        let job: Job = Box::new(move |hand| {
             // Nobody waits: the caller was cancelled, which is its right.
-            let _ = answer.send(done.and_then(|()| job(connection)));
+            let _ = answer.send(job(hand));
         });
         let sent = self.jobs.lock().as_ref().map(|jobs| jobs.send(job));
         match sent {
