@@ -113,10 +113,12 @@ impl Pending {
         *self.record(id) = Waiting { delete: true, answered_by, ..Waiting::default() };
     }
 
-    /// Takes out up to `limit` records, to be written.
+    /// Takes out up to `limit` records, to be written: one write of a question at most, as the store
+    /// tells by what is stored whether it has it.
     pub fn flush(&mut self, state: &State, limit: usize) -> Flush {
         let mut flush = Flush::default();
-        while flush.parts.len() < limit {
+        // What is put back waits behind these.
+        for _ in 0..self.order.len().min(limit) {
             let Some(id) = self.order.pop_front() else { break };
             let Some(mut record) = self.waiting.remove(&id) else { continue };
             let edits = match record.unanswered.take() {
@@ -266,4 +268,45 @@ fn edits(id: &str, record: &Waiting, state: &State) -> Vec<Edit> {
         edits.push(Edit::Write { entry, expected: record.stored });
     }
     edits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{knowledge::questions::question, model::Time, store::Loaded};
+
+    /// A state that holds this question, asked so often, at this version.
+    fn state_with(asked: &Entry, version: u64, times: i64) -> State {
+        let mut entry = Entry { version, ..asked.clone() };
+        entry.summed_up.tally.occurrences = times;
+        let mut state = State::load(Loaded::default());
+        state.put(entry);
+        state
+    }
+
+    /// How often each write of a flush says that it was asked.
+    fn told(flush: &Flush) -> Vec<i64> {
+        let of = |edit: &Edit| match edit {
+            Edit::Write { entry, .. } => entry.occurrences(),
+            other => panic!("{other:?}"),
+        };
+        flush.edits.iter().map(of).collect()
+    }
+
+    #[test]
+    fn what_was_asked_since_waits_for_what_comes_of_a_write_that_nobody_answered() {
+        let asked = question("why is the moon wet", Time::from_millis(0));
+        let mut pending = Pending::default();
+        pending.asked(&asked.id, Some(1));
+        let first = pending.flush(&state_with(&asked, 2, 2), 10);
+        assert_eq!(told(&first), [2]);
+        pending.restore(first, true);
+        pending.asked(&asked.id, Some(2));
+        let again = pending.flush(&state_with(&asked, 3, 3), 10);
+        assert_eq!(told(&again), [2], "the same again, and nothing after it");
+        assert!(pending.settle(again, &[Edited::Done]).is_empty());
+        let since = pending.flush(&state_with(&asked, 3, 3), 10);
+        assert_eq!(told(&since), [3]);
+        assert_eq!(pending.len(), 0);
+    }
 }
