@@ -71,11 +71,15 @@ copy_checkout() {
     | tar --create --null --files-from=- | tar --extract --directory "$1"
 }
 
-# What Cargo read to build the binary: its own list of sources, and the targets of Cargo.toml.
+# What Cargo read to build the binary: the compiler's own list of the library's sources, and the
+# targets of Cargo.toml.
 list_inputs() {
+  local sources
+  sources="$(grep --files-with-matches 'liborchestrator-[0-9a-f]*\.rlib: ' "$target/$profile"/deps/orchestrator-*.d \
+    | xargs stat --format '%Y %n' | sort --numeric-sort | tail -n 1 | cut -d ' ' -f 2-)"
   {
     printf 'Cargo.toml\nCargo.lock\n'
-    tr ' ' '\n' <"$target/$profile/orchestrator.d" | sed -n "s#^$PWD/##p"
+    sed -n 's#^[^ ]*/liborchestrator-[0-9a-f]*\.rlib: ##p' "$sources" | tr ' ' '\n'
     cargo metadata --no-deps --format-version 1 --offline --locked \
       | grep -oE '"src_path":"[^"]*"' | cut -d'"' -f4 | sed "s#^$PWD/##"
   } | grep -v '^target/' | sort -u

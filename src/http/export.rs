@@ -51,7 +51,7 @@ impl ExportPermits {
     /// One of them, in the order of asking.
     ///
     /// # Errors
-    /// 503 if all stay in use for [`TURN`].
+    /// 503 if all stay in use for ten seconds.
     pub async fn acquire(&self) -> Result<OwnedSemaphorePermit, Error> {
         match timeout(TURN, Arc::clone(&self.0).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),

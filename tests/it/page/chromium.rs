@@ -44,18 +44,24 @@ impl Drop for Driver {
     }
 }
 
-/// Starts the driver on a free port; it says which.
+/// Starts the driver on a free port. It looks for one before it takes it, so another may be faster:
+/// then it ends, and is started again.
 fn start_driver(program: &str) -> (Driver, u16) {
+    let mut tries = (0..5).filter_map(|_| try_to_start_driver(program));
+    tries.next().expect("the driver says its port")
+}
+
+fn try_to_start_driver(program: &str) -> Option<(Driver, u16)> {
     let mut command = Command::new(program);
     command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     let driver = Driver(child);
-    let said = lines.find(|line| line.contains("successfully on port")).expect("it says its port");
+    let said = lines.find(|line| line.contains("successfully on port"))?;
     let port = said.rsplit(' ').next().unwrap().trim_end_matches('.').parse().unwrap();
     // The pipe is read on so that it never fills.
     thread::spawn(move || lines.for_each(drop));
-    (driver, port)
+    Some((driver, port))
 }
 
 /// A command that the driver of Chromium knows beside those of WebDriver: what follows the session in
