@@ -7,12 +7,12 @@
 
 use std::{fs, path::Path};
 
-use ndarray::{Array1, Array2, Axis, Slice};
+use ndarray::{Array1, Array2, ArrayView1, Axis, Slice};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::tokens::Vocabulary;
+use super::{tokens::Vocabulary, vectors::Embedding};
 
 const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
@@ -53,7 +53,8 @@ struct Config {
 /// A model that is loaded.
 pub struct Model {
     vocabulary: Vocabulary,
-    words: Array2<f32>,
+    /// Most of it: a byte a number.
+    words: Vec<Embedding>,
     positions: Array2<f32>,
     /// Of the only kind of text there is here.
     kind: Array1<f32>,
@@ -115,7 +116,7 @@ impl Model {
         let layer = |at| Layer::of(&config, &tensors, at);
         Ok(Self {
             vocabulary,
-            words: table("word", config.vocab_size)?,
+            words: table("word", config.vocab_size)?.rows().into_iter().map(quantised).collect(),
             positions: table("position", config.max_position_embeddings)?,
             kind: Array1::from_vec(kind.to_vec()),
             norm: tensors.norm("embeddings.LayerNorm", &config)?,
@@ -126,7 +127,7 @@ impl Model {
 
     /// How many numbers an embedding has.
     pub fn size(&self) -> usize {
-        self.words.ncols()
+        self.positions.ncols()
     }
 
     /// Tells it from other models.
@@ -138,9 +139,10 @@ impl Model {
     pub fn embed(&self, text: &str) -> Vec<f32> {
         let mut tokens = self.vocabulary.tokens(text);
         tokens.truncate(self.positions.nrows());
-        let ids: Vec<usize> = tokens.into_iter().map(|id| id as usize).collect();
-        let mut hidden = self.words.select(Axis(0), &ids);
-        hidden += &self.positions.slice_axis(Axis(0), Slice::from(..ids.len()));
+        let mut hidden = self.positions.slice_axis(Axis(0), Slice::from(..tokens.len())).to_owned();
+        for (mut row, token) in hidden.rows_mut().into_iter().zip(tokens) {
+            row.iter_mut().zip(self.words[token as usize].numbers()).for_each(|(sum, x)| *sum += x);
+        }
         hidden += &self.kind;
         self.norm.apply(&mut hidden);
         for layer in &self.layers {
@@ -215,6 +217,10 @@ impl Norm {
             row += &self.bias;
         }
     }
+}
+
+fn quantised(row: ArrayView1<'_, f32>) -> Embedding {
+    Embedding::of(&row.to_vec())
 }
 
 fn softmax(rows: &mut Array2<f32>) {
