@@ -1,8 +1,9 @@
 //! The old orchestrator's whole search: what holds the query as a substring, whatever the case.
 //!
 //! A scan of a hundred thousand texts would take longer than a query may. Each text has a
-//! signature of its letter triples; a text can hold the query only if its signature holds the
-//! query's, which rules out nearly all of them for the price of a few words compared.
+//! signature of its letter triples, and of how its words follow each other; a text can hold the query
+//! only if its signature holds the query's, which rules out nearly all of them for the price of a few
+//! words compared.
 
 use memchr::memmem;
 
@@ -10,7 +11,8 @@ use memchr::memmem;
 const BITS: usize = 512;
 const WORDS: usize = BITS / 64;
 
-/// Which triples of characters a text has; a triple that is not set does not occur.
+/// Which triples of bytes a text has, and which fives around what is between two words; one that is
+/// not set does not occur.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Signature([u64; WORDS]);
 
@@ -18,9 +20,9 @@ impl Signature {
     /// The signature of a text in lower case.
     pub fn of(text: &str) -> Self {
         let mut signature = Self::default();
-        for triple in text.as_bytes().windows(3) {
-            signature.set(triple);
-        }
+        let bytes = text.as_bytes();
+        let between_words = bytes.windows(5).filter(|five| five[2].is_ascii_whitespace());
+        bytes.windows(3).chain(between_words).for_each(|part| signature.set(part));
         signature
     }
 
@@ -29,9 +31,9 @@ impl Signature {
         self.0.iter().zip(&part.0).all(|(whole, part)| whole & part == *part)
     }
 
-    fn set(&mut self, triple: &[u8]) {
-        let number = triple.iter().fold(0u32, |number, byte| (number << 8) | u32::from(*byte));
-        let bit = (number.wrapping_mul(0x9E37_79B1) >> 23) as usize % BITS;
+    fn set(&mut self, part: &[u8]) {
+        let number = part.iter().fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
+        let bit = (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 55) as usize % BITS;
         self.0[bit / 64] |= 1 << (bit % 64);
     }
 }
