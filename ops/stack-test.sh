@@ -81,8 +81,8 @@ list_inputs() {
     printf 'Cargo.toml\nCargo.lock\n'
     sed -n 's#^[^ ]*/liborchestrator-[0-9a-f]*\.rlib: ##p' "$sources" | tr ' ' '\n'
     cargo metadata --no-deps --format-version 1 --offline --locked \
-      | grep -oE '"src_path":"[^"]*"' | cut -d'"' -f4 | sed "s#^$PWD/##"
-  } | grep -v '^target/' | sort -u
+      | grep -oE '"src_path":"[^"]*"' | cut -d'"' -f4
+  } | sed "s#^$PWD/##" | grep -v '^target/' | sort -u
 }
 
 work="$(mktemp -d)"
