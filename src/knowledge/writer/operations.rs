@@ -114,33 +114,26 @@ impl Writer {
                 }
                 let _ = answer.send(expired.map_err(|error| Arc::new(error).into()));
             }
-            Done::Followed(followed, answer) => {
-                let followed = followed.map(|followed| {
-                    self.followed(followed);
-                    self.is_in_step();
-                });
-                if let Err(error) = &followed {
-                    tracing::debug!(%error, "changes of other processes could not be read");
-                    self.stale |= error.is_unavailable();
-                }
-                tell(answer, followed.map_err(Arc::new));
+            Done::Followed(Ok(followed), answer) => {
+                self.followed(followed);
+                self.is_in_step();
+                tell(answer, Ok(()));
             }
-            Done::Reloaded(loaded, answer) => {
-                let reloaded = loaded.map(|loaded| {
-                    self.reloaded(loaded);
-                    self.is_in_step();
-                });
-                if let Err(error) = &reloaded {
-                    tracing::debug!(%error, "the store could not be read again yet");
-                }
-                match reloaded {
-                    Ok(()) => tell(answer, Ok(())),
-                    Err(error) => {
-                        let error = Arc::new(error);
-                        self.give_up_waiting(&error);
-                        tell(answer, Err(error));
-                    }
-                }
+            Done::Followed(Err(error), answer) => {
+                tracing::debug!(%error, "changes of other processes could not be read");
+                self.stale |= error.is_unavailable();
+                tell(answer, Err(Arc::new(error)));
+            }
+            Done::Reloaded(Ok(loaded), answer) => {
+                self.reloaded(loaded);
+                self.is_in_step();
+                tell(answer, Ok(()));
+            }
+            Done::Reloaded(Err(error), answer) => {
+                tracing::debug!(%error, "the store could not be read again yet");
+                let error = Arc::new(error);
+                self.give_up_waiting(&error);
+                tell(answer, Err(error));
             }
             Done::Counted(Ok(recent)) => {
                 self.counted = Some(Instant::now());

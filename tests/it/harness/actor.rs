@@ -1,6 +1,6 @@
 //! Who calls the service: thin clients that differ in what they present.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{
@@ -185,6 +185,13 @@ impl Actor {
     pub async fn titles(&self, query: &Value) -> Vec<String> {
         let answer = self.post("/api/knowledge/query", query).await.expect(200).json();
         let entries = answer["results"]["entries"].as_array().expect("a list");
+        entries.iter().map(|entry| entry["title"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The titles of all entries.
+    pub async fn entry_titles(&self) -> BTreeSet<String> {
+        let listed = self.get("/api/knowledge/entries?limit=1000").await.expect(200).json();
+        let entries = listed["entries"].as_array().expect("a list");
         entries.iter().map(|entry| entry["title"].as_str().unwrap().to_owned()).collect()
     }
 

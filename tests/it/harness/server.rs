@@ -68,8 +68,12 @@ impl Server {
     /// The connection string by way of another address, and no other.
     pub async fn through(&self, address: SocketAddr) -> String {
         let direct = self.text.replace(&self.address().await, &address.to_string());
-        let separator = if direct.contains('?') { '&' } else { '?' };
-        format!("{direct}{separator}directConnection=true")
+        with_option(&direct, "directConnection=true")
+    }
+
+    /// The connection string of a client that the server knows by this name.
+    pub fn known_as(&self, name: &str) -> String {
+        with_option(&self.text, &format!("appName={name}"))
     }
 
     /// A connection string for a user of the test's own database.
@@ -80,4 +84,9 @@ impl Server {
         let (user, password) = (encode(user), encode(password));
         format!("mongodb://{user}:{password}@{host}/?authSource={}", self.database)
     }
+}
+
+fn with_option(text: &str, option: &str) -> String {
+    let separator = if text.contains('?') { '&' } else { '?' };
+    format!("{text}{separator}{option}")
 }

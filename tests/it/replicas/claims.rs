@@ -57,12 +57,6 @@ async fn firing(replica: &Replica) -> i64 {
     summary["alerts"]["firing"].as_i64().unwrap()
 }
 
-async fn titles(replica: &Replica) -> BTreeSet<String> {
-    let listed = replica.admin().get("/api/knowledge/entries?limit=1000").await.expect(200).json();
-    let entries = listed["entries"].as_array().unwrap();
-    entries.iter().map(|entry| entry["title"].as_str().unwrap().to_owned()).collect()
-}
-
 async fn what_one_learns_all_show_within_a_second(fleet: &Fleet) {
     let (one, others) = fleet.replicas.split_first().unwrap();
     let disks: Vec<_> = (0..20).map(|n| Alert::firing("DiskFull", &format!("disk{n}"))).collect();
@@ -75,7 +69,7 @@ async fn what_one_learns_all_show_within_a_second(fleet: &Fleet) {
     let made = one.operator().write(&json!({"title": "Zookeeper is gone"})).await;
     let made = made["id"].as_str().unwrap().to_owned();
     seen(others, Instant::now(), async |replica| {
-        titles(replica).await.contains("Zookeeper is gone")
+        replica.admin().entry_titles().await.contains("Zookeeper is gone")
     })
     .await;
     let path = format!("/api/knowledge/entries/{made}");
@@ -83,12 +77,12 @@ async fn what_one_learns_all_show_within_a_second(fleet: &Fleet) {
     let patched = one.operator().call(reqwest::Method::PATCH, &path, patch.as_bytes()).await;
     patched.expect(200);
     seen(others, Instant::now(), async |replica| {
-        titles(replica).await.contains("Zookeeper is lost")
+        replica.admin().entry_titles().await.contains("Zookeeper is lost")
     })
     .await;
     one.operator().delete(&path).await;
     seen(others, Instant::now(), async |replica| {
-        !titles(replica).await.contains("Zookeeper is lost")
+        !replica.admin().entry_titles().await.contains("Zookeeper is lost")
     })
     .await;
 }

@@ -11,9 +11,7 @@ const FAILING: &str = "failing";
 
 /// Two replicas, of which the server knows the second by that name.
 async fn two(place: &Place) -> (Running, Running) {
-    let server = place.server().unwrap();
-    let separator = if server.text.contains('?') { '&' } else { '?' };
-    let url = format!("{}{separator}appName={FAILING}", server.text);
+    let url = place.server().unwrap().known_as(FAILING);
     let other = place.start_with(&[("DATABASE_URL", &url), ("INSTANCE_ID", FAILING)]).await;
     (place.start().await, other)
 }
@@ -36,15 +34,9 @@ async fn write(one: &Running, title: &str, other: &Running) -> String {
     id
 }
 
-async fn titles(replica: &Running) -> Vec<String> {
-    let listed = replica.admin().get("/api/knowledge/entries?limit=1000").await.expect(200).json();
-    let entries = listed["entries"].as_array().unwrap().iter();
-    entries.map(|entry| entry["title"].as_str().unwrap().to_owned()).collect()
-}
-
 async fn shown(replica: &Running, title: &str) {
     eventually("the replica follows", async || {
-        titles(replica).await.contains(&title.to_owned()).then_some(())
+        replica.admin().entry_titles().await.contains(title).then_some(())
     })
     .await;
 }
@@ -74,7 +66,8 @@ async fn behind_a_lost_place_everything_is_read_again(place: &Place) {
     let entries = place.server().unwrap().raw().collection::<Document>("knowledge_base");
     entries.update_one(doc! { "id": id }, restored).await.unwrap();
     write(&one, "Yarn queue is full", &other).await;
-    assert!(titles(&other).await.contains(&"Zookeeper is gone".to_owned()), "a look is enough");
+    let shown_still = other.admin().entry_titles().await.contains("Zookeeper is gone");
+    assert!(shown_still, "a look is enough");
     fail_stream(place, doc! { "errorCode": 286 }).await;
     shown(&other, "Zookeeper is back").await;
 }
