@@ -5,6 +5,9 @@
 //! webhook is answered only when its alert is on the disk. On MongoDB too, if
 //! `TEST_MONGODB_URI` is set. Then comes the plan's profile.
 //!
+//! `cargo bench --bench load -- --model DIR [SECONDS]` is webhooks alone, without a model and while the
+//! one in that folder embeds 10,000 entries.
+//!
 //! `cargo bench --bench load -- profile [SECONDS]` is the profile alone: 100 requests a second, mixed,
 //! with the default limits, for a minute. Either writes `target/load/report.md` and a plot, and ends
 //! with 1 if an aim of the plan does not hold.
@@ -33,7 +36,7 @@ const KEY: &str = "api-key-of-the-load-bench-0123456789abcdef";
 
 /// One line of the table.
 struct Row {
-    what: &'static str,
+    what: String,
     per_second: f64,
     p50: String,
     p99: String,
@@ -42,6 +45,11 @@ struct Row {
 
 fn main() -> ExitCode {
     let given = std::env::args().find_map(|arg| arg.parse().ok());
+    let mut after_model = std::env::args().skip_while(|arg| arg != "--model").skip(1);
+    if let Some(model) = after_model.next() {
+        beside_embedding(&model, given.unwrap_or(5));
+        return ExitCode::SUCCESS;
+    }
     let only_profile = std::env::args().any(|arg| arg == "profile");
     if !only_profile {
         throughput(given.unwrap_or(5));
@@ -57,17 +65,98 @@ fn report_folder() -> PathBuf {
     std::env::var_os("LOAD_REPORT").map_or(beside, PathBuf::from)
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+/// What wrk is told to send.
+struct Scripts {
+    fresh: PathBuf,
+    same: PathBuf,
+    query: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Scripts {
+    /// `None` without wrk.
+    fn write() -> Option<Self> {
+        if Command::new("wrk").arg("--version").output().is_err() {
+            println!("this bench needs wrk (Debian's package wrk)");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name, text| write_script(folder.path(), name, text);
+        Some(Self {
+            fresh: write("fresh.lua", FRESH_ALERTS),
+            same: write("same.lua", SAME_ALERT),
+            query: write("query.lua", QUERY),
+            _folder: folder,
+        })
+    }
+}
+
+fn print_head() {
+    println!("{:<44}{:>12}{:>11}{:>11}{:>9}", "", "requests/s", "p50", "p99", "failed");
+}
+
+/// Webhooks of a service without a model, and of one that embeds all the while.
+fn beside_embedding(model: &str, seconds: u64) {
+    let Some(scripts) = Scripts::write() else { return };
+    let runtime = runtime();
+    print_head();
+    let mut measured = Vec::new();
+    for model in [None, Some(model)] {
+        let more = model.map(|model| ("EMBEDDING_MODEL", model.to_owned()));
+        let (service, _directory) = runtime.block_on(start_service(more.as_slice()));
+        runtime.block_on(teach(service, 10_000));
+        let url = format!("http://{service}/webhook/alerts");
+        for (what, script) in [("known", &scripts.same), ("new", &scripts.fresh)] {
+            let beside = if model.is_some() { "beside embedding" } else { "without a model" };
+            let row = wrk(&format!("POST one {what} alert, {beside}"), &url, Some(script), seconds);
+            println!("{}", line(&row));
+            measured.push(row);
+        }
+    }
+    let (without, beside) = measured.split_at(measured.len() / 2);
+    println!();
+    for (without, beside) in without.iter().zip(beside) {
+        println!(
+            "{:<44}{:>12.2} of {}",
+            beside.what,
+            beside.per_second / without.per_second,
+            without.what
+        );
+    }
+}
+
+/// Sends alerts of so many names, a thousand at a time.
+async fn teach(service: SocketAddr, patterns: usize) {
+    let client = reqwest::Client::new();
+    for first in (0..patterns).step_by(1000) {
+        let alert = |n: usize| {
+            let summary = format!(
+                "Service {n} of the shop answers slowly: requests wait for a connection to database \
+                 {} and some of them are refused",
+                n % 97
+            );
+            serde_json::json!({
+                "status": "firing",
+                "labels": {"alertname": format!("Taught{n}"), "severity": "warning", "service": n.to_string()},
+                "annotations": {"summary": summary, "description": "Look at the pool's limits first."},
+                "startsAt": "2026-11-24T07:00:27.468Z", "endsAt": "0001-01-01T00:00:00Z",
+            })
+        };
+        let alerts: Vec<_> = (first..first + 1000).map(alert).collect();
+        let request = client.post(format!("http://{service}/webhook/alerts")).bearer_auth(TOKEN);
+        let body = serde_json::json!({"version": "4", "receiver": "bench", "alerts": alerts});
+        request.json(&body).send().await.unwrap().error_for_status().unwrap();
+    }
+}
+
 /// Each route beside a bare handler, for so many seconds each.
 fn throughput(seconds: u64) {
-    if Command::new("wrk").arg("--version").output().is_err() {
-        println!("this bench needs wrk (Debian's package wrk)");
-        return;
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let scripts = tempfile::tempdir().unwrap();
-    let fresh = write_script(scripts.path(), "fresh.lua", FRESH_ALERTS);
-    let same = write_script(scripts.path(), "same.lua", SAME_ALERT);
-    let query = write_script(scripts.path(), "query.lua", QUERY);
+    let Some(Scripts { fresh, same, query, _folder }) = Scripts::write() else { return };
+    let runtime = runtime();
 
     let bare = runtime.block_on(start_bare());
     let drive = |what, address: SocketAddr, path: &str, script: Option<&Path>| {
@@ -75,11 +164,11 @@ fn throughput(seconds: u64) {
         println!("{}", line(&row));
         row
     };
-    println!("{:<44}{:>12}{:>11}{:>11}{:>9}", "", "requests/s", "p50", "p99", "failed");
+    print_head();
     let bare_get = drive("bare axum GET", bare, "/health", None);
     let bare_post = drive("bare axum POST", bare, "/webhook/alerts", Some(&fresh));
 
-    let (sqlite, _directory) = runtime.block_on(start_service(None));
+    let (sqlite, _directory) = runtime.block_on(start_service(&[]));
     let on_sqlite = [
         (drive("GET /health", sqlite, "/health", None), &bare_get, 0.5),
         (
@@ -101,7 +190,10 @@ fn throughput(seconds: u64) {
     drive("POST a query", sqlite, "/api/knowledge/query", Some(&query));
     #[allow(clippy::disallowed_methods)] // why: a bench takes its server as the tests do
     if let Ok(uri) = std::env::var("TEST_MONGODB_URI") {
-        let (mongodb, _directory) = runtime.block_on(start_service(Some(uri)));
+        let (mongodb, _directory) = runtime.block_on(start_service(&[
+            ("DATABASE_URL", uri),
+            ("DB_NAME", format!("bench_{}", std::process::id())),
+        ]));
         drive("POST one new alert, MongoDB", mongodb, "/webhook/alerts", Some(&fresh));
     }
     println!();
@@ -122,7 +214,7 @@ async fn start_bare() -> SocketAddr {
     address
 }
 
-async fn start_service(mongodb: Option<String>) -> (SocketAddr, tempfile::TempDir) {
+async fn start_service(more: &[(&str, String)]) -> (SocketAddr, tempfile::TempDir) {
     // Beside the build, because a RAM disk would make every sync free.
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut environment: BTreeMap<String, String> = [
@@ -138,10 +230,7 @@ async fn start_service(mongodb: Option<String>) -> (SocketAddr, tempfile::TempDi
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect();
-    if let Some(uri) = mongodb {
-        environment.insert("DATABASE_URL".into(), uri);
-        environment.insert("DB_NAME".into(), format!("bench_{}", std::process::id()));
-    }
+    environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     let settings = Settings::load(&environment, directory.path()).unwrap();
     let service = Service::start(&settings, Arc::new(SystemClock), Phase::default()).await.unwrap();
     let address = service.address();
@@ -155,7 +244,7 @@ fn write_script(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
     path
 }
 
-fn wrk(what: &'static str, url: &str, script: Option<&Path>, seconds: u64) -> Row {
+fn wrk(what: &str, url: &str, script: Option<&Path>, seconds: u64) -> Row {
     let mut command = Command::new("wrk");
     command.args(["-t1", "-c32", "--latency", &format!("-d{seconds}s")]);
     command.args(script.map(|path| format!("-s{}", path.display())));
@@ -167,7 +256,7 @@ fn wrk(what: &'static str, url: &str, script: Option<&Path>, seconds: u64) -> Ro
     };
     std::thread::sleep(Duration::from_millis(500)); // why: lets the last connections close
     Row {
-        what,
+        what: what.to_owned(),
         per_second: value("Requests/sec:").parse().unwrap_or(0.0),
         p50: value("50%"),
         p99: value("99%"),

@@ -1,7 +1,7 @@
 //! A question from its text to its answer: searched, remembered if nothing is sure, shown with what
 //! fires now.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
@@ -26,8 +26,12 @@ impl Base {
     /// Only of defects: a store that is away does not keep it from answering.
     pub async fn ask(&self, asked: Question) -> Result<Answer, BaseError> {
         self.shared.indexer.settled().await;
+        // An error only of a semaphore that was closed, which this one never is.
+        let turn = Arc::clone(&self.shared.searches).acquire_owned().await.ok();
         let base = self.clone();
         let (asked, entries) = tokio::task::spawn_blocking(move || {
+            // Held until it is done, even if nobody waits for it any more.
+            let _turn = turn;
             let entries = base.search(&asked);
             (asked, entries)
         })

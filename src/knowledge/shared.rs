@@ -1,11 +1,11 @@
 //! What readers, the writer and the index share.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use tokio::{
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     time::{Duration, Instant},
 };
 
@@ -32,6 +32,8 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Shared {
     state: ArcSwap<State>,
     pub indexer: Indexer,
+    /// A turn to search: more at once than there are processors would only make all of them slow.
+    pub searches: Arc<Semaphore>,
     rendered: ArcSwapOption<Rendered>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
@@ -59,6 +61,9 @@ impl Shared {
         Self {
             state: ArcSwap::default(),
             indexer,
+            searches: Arc::new(Semaphore::new(
+                thread::available_parallelism().map_or(1, Into::into),
+            )),
             rendered: ArcSwapOption::empty(),
             store,
             clock,

@@ -1,46 +1,60 @@
 //! The words that the index knows, over all its segments.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use tantivy::index::InvertedIndexReader;
+use tantivy::postings::TermInfo;
 use tantivy::query::FuzzyTermQuery;
 use tantivy::termdict::TermStreamer;
-use tantivy::{Searcher, Term};
+use tantivy::{Searcher, SegmentReader, Term};
 use tantivy_fst::Automaton;
 
 use super::fields::Fields;
 use super::{limits, weights};
 
 /// The words of one state of the index.
-pub(super) struct Dictionary<'a> {
-    searcher: &'a Searcher,
+pub(super) struct Dictionary {
+    segments: Vec<Segment>,
     fields: Fields,
+    documents: f32,
 }
 
-impl<'a> Dictionary<'a> {
-    /// The words that `searcher` sees.
-    pub fn new(searcher: &'a Searcher, fields: Fields) -> Self {
-        Self { searcher, fields }
-    }
+/// The words of a segment: as they are written, and their stems by field.
+struct Segment {
+    written: Arc<InvertedIndexReader>,
+    stems: [Arc<InvertedIndexReader>; 3],
+}
 
-    /// How many documents have this stem in one of the fields; one that is in both counts twice.
-    pub fn frequency(&self, stem: &str) -> u64 {
-        let count = |field| self.searcher.doc_freq(&Term::from_field_text(field, stem));
-        [self.fields.name, self.fields.text, self.fields.how]
-            .into_iter()
-            .filter_map(|field| count(field).ok())
-            .sum()
+impl Segment {
+    fn open(reader: &SegmentReader, fields: Fields) -> tantivy::Result<Self> {
+        let words = |field| reader.inverted_index(field);
+        let stems = [words(fields.name)?, words(fields.text)?, words(fields.how)?];
+        Ok(Self { written: words(fields.written)?, stems })
+    }
+}
+
+impl Dictionary {
+    /// The words that `searcher` sees.
+    pub fn new(searcher: &Searcher, fields: Fields) -> tantivy::Result<Self> {
+        let open = |reader| Segment::open(reader, fields);
+        let segments =
+            searcher.segment_readers().iter().map(open).collect::<tantivy::Result<_>>()?;
+        Ok(Self { segments, fields, documents: searcher.num_docs() as f32 })
     }
 
     /// The inverse document frequency of a stem among titles.
     pub fn idf(&self, stem: &str) -> f32 {
-        let frequency = self.searcher.doc_freq(&Term::from_field_text(self.fields.name, stem));
-        let documents = self.searcher.num_docs() as f32 + weights::BACKGROUND_DOCUMENTS;
-        (documents / (frequency.unwrap_or(0) as f32 + 1.0)).ln().max(0.0)
+        let titles = self.segments.iter().map(|segment| &segment.stems[0]);
+        let frequency: u32 = titles.filter_map(|words| info(words, stem)).map(|i| i.doc_freq).sum();
+        let documents = self.documents + weights::BACKGROUND_DOCUMENTS;
+        (documents / (frequency as f32 + 1.0)).ln().max(0.0)
     }
 
     /// Whether any document has this stem.
     pub fn knows(&self, stem: &str) -> bool {
-        self.frequency(stem) > 0
+        let mut fields = self.segments.iter().flat_map(|segment| &segment.stems);
+        fields.any(|words| info(words, stem).is_some())
     }
 
     /// Longer words that begin with `word`.
@@ -87,17 +101,18 @@ impl<'a> Dictionary<'a> {
         look: impl Fn(&tantivy::termdict::TermDictionary, &mut BTreeMap<String, u32>),
     ) -> Vec<String> {
         let mut found = BTreeMap::new();
-        for segment in self.searcher.segment_readers() {
-            if let Ok(inverted) = segment.inverted_index(self.fields.written) {
-                look(inverted.terms(), &mut found);
-            }
-        }
+        self.segments.iter().for_each(|segment| look(segment.written.terms(), &mut found));
         found.remove(word);
         let mut found: Vec<(String, u32)> = found.into_iter().collect();
         found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         found.truncate(limits::EXPANSIONS);
         found.into_iter().map(|(word, _)| word).collect()
     }
+}
+
+/// What a field of a segment has of a stem.
+fn info(words: &InvertedIndexReader, stem: &str) -> Option<TermInfo> {
+    words.terms().get(stem).ok().flatten()
 }
 
 fn read<A: Automaton>(mut stream: TermStreamer<'_, A>, found: &mut BTreeMap<String, u32>)

@@ -32,7 +32,7 @@ pub(super) fn raise<'a>(
             holding.insert(hit.slot);
         }
     }
-    for slot in texts.holding(needle) {
+    for slot in texts.may_hold(needle) {
         if holding.len() >= limit.max(limits::LITERAL_HITS) {
             break;
         }

@@ -232,7 +232,7 @@ impl Index {
 
     /// The entries that answer `query`, and what was looked for.
     pub fn find(&self, query: &Query<'_>) -> Found {
-        let typed = texts::lower_case(query.text.trim());
+        let typed = words::lower_case(query.text.trim());
         if typed.is_empty() || query.limit == 0 {
             return Found::default();
         }
@@ -243,11 +243,11 @@ impl Index {
         let texts = self.texts.read();
         let searcher = self.reader.searcher();
         let admitted = |slot: u32| texts.id(slot).filter(|id| (query.admits)(id));
-        let dictionary = Dictionary::new(&searcher, self.fields);
-        let plan = Plan::new(query.text, &dictionary);
-        let terms = Terms::new(&plan, &dictionary);
-        let mut scored = self.ranked(&searcher, &plan, query.limit, &admitted);
-        titles::compare(&mut scored, &terms, &texts, &dictionary);
+        let by_words = self.by_words(&searcher, query, &texts, &admitted);
+        let (mut scored, terms) = by_words.unwrap_or_else(|error| {
+            tracing::error!(%error, "the search index cannot be read; only literal hits answer");
+            Default::default()
+        });
         if let Some((meaning, question)) = &meant {
             meaning.mix(question, &mut scored, &admitted);
         }
@@ -266,24 +266,25 @@ impl Index {
         Found { hits: scored.into_iter().map(|scored| hit(scored, bar)).collect(), terms }
     }
 
-    /// The best documents by their words.
-    fn ranked<'a>(
+    /// The best documents by their words, and which words these are.
+    fn by_words<'a>(
         &self,
         searcher: &Searcher,
-        plan: &Plan,
-        limit: usize,
+        query: &Query<'_>,
+        texts: &Texts,
         admitted: &'a (dyn Fn(u32) -> Option<&'a str> + Sync),
-    ) -> Vec<Scored<'a>> {
+    ) -> tantivy::Result<(Vec<Scored<'a>>, Terms)> {
+        let dictionary = Dictionary::new(searcher, self.fields)?;
+        let plan = Plan::new(query.text, &dictionary);
+        let terms = Terms::new(&plan, &dictionary);
         if plan.clauses.is_empty() {
-            return Vec::new();
+            return Ok((Vec::new(), terms));
         }
-        let candidates = limit.max(limits::CANDIDATES);
+        let candidates = query.limit.max(limits::CANDIDATES);
         let bounds = Bounds { candidates, postings: limits::POSTINGS };
-        let found = ranking::best(searcher, self.fields, plan, bounds, admitted);
-        found.unwrap_or_else(|error| {
-            tracing::error!(%error, "the search index cannot be read; only literal hits answer");
-            Vec::new()
-        })
+        let mut scored = ranking::best(searcher, self.fields, &plan, bounds, admitted)?;
+        titles::compare(&mut scored, &terms, texts, &dictionary);
+        Ok((scored, terms))
     }
 }
 

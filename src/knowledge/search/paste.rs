@@ -10,37 +10,41 @@ use regex::Regex;
 
 use super::limits;
 
-/// What a machine filled in. The alternatives are tried in their order.
+/// What a machine filled in. The alternatives are tried in their order. All is of ASCII, and what may be
+/// long is not counted: the fast engine of [`regex`] would give up on the states of anything else.
 #[allow(clippy::expect_used)] // why: a constant pattern that every test of a paste compiles
 static FILLED_IN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         // Times: RFC 3339, nginx, klog, syslog, and the clock alone.
-        r"\d{4}[-/]\d\d[-/]\d\d([T ]\d\d:\d\d(:\d\d)?([.,]\d{1,9})?(Z| ?[+-]\d\d:?\d\d)?)?",
-        r"|\b[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9}( {1,6}\d{1,9})?",
-        r"|\b((Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}\d{1,2}( \d{4})?",
-        r"|\b\d{1,2}:\d\d(:\d\d)?([.,]\d{1,9})?\b",
+        r"[0-9]{4}[-/][0-9][0-9][-/][0-9][0-9](?:[T ][0-9][0-9]:[0-9][0-9](?::[0-9][0-9])?(?:[.,][0-9]{1,9})?(?:Z| ?[+-][0-9][0-9]:?[0-9][0-9])?)?",
+        r"|(?-u:\b)[IWEF][0-9]{4} [0-9][0-9]:[0-9][0-9]:[0-9][0-9]\.[0-9]{1,9}(?: {1,6}[0-9]{1,9})?",
+        r"|(?-u:\b)(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}[0-9]{1,2}(?: [0-9]{4})?",
+        r"|(?-u:\b)[0-9]{1,2}:[0-9][0-9](?::[0-9][0-9])?(?:[.,][0-9]{1,9})?(?-u:\b)",
         // Ids and pointers.
-        r"|\b[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}\b",
-        r"|\b0[xX][0-9A-Fa-f]{1,32}\b",
+        r"|(?-u:\b)[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}(?-u:\b)",
+        r"|(?-u:\b)0[xX][0-9A-Fa-f]{1,32}(?-u:\b)",
         // Addresses: of the network, of mail, of the web, up to the path.
-        r"|\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(:\d{1,5})?\b",
-        r"|\b[\w.+-]{1,64}@[\w.-]{1,64}",
-        r"|\b[a-z]{3,8}://[^\s/]{0,128}",
+        r"|(?-u:\b)[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?::[0-9]{1,5})?(?-u:\b)",
+        r"|(?-u:\b)[0-9A-Za-z_.+-]+@[0-9A-Za-z_.-]+",
+        r"|(?-u:\b)[a-z]{3,8}://[!-.0-~]*",
     ))
     .expect("the pattern is constant")
 });
 
 /// A text that somebody pasted, without what a machine filled in. `None` for a typed question.
 pub(super) fn pasted(text: &str) -> Option<String> {
-    let mut filled_in = 0;
-    let cleaned = FILLED_IN.replace_all(text, |_: &regex::Captures<'_>| {
+    let (mut cleaned, mut filled_in, mut end) = (String::with_capacity(text.len()), 0, 0);
+    for found in FILLED_IN.find_iter(text) {
+        cleaned.push_str(&text[end..found.start()]);
+        cleaned.push(' ');
+        end = found.end();
         filled_in += 1;
-        " "
-    });
+    }
+    cleaned.push_str(&text[end..]);
     let marks = text.chars().filter(|c| "{}[]<>|;\\=\"".contains(*c)).count();
     let lines = text.trim().lines().count();
     let long = text.len() > limits::TYPED_CHARS;
-    (long || lines > 2 || marks + 2 * filled_in >= 4).then(|| cleaned.into_owned())
+    (long || lines > 2 || marks + 2 * filled_in >= 4).then_some(cleaned)
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Clause {
 
 impl Plan {
     /// The plan for a query; no clauses if it holds only stop words.
-    pub fn new(query: &str, dictionary: &Dictionary<'_>) -> Self {
+    pub fn new(query: &str, dictionary: &Dictionary) -> Self {
         let cleaned = paste::pasted(query);
         let pasted = cleaned.is_some();
         let mut words = Words::of(cleaned.as_deref().unwrap_or(query));
@@ -123,7 +123,7 @@ impl Words {
 
     /// Leaves out the words of a pasted text that tell nothing: numbers, ids, what is in every log
     /// line; and what is beyond the bound on different words.
-    fn keep_telling(&mut self, dictionary: &Dictionary<'_>) {
+    fn keep_telling(&mut self, dictionary: &Dictionary) {
         let vocabulary = vocabulary();
         let mut seen: HashSet<String> = HashSet::new();
         let mut kept = Vec::new();
@@ -158,7 +158,7 @@ impl Words {
 }
 
 /// A word as typed, cut short, or mistyped. Nothing for a stop word.
-fn single(word: &str, dictionary: &Dictionary<'_>, pasted: bool) -> Clause {
+fn single(word: &str, dictionary: &Dictionary, pasted: bool) -> Clause {
     let vocabulary = vocabulary();
     let mut clause = Clause::new(Kind::Word, 1.0);
     if vocabulary.is_stop_word(word) {
@@ -193,7 +193,7 @@ fn kind_of(word: &str, stem: &str, vocabulary: &Vocabulary) -> (Kind, f32) {
 }
 
 /// "stateful set" also stands for `statefulset`: the run-together form counts for both words.
-fn join_neighbours(words: &[String], singles: &mut [Clause], dictionary: &Dictionary<'_>) {
+fn join_neighbours(words: &[String], singles: &mut [Clause], dictionary: &Dictionary) {
     for at in 1..words.len() {
         let joined = format!("{}{}", words[at - 1], words[at]);
         let joined = stem(&joined).into_owned();

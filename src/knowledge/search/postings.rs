@@ -6,7 +6,7 @@ use tantivy::fieldnorm::FieldNormReader;
 use tantivy::index::InvertedIndexReader;
 use tantivy::postings::{Postings, TermInfo};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocId, DocSet, Searcher, SegmentReader, TERMINATED, Term};
+use tantivy::{DocId, DocSet, Searcher, SegmentReader, Term};
 
 use super::fields::Fields;
 use super::weights;
@@ -114,14 +114,11 @@ impl<'a> Opened<'a> {
         segment: usize,
         stem: &Stem,
         among: Option<&[DocId]>,
-        visit: &mut dyn FnMut(DocId, f32),
+        mut visit: impl FnMut(DocId, f32),
     ) {
         let opened = &self.segments[segment];
         for place in stem.places.iter().filter(|place| place.segment == segment) {
             let inverted = &opened.inverted[place.field];
-            let postings =
-                inverted.read_postings_from_terminfo(&place.term, IndexRecordOption::WithFreqs);
-            let Ok(mut postings) = postings else { continue };
             let (lengths, norms) = (&opened.lengths[place.field], &self.norms[place.field]);
             let boost = weights::FIELDS[place.field];
             let score = |doc: DocId, frequency: u32| {
@@ -129,7 +126,10 @@ impl<'a> Opened<'a> {
                 let norm = norms[usize::from(lengths.fieldnorm_id(doc))];
                 boost * (frequency * (K1 + 1.0) / (frequency + norm)).min(MOST_FREQUENT)
             };
+            let with = IndexRecordOption::WithFreqs;
             if let Some(among) = among {
+                let postings = inverted.read_postings_from_terminfo(&place.term, with);
+                let Ok(mut postings) = postings else { continue };
                 for &doc in among {
                     if postings.doc() < doc {
                         postings.seek(doc);
@@ -139,10 +139,12 @@ impl<'a> Opened<'a> {
                     }
                 }
             } else {
-                while postings.doc() != TERMINATED {
-                    let doc = postings.doc();
-                    visit(doc, score(doc, postings.term_freq()));
-                    postings.advance();
+                let blocks = inverted.read_block_postings_from_terminfo(&place.term, with);
+                let Ok(mut blocks) = blocks else { continue };
+                while blocks.block_len() > 0 {
+                    let postings = blocks.docs().iter().zip(blocks.freqs());
+                    postings.for_each(|(doc, frequency)| visit(*doc, score(*doc, *frequency)));
+                    blocks.advance();
                 }
             }
         }

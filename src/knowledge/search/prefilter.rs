@@ -9,8 +9,7 @@ use strsim::osa_distance;
 
 use super::limits::SHORTEST_MISSPELT;
 use super::paste;
-use super::texts::lower_case;
-use super::words::{names, stem};
+use super::words::{lower_case, names, stem};
 use crate::knowledge::vocabulary::{Phrase, vocabulary};
 use crate::model::Entry;
 

@@ -202,22 +202,26 @@ fn score_again(
 struct Scores {
     /// What all clauses can score together.
     mass: f32,
-    total: Vec<f32>,
-    /// The mass of the clauses that a document covers.
-    covered: Vec<f32>,
-    clause: Vec<f32>,
+    documents: Vec<Document>,
     touched: Vec<DocId>,
     matched: Vec<DocId>,
 }
 
+/// What a document scores.
+#[derive(Clone, Default)]
+struct Document {
+    total: f32,
+    /// The mass of the clauses that it covers.
+    covered: f32,
+    /// In the clause at hand.
+    clause: f32,
+}
+
 impl Scores {
     fn of(documents: u32, mass: f32) -> Self {
-        let zeros = || vec![0.0; documents as usize];
         Self {
             mass: mass.max(f32::MIN_POSITIVE),
-            total: zeros(),
-            covered: zeros(),
-            clause: zeros(),
+            documents: vec![Document::default(); documents as usize],
             touched: Vec::new(),
             matched: Vec::new(),
         }
@@ -236,16 +240,16 @@ impl Scores {
                 self.add_alternative(opened, segment, known, among);
             }
             for doc in self.touched.drain(..) {
-                let score = std::mem::take(&mut self.clause[doc as usize]);
-                let total = &mut self.total[doc as usize];
-                if *total == 0.0 {
+                let document = &mut self.documents[doc as usize];
+                let score = std::mem::take(&mut document.clause);
+                if document.total == 0.0 {
                     if clause.kind == Kind::Low {
                         continue;
                     }
                     self.matched.push(doc);
                 }
-                *total += score;
-                self.covered[doc as usize] += clause.mass.min(score / weights::FIELDS[2]);
+                document.total += score;
+                document.covered += clause.mass.min(score / weights::FIELDS[2]);
             }
         }
     }
@@ -259,7 +263,7 @@ impl Scores {
     ) {
         let [stem, others @ ..] = known.stems.as_slice() else { return };
         if others.is_empty() {
-            let raise = &mut |doc, score: f32| self.raise(doc, score * known.weight);
+            let raise = |doc, score: f32| self.raise(doc, score * known.weight);
             opened.visit(segment, stem, among, raise);
             return;
         }
@@ -282,7 +286,7 @@ impl Scores {
 
     /// One more way in which a document writes the clause at hand.
     fn raise(&mut self, doc: DocId, score: f32) {
-        let known = &mut self.clause[doc as usize];
+        let known = &mut self.documents[doc as usize].clause;
         if *known == 0.0 {
             self.touched.push(doc);
         }
@@ -291,8 +295,9 @@ impl Scores {
 
     /// 0 to 1: what the document scores of all that it can, more for one that covers more.
     fn of_document(&self, doc: DocId) -> f32 {
-        let score = self.total[doc as usize] / self.mass;
-        let covered = self.covered[doc as usize] / self.mass;
+        let document = &self.documents[doc as usize];
+        let score = document.total / self.mass;
+        let covered = document.covered / self.mass;
         score * (1.0 - weights::COVERAGE + weights::COVERAGE * covered)
     }
 
@@ -301,8 +306,7 @@ impl Scores {
         let matched = std::mem::take(&mut self.matched);
         let scored = matched.into_iter().map(|doc| {
             let score = self.of_document(doc);
-            self.total[doc as usize] = 0.0;
-            self.covered[doc as usize] = 0.0;
+            self.documents[doc as usize] = Document::default();
             (doc, score)
         });
         scored.collect()
@@ -317,7 +321,7 @@ fn stem_scores(
     among: Option<&[DocId]>,
 ) -> Vec<(DocId, f32)> {
     let mut docs: Vec<(DocId, f32)> = Vec::new();
-    opened.visit(segment, stem, among, &mut |doc, score| docs.push((doc, score)));
+    opened.visit(segment, stem, among, |doc, score| docs.push((doc, score)));
     docs.sort_by_key(|(doc, _)| *doc);
     docs.dedup_by(|(doc, score), (kept, best)| {
         *best = if doc == kept { best.max(*score) } else { *best };

@@ -22,7 +22,7 @@ struct Term {
 
 impl Terms {
     /// The terms of a plan.
-    pub(super) fn new(plan: &Plan, dictionary: &Dictionary<'_>) -> Self {
+    pub(super) fn new(plan: &Plan, dictionary: &Dictionary) -> Self {
         let mut terms = Self::default();
         for clause in &plan.clauses {
             let counts = if clause.kind == Kind::Low { 0.0 } else { clause.weight };

@@ -161,7 +161,7 @@ fn a_bound_on_what_is_read_keeps_the_scores_of_what_is_found() {
     let texts = index.texts.read();
     let admitted = |slot: u32| texts.id(slot);
     let found = |text: &str, postings| {
-        let plan = Plan::new(text, &Dictionary::new(&searcher, index.fields));
+        let plan = Plan::new(text, &Dictionary::new(&searcher, index.fields).unwrap());
         let bounds = Bounds { candidates: 10, postings };
         let found = ranking::best(&searcher, index.fields, &plan, bounds, &admitted);
         found.unwrap().into_iter().map(|found| (found.id.to_owned(), found.score)).collect()

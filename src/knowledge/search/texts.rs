@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::limits;
-use super::substring::{Needle, Signature};
-use super::words::{names, push_stem};
+use super::substring::{Needle, Signatures};
+use super::words::{lower_case, names, push_stem};
 use crate::knowledge::vocabulary::vocabulary;
 use crate::model::Entry;
 
@@ -25,7 +25,7 @@ struct Text {
 #[derive(Default)]
 pub(super) struct Texts {
     texts: Vec<Option<Text>>,
-    signatures: Vec<Signature>,
+    signatures: Signatures,
     slots: HashMap<Arc<str>, u32>,
     free: Vec<u32>,
 }
@@ -77,11 +77,13 @@ impl Texts {
         let own = self.slots.get(&id).copied();
         let slot = own.or_else(|| self.free.pop()).unwrap_or_else(|| {
             self.texts.push(None);
-            self.signatures.push(Signature::default());
             (self.texts.len() - 1) as u32
         });
         let (title, lower) = lower_texts(entry);
-        self.signatures[slot as usize] = Signature::of(&lower);
+        if own.is_some() {
+            self.signatures.forget(slot);
+        }
+        self.signatures.add(slot, &lower);
         self.texts[slot as usize] =
             Some(Text { id: id.clone(), title, lower, title_stems: title_stems(&entry.title) });
         self.slots.insert(id, slot);
@@ -93,7 +95,7 @@ impl Texts {
     pub fn forget(&mut self, id: &str) -> Option<u32> {
         let slot = self.slots.remove(id)?;
         self.texts[slot as usize] = None;
-        self.signatures[slot as usize] = Signature::default();
+        self.signatures.forget(slot);
         Some(slot)
     }
 
@@ -104,20 +106,20 @@ impl Texts {
 
     /// Where the texts at `slot` hold the needle.
     pub fn place(&self, slot: u32, needle: &Needle<'_>) -> Option<Place> {
-        let text = self.texts.get(slot as usize)?.as_ref()?;
-        if !needle.is_in(self.signatures.get(slot as usize)?, &text.lower) {
+        if !self.signatures.may_hold(slot, needle) {
             return None;
         }
-        let (title, _) = text.lower.split_at(text.title as usize);
-        Some(if needle.occurs_in(title) { Place::Title } else { Place::Elsewhere })
+        let text = self.texts.get(slot as usize)?.as_ref()?;
+        let (title, rest) = text.lower.split_at(text.title as usize);
+        if needle.occurs_in(title) {
+            return Some(Place::Title);
+        }
+        needle.occurs_in(rest).then_some(Place::Elsewhere)
     }
 
-    /// The entries that hold the needle, in the order of their slots.
-    pub fn holding<'a>(&'a self, needle: &'a Needle<'a>) -> impl Iterator<Item = u32> + 'a {
-        let candidates = self.signatures.iter().zip(&self.texts).enumerate();
-        candidates.filter_map(|(slot, (signature, text))| {
-            needle.is_in(signature, &text.as_ref()?.lower).then_some(slot as u32)
-        })
+    /// The entries that may hold the needle, in the order of their slots; nearly all of them do.
+    pub fn may_hold(&self, needle: &Needle<'_>) -> impl Iterator<Item = u32> {
+        self.signatures.holding(needle)
     }
 }
 
@@ -140,13 +142,4 @@ fn title_stems(title: &str) -> Box<str> {
         stems.push(' ');
     }
     stems.into_boxed_str()
-}
-
-/// Lower case letter by letter: a letter's form never depends on what stands beside it, as it
-/// does in `str::to_lowercase`, so that a part of a text stays a part.
-pub(super) fn lower_case(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
-    }
-    text.chars().flat_map(char::to_lowercase).collect()
 }

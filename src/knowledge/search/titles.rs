@@ -15,7 +15,7 @@ pub(super) fn compare(
     found: &mut [Scored<'_>],
     terms: &Terms,
     texts: &Texts,
-    dictionary: &Dictionary<'_>,
+    dictionary: &Dictionary,
 ) {
     let mut idfs: HashMap<&str, f32> = HashMap::new();
     for hit in found.iter_mut().take(limits::TITLES) {
@@ -34,7 +34,7 @@ pub(super) fn compare(
 }
 
 /// How much information a word of a title carries.
-fn information(stem: &str, dictionary: &Dictionary<'_>) -> f32 {
+fn information(stem: &str, dictionary: &Dictionary) -> f32 {
     let weight = if vocabulary().is_generic(stem) { weights::GENERIC } else { 1.0 };
     weight * dictionary.idf(stem)
 }

@@ -22,6 +22,15 @@ pub(crate) fn stem(word: &str) -> Cow<'_, str> {
     if word.is_ascii() { STEMMER.stem(word) } else { Cow::Borrowed(word) }
 }
 
+/// Lower case letter by letter: a letter's form never depends on what stands beside it, as it
+/// does in `str::to_lowercase`, so that a part of a text stays a part.
+pub(super) fn lower_case(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
 thread_local! {
     static REMEMBERED: RefCell<HashMap<Box<str>, Box<str>>> = RefCell::default();
 }
@@ -109,34 +118,38 @@ fn parts(run: &str) -> Vec<String> {
 /// Splits where lower turns to upper case, before the last capital of a run of them
 /// (`HPAMaxed`), and between a word of three letters or more and the digits after it.
 fn split_case(piece: &str, parts: &mut Vec<String>) {
-    let chars: Vec<char> = piece.chars().collect();
-    let mut start = 0;
-    for at in 1..=chars.len() {
-        if at == chars.len() || is_boundary(&chars, start, at) {
-            parts.push(chars[start..at].iter().flat_map(|c| c.to_lowercase()).collect());
-            start = at;
+    let (mut start, mut letters, mut before) = (0, 0, None);
+    let mut chars = piece.char_indices();
+    while let Some((at, here)) = chars.next() {
+        let mut ahead = chars.as_str().chars();
+        let ahead = [ahead.next(), ahead.next()];
+        if before.is_some_and(|before| is_boundary(before, here, ahead, letters)) {
+            parts.push(lower_case(&piece[start..at]));
+            (start, letters) = (at, 0);
         }
+        letters += 1;
+        before = Some(here);
+    }
+    if start < piece.len() {
+        parts.push(lower_case(&piece[start..]));
     }
 }
 
-fn is_boundary(chars: &[char], start: usize, at: usize) -> bool {
-    let (before, here) = (chars[at - 1], chars[at]);
+/// Whether a word ends between `before`, its last of so many `letters`, and `here`.
+fn is_boundary(before: char, here: char, ahead: [Option<char>; 2], letters: usize) -> bool {
     if here.is_uppercase() {
-        let next = chars.get(at + 1);
-        let acronym_ends = next.is_some_and(|c| c.is_lowercase()) && !acronym_goes_on(chars, at);
+        let [next, _] = ahead;
+        let acronym_ends = next.is_some_and(char::is_lowercase) && !acronym_goes_on(ahead);
         return before.is_lowercase()
             || (before.is_uppercase() && acronym_ends)
-            || (before.is_numeric() && next.is_some_and(|c| c.is_lowercase()));
+            || (before.is_numeric() && next.is_some_and(char::is_lowercase));
     }
-    let letters = at - start;
     here.is_numeric() && before.is_alphabetic() && letters >= 3
 }
 
-/// Whether the small letter after the capital at `at` belongs to the acronym: `PVCs`, `IPv4`.
-fn acronym_goes_on(chars: &[char], at: usize) -> bool {
-    let (next, after) = (chars.get(at + 1), chars.get(at + 2));
-    next == Some(&'s') && after.is_none_or(|c| c.is_uppercase())
-        || after.is_some_and(|c| c.is_numeric())
+/// Whether the small letter after a capital belongs to the acronym: `PVCs`, `IPv4`.
+fn acronym_goes_on([next, after]: [Option<char>; 2]) -> bool {
+    next == Some('s') && after.is_none_or(char::is_uppercase) || after.is_some_and(char::is_numeric)
 }
 
 #[cfg(test)]

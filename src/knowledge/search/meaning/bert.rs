@@ -7,12 +7,13 @@
 
 use std::{fs, path::Path};
 
-use ndarray::{Array1, Array2, ArrayView1, Axis, Slice};
+use half::f16;
+use ndarray::{Array1, Array2, Axis, Slice};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{tokens::Vocabulary, vectors::Embedding};
+use super::tokens::Vocabulary;
 
 const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
@@ -53,8 +54,8 @@ struct Config {
 /// A model that is loaded.
 pub struct Model {
     vocabulary: Vocabulary,
-    /// Most of it: a byte a number.
-    words: Vec<Embedding>,
+    /// Most of it: half as large as the file has them.
+    words: Array2<f16>,
     positions: Array2<f32>,
     /// Of the only kind of text there is here.
     kind: Array1<f32>,
@@ -116,7 +117,7 @@ impl Model {
         let layer = |at| Layer::of(&config, &tensors, at);
         Ok(Self {
             vocabulary,
-            words: table("word", config.vocab_size)?.rows().into_iter().map(quantised).collect(),
+            words: table("word", config.vocab_size)?.mapv(f16::from_f32),
             positions: table("position", config.max_position_embeddings)?,
             kind: Array1::from_vec(kind.to_vec()),
             norm: tensors.norm("embeddings.LayerNorm", &config)?,
@@ -141,7 +142,7 @@ impl Model {
         tokens.truncate(self.positions.nrows());
         let mut hidden = self.positions.slice_axis(Axis(0), Slice::from(..tokens.len())).to_owned();
         for (mut row, token) in hidden.rows_mut().into_iter().zip(tokens) {
-            row.iter_mut().zip(self.words[token as usize].numbers()).for_each(|(sum, x)| *sum += x);
+            row += &self.words.row(token as usize).mapv(f16::to_f32);
         }
         hidden += &self.kind;
         self.norm.apply(&mut hidden);
@@ -217,10 +218,6 @@ impl Norm {
             row += &self.bias;
         }
     }
-}
-
-fn quantised(row: ArrayView1<'_, f32>) -> Embedding {
-    Embedding::of(&row.to_vec())
 }
 
 fn softmax(rows: &mut Array2<f32>) {

@@ -3,7 +3,7 @@
 /// Sections of an entry that are embedded, at most.
 pub const SECTIONS: usize = 2;
 
-/// The embedding of a text, of length 1, or of a word: a byte a number.
+/// An embedding of length 1, a byte a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
     scale: f32,
@@ -16,11 +16,6 @@ impl Embedding {
         let largest = numbers.iter().fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
         let scale = largest / f32::from(i8::MAX);
         Self { scale, numbers: numbers.iter().map(|x| (x / scale).round() as i8).collect() }
-    }
-
-    /// Its numbers, each off by at most 1/254 of the largest.
-    pub fn numbers(&self) -> impl Iterator<Item = f32> {
-        self.numbers.iter().map(|number| f32::from(*number) * self.scale)
     }
 
     /// As it is kept: the scale, then the numbers.
