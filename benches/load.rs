@@ -34,6 +34,9 @@ use orchestrator::{config::Settings, model::SystemClock, service::Service, shutd
 const TOKEN: &str = "webhook-token-of-the-load-bench-0123456789";
 const KEY: &str = "api-key-of-the-load-bench-0123456789abcdef";
 
+/// How often webhooks are sent in turns without and beside embedding.
+const ROUNDS: usize = 4;
+
 /// One line of the table.
 struct Row {
     what: String,
@@ -99,34 +102,36 @@ fn print_head() {
     println!("{:<44}{:>12}{:>11}{:>11}{:>9}", "", "requests/s", "p50", "p99", "failed");
 }
 
-/// Webhooks of a service without a model, and of one that embeds all the while.
+/// Webhooks of a service without a model, and of one that embeds all the while, in turns.
 fn beside_embedding(model: &str, seconds: u64) {
     let Some(scripts) = Scripts::write() else { return };
     let runtime = runtime();
     print_head();
-    let mut measured = Vec::new();
-    for model in [None, Some(model)] {
-        let more = model.map(|model| ("EMBEDDING_MODEL", model.to_owned()));
-        let (service, _directory) = runtime.block_on(start_service(more.as_slice()));
-        runtime.block_on(teach(service, 10_000));
-        let url = format!("http://{service}/webhook/alerts");
-        for (what, script) in [("known", &scripts.same), ("new", &scripts.fresh)] {
-            let beside = if model.is_some() { "beside embedding" } else { "without a model" };
-            let row = wrk(&format!("POST one {what} alert, {beside}"), &url, Some(script), seconds);
-            println!("{}", line(&row));
-            measured.push(row);
+    let mut sums = [[0.0; 2]; 2];
+    for _ in 0..ROUNDS {
+        for (sums, model) in sums.iter_mut().zip([None, Some(model)]) {
+            let more = model.map(|model| ("EMBEDDING_MODEL", model.to_owned()));
+            let started = runtime.block_on(Started::service(more.as_slice()));
+            runtime.block_on(teach(started.address, 10_000));
+            let url = format!("http://{}/webhook/alerts", started.address);
+            let scripts = [("known", &scripts.same), ("new", &scripts.fresh)];
+            for (sum, (what, script)) in sums.iter_mut().zip(scripts) {
+                let beside = model.map_or("without a model", |_| "beside embedding");
+                let what = format!("POST one {what} alert, {beside}");
+                let row = wrk(&what, &url, Some(script), seconds);
+                println!("{}", line(&row));
+                *sum += row.per_second;
+            }
+            runtime.block_on(started.stop());
         }
     }
-    let (without, beside) = measured.split_at(measured.len() / 2);
+    let [[known, new], [known_beside, new_beside]] = sums;
     println!();
-    for (without, beside) in without.iter().zip(beside) {
-        println!(
-            "{:<44}{:>12.2} of {}",
-            beside.what,
-            beside.per_second / without.per_second,
-            without.what
-        );
-    }
+    println!(
+        "beside embedding, of without a model: known {:.2}, new {:.2}",
+        known_beside / known,
+        new_beside / new
+    );
 }
 
 /// Sends alerts of so many names, a thousand at a time.
@@ -168,7 +173,8 @@ fn throughput(seconds: u64) {
     let bare_get = drive("bare axum GET", bare, "/health", None);
     let bare_post = drive("bare axum POST", bare, "/webhook/alerts", Some(&fresh));
 
-    let (sqlite, _directory) = runtime.block_on(start_service(&[]));
+    let started = runtime.block_on(Started::service(&[]));
+    let sqlite = started.address;
     let on_sqlite = [
         (drive("GET /health", sqlite, "/health", None), &bare_get, 0.5),
         (
@@ -190,11 +196,11 @@ fn throughput(seconds: u64) {
     drive("POST a query", sqlite, "/api/knowledge/query", Some(&query));
     #[allow(clippy::disallowed_methods)] // why: a bench takes its server as the tests do
     if let Ok(uri) = std::env::var("TEST_MONGODB_URI") {
-        let (mongodb, _directory) = runtime.block_on(start_service(&[
+        let started = runtime.block_on(Started::service(&[
             ("DATABASE_URL", uri),
             ("DB_NAME", format!("bench_{}", std::process::id())),
         ]));
-        drive("POST one new alert, MongoDB", mongodb, "/webhook/alerts", Some(&fresh));
+        drive("POST one new alert, MongoDB", started.address, "/webhook/alerts", Some(&fresh));
     }
     println!();
     for (row, bare, aim) in on_sqlite {
@@ -214,28 +220,47 @@ async fn start_bare() -> SocketAddr {
     address
 }
 
-async fn start_service(more: &[(&str, String)]) -> (SocketAddr, tempfile::TempDir) {
-    // Beside the build, because a RAM disk would make every sync free.
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let mut environment: BTreeMap<String, String> = [
-        ("PORT", "0"),
-        ("METRICS_PORT", "0"),
-        ("API_KEY", KEY),
-        ("WEBHOOK_TOKEN", TOKEN),
-        ("RATE_LIMIT_WEBHOOK", "0"),
-        ("RATE_LIMIT_API", "0"),
-        ("RATE_LIMIT_PUBLIC", "0"),
-        ("RATE_LIMIT_HEALTH", "0"),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .collect();
-    environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-    let settings = Settings::load(&environment, directory.path()).unwrap();
-    let service = Service::start(&settings, Arc::new(SystemClock), Phase::default()).await.unwrap();
-    let address = service.address();
-    tokio::spawn(service.run());
-    (address, directory)
+/// A service in this process.
+struct Started {
+    address: SocketAddr,
+    phase: Phase,
+    task: tokio::task::JoinHandle<()>,
+    _directory: tempfile::TempDir,
+}
+
+impl Started {
+    async fn service(more: &[(&str, String)]) -> Self {
+        // Beside the build, because a RAM disk would make every sync free.
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut environment: BTreeMap<String, String> = [
+            ("PORT", "0"),
+            ("METRICS_PORT", "0"),
+            ("API_KEY", KEY),
+            ("WEBHOOK_TOKEN", TOKEN),
+            ("RATE_LIMIT_WEBHOOK", "0"),
+            ("RATE_LIMIT_API", "0"),
+            ("RATE_LIMIT_PUBLIC", "0"),
+            ("RATE_LIMIT_HEALTH", "0"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let settings = Settings::load(&environment, directory.path()).unwrap();
+        let phase = Phase::default();
+        let service =
+            Service::start(&settings, Arc::new(SystemClock), phase.clone()).await.unwrap();
+        let address = service.address();
+        let task = tokio::spawn(async {
+            service.run().await.unwrap();
+        });
+        Self { address, phase, task, _directory: directory }
+    }
+
+    async fn stop(self) {
+        self.phase.drain();
+        self.task.await.unwrap();
+    }
 }
 
 fn write_script(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {

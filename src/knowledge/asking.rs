@@ -70,7 +70,9 @@ impl Base {
     /// The entries that answer a question, best first, as the index was last committed.
     pub fn search(&self, asked: &Question) -> Vec<ScoredEntry> {
         let state = self.shared.state();
-        let admits = |id: &str| state.get(id).is_some_and(|entry| asked.filter.admits(entry));
+        let all = asked.filter == QuestionFilter::default();
+        let admits =
+            |id: &str| all || state.get(id).is_some_and(|entry| asked.filter.admits(entry));
         // What is folded into one answer must not make fewer of them.
         let limit = asked.limit.saturating_mul(2);
         let query = Query { text: &asked.text, limit, admits: &admits };

@@ -1,8 +1,15 @@
 //! The background that embeds entries, where a model is set. It works on a thread that everything
-//! else goes before, and an embedding that was ever made is taken from the store.
+//! else goes before and that rests while others want the processor, and an embedding that was ever
+//! made is taken from the store.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
+use rustix::time::ClockId;
 use tokio::sync::oneshot;
 
 use super::{
@@ -17,6 +24,10 @@ const STRETCH: usize = 16;
 const REST: Duration = Duration::from_secs(1);
 /// How far below everything else the thread stands.
 const NICENESS: i32 = 15;
+/// It is in somebody's way if a text takes so many times what the processor worked on it.
+const IN_THE_WAY: f32 = 1.1;
+/// The longest that it gets out of the way after a text.
+const GIVE_WAY: Duration = Duration::from_millis(200);
 
 /// Embeds what waits until the phase turns to draining.
 pub(super) async fn run(shared: Arc<Shared>, phase: Phase) {
@@ -105,10 +116,21 @@ async fn make(
             if done.is_closed() {
                 return;
             }
+            let (began, worked) = (Instant::now(), processor_time());
             made.push((hash, meaning.embed(&text)));
+            let (took, worked) = (began.elapsed(), processor_time().saturating_sub(worked));
+            // A thread below others still takes their caches and the memory's bandwidth.
+            if took > worked.mul_f32(IN_THE_WAY) {
+                thread::sleep(took.min(GIVE_WAY));
+            }
         }
         let _ = done.send(made);
     };
-    std::thread::Builder::new().name("embedding".to_owned()).spawn(work).ok()?;
+    thread::Builder::new().name("embedding".to_owned()).spawn(work).ok()?;
     made.await.ok()
+}
+
+/// How long the processor worked for this thread.
+fn processor_time() -> Duration {
+    rustix::time::clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }

@@ -105,7 +105,7 @@ pub(super) fn best<'a>(
         let mut scores = Scores::of(reader.max_doc(), mass);
         scores.add(&opened, segment, &clauses, None);
         let mut best = BinaryHeap::with_capacity(limit + 1);
-        for (doc, score) in scores.take() {
+        for (doc, score) in scores.matched() {
             let full = best.len() >= limit;
             let worst: f32 = best.peek().map_or(0.0, |(found, _): &(Scored<'_>, _)| found.score);
             if (full && score <= worst) || alive.is_some_and(|alive| alive.is_deleted(doc)) {
@@ -192,6 +192,7 @@ fn score_again(
 ) {
     best.sort_unstable_by_key(|(_, doc)| *doc);
     let docs: Vec<DocId> = best.iter().map(|(_, doc)| *doc).collect();
+    scores.forget(&docs);
     scores.add(opened, segment, clauses, Some(&docs));
     for (found, doc) in best.iter_mut() {
         found.score = scores.of_document(*doc);
@@ -301,15 +302,15 @@ impl Scores {
         score * (1.0 - weights::COVERAGE + weights::COVERAGE * covered)
     }
 
-    /// The documents that matched and their scores; the scores are zero again.
-    fn take(&mut self) -> Vec<(DocId, f32)> {
-        let matched = std::mem::take(&mut self.matched);
-        let scored = matched.into_iter().map(|doc| {
-            let score = self.of_document(doc);
-            self.documents[doc as usize] = Document::default();
-            (doc, score)
-        });
-        scored.collect()
+    /// The documents that matched and their scores.
+    fn matched(&self) -> impl Iterator<Item = (DocId, f32)> {
+        self.matched.iter().map(|doc| (*doc, self.of_document(*doc)))
+    }
+
+    /// Nothing is known of these documents any more.
+    fn forget(&mut self, documents: &[DocId]) {
+        documents.iter().for_each(|doc| self.documents[*doc as usize] = Document::default());
+        self.matched.clear();
     }
 }
 
