@@ -15,8 +15,8 @@ use super::{
     draft::EntryDraft,
     editing::{Change, Editor, Imported, created},
     embedding,
-    indexing::{self, Indexer, Urgency},
-    search::{Index, IndexChange, Model, SearchError},
+    indexing::{self, Indexer},
+    search::{Index, Model, SearchError},
     shared::{RECENT_MS, Shared},
     state::State,
     summary::RenderedSummary,
@@ -136,19 +136,19 @@ impl Base {
     ) -> Result<(Self, BaseTasks), BaseError> {
         let loaded = store.load().await?;
         let position = loaded.position;
-        let mut state = State::load(loaded);
-        state.alerts.last24_hours =
-            store.received_since(clock.now().plus_millis(-RECENT_MS)).await?;
         let (requests, inbox) = mpsc::unbounded_channel();
         let indexer = Indexer::new(Index::new()?, metrics.knowledge_indexed_texts_total.clone());
         let door = requests.downgrade();
         let shared = Arc::new(Shared::new(indexer, store, clock, metrics, door));
-        for entry in state.iter() {
-            shared.indexer.enqueue(IndexChange::Upsert(Arc::clone(entry)), Urgency::Now);
-        }
+        // What is loaded is indexed meanwhile. It has met the open questions before.
+        let (found, entries) = std::sync::mpsc::channel();
         let indexing = Arc::clone(&shared);
-        // What is loaded has met the open questions before.
-        tokio::task::spawn_blocking(move || indexing.indexer.commit()).await??;
+        let indexed = tokio::task::spawn_blocking(move || indexing.indexer.load(entries));
+        let mut state = State::load(loaded, |entry| drop(found.send(Arc::clone(entry))));
+        drop(found);
+        state.alerts.last24_hours =
+            shared.store.received_since(shared.clock.now().plus_millis(-RECENT_MS)).await?;
+        indexed.await??;
         shared.publish(&state);
         let limits = (PatternLimits::new(limits.patterns), limits.questions);
         let writer = Writer::new(Arc::clone(&shared), inbox, state, position, limits);

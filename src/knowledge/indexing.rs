@@ -21,7 +21,10 @@ use super::{
     search::{Hit, Index, IndexChange, Prefilter, Query, SearchError},
     shared::Shared,
 };
-use crate::{model::Category, shutdown::Phase};
+use crate::{
+    model::{Category, Entry},
+    shutdown::Phase,
+};
 
 /// The least time between two commits of a text that alerts change.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -69,6 +72,16 @@ impl Indexer {
     /// The index, as it was last committed.
     pub(super) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Indexes all that is known at a start.
+    pub(super) fn load(
+        &self,
+        entries: impl IntoIterator<Item = Arc<Entry>>,
+    ) -> Result<(), SearchError> {
+        self.index.apply(entries.into_iter().map(IndexChange::Upsert))?;
+        self.indexed.inc_by(self.index.len() as u64);
+        Ok(())
     }
 
     /// Leaves a change to be committed.

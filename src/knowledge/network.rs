@@ -20,6 +20,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// See [`Ranking::filling`].
+    pub fn filling() -> Self {
+        Self { degrees: Ranking::filling(), ..Self::default() }
+    }
+
+    /// See [`Ranking::filled`].
+    pub fn filled(&mut self) {
+        self.degrees.filled();
+    }
+
     /// An entry with these tags is there.
     pub fn add(&mut self, tags: &[String]) {
         let tags = self.numbered(tags);

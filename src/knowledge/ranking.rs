@@ -70,30 +70,39 @@ impl<K: Ord + Clone> Sorted<K> {
 pub struct Ranking<K: Ord + Hash + Clone> {
     counts: HashMap<K, i64>,
     sorted: Sorted<K>,
+    /// Whether it is sorted only when it is [`Ranking::filled`].
+    filling: bool,
 }
 
 impl<K: Ord + Hash + Clone> Default for Ranking<K> {
     fn default() -> Self {
-        Self { counts: HashMap::new(), sorted: Sorted::default() }
+        Self { counts: HashMap::new(), sorted: Sorted::default(), filling: false }
     }
 }
 
 impl<K: Ord + Hash + Clone> Ranking<K> {
+    /// One that much is added to before it is asked for anything: it is sorted once, at the end.
+    pub fn filling() -> Self {
+        Self { filling: true, ..Self::default() }
+    }
+
+    /// All is added that there is.
+    pub fn filled(&mut self) {
+        self.filling = false;
+        self.counts.iter().for_each(|(name, count)| self.sorted.set(name, *count, true));
+    }
+
     /// Adds to a count; a name whose count falls to zero is taken out.
     pub fn add(&mut self, name: &K, delta: i64) {
         let before = self.counts.get(name).copied();
         let after = Some(before.unwrap_or(0) + delta).filter(|count| *count > 0);
-        if let Some(before) = before {
-            self.sorted.set(name, before, false);
-        }
         match after {
-            Some(after) => {
-                self.counts.insert(name.clone(), after);
-                self.sorted.set(name, after, true);
-            }
-            None => {
-                self.counts.remove(name);
-            }
+            Some(after) => self.counts.insert(name.clone(), after),
+            None => self.counts.remove(name),
+        };
+        if !self.filling {
+            before.into_iter().for_each(|count| self.sorted.set(name, count, false));
+            after.into_iter().for_each(|count| self.sorted.set(name, count, true));
         }
     }
 
@@ -117,5 +126,18 @@ mod tests {
         ranking.add(&"c", -3);
         assert_eq!(ranking.top(9).map(|(name, _)| *name).collect::<String>(), "dba");
         assert_eq!((ranking.sorted.last(), ranking.sorted.len()), (Some((&"a", 1)), 3));
+    }
+
+    #[test]
+    fn what_is_filled_is_as_if_it_had_been_added_one_by_one() {
+        let (mut ranking, mut filling) = (Ranking::default(), Ranking::filling());
+        for (name, delta) in [("a", 1), ("b", 2), ("c", 1), ("a", 3), ("c", -1)] {
+            ranking.add(&name, delta);
+            filling.add(&name, delta);
+        }
+        filling.filled();
+        assert_eq!(filling.top(9).collect::<Vec<_>>(), ranking.top(9).collect::<Vec<_>>());
+        filling.add(&"b", 5);
+        assert_eq!(filling.top(1).collect::<Vec<_>>(), [(&"b", 7)]);
     }
 }

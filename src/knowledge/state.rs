@@ -14,7 +14,7 @@ use super::{
     summary::AlertActivity,
 };
 use crate::{
-    model::{Category, Entry, Figures, Instance, InstanceChange, Time},
+    model::{Category, Entry, Figures, Instance, InstanceChange, Note, Time},
     store::Loaded,
 };
 
@@ -46,6 +46,8 @@ pub struct State {
     /// How many instances fire. It is below zero for a moment where one ends that another process
     /// began and this one has not heard of.
     instances_firing: i64,
+    /// Shared by all entries without notes, which most are.
+    no_notes: Arc<Vec<Note>>,
     pub stats: Stats,
     pub alerts: AlertActivity,
     /// Counts changes, so that a rendered summary knows whether it is still true.
@@ -53,15 +55,16 @@ pub struct State {
 }
 
 impl State {
-    /// The state that the store holds.
-    pub fn load(loaded: Loaded) -> Self {
-        let mut state = Self::default();
+    /// The state that the store holds; `found` is told of each entry.
+    pub fn load(loaded: Loaded, mut found: impl FnMut(&Arc<Entry>)) -> Self {
+        let mut state = Self { stats: Stats::filling(), ..Self::default() };
         for (id, figures) in loaded.figures {
             state.set_figures(&id, figures);
         }
         for entry in loaded.entries {
-            state.put(entry);
+            state.put(entry).iter().for_each(&mut found);
         }
+        state.stats.filled();
         state
     }
 
@@ -217,7 +220,9 @@ impl State {
             None => (entry.id.as_str().into(), None),
         };
         let figures = self.figures(&id);
-        let entry = Arc::new(Entry { figures, ..entry });
+        let no_notes = entry.notes.is_empty().then(|| Arc::clone(&self.no_notes));
+        let notes = no_notes.unwrap_or(entry.notes);
+        let entry = Arc::new(Entry { figures, notes, ..entry });
         if old.as_ref() == Some(&entry) {
             return None;
         }

@@ -36,6 +36,17 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Figures that all entries are added to before they are asked for; see [`Ranking::filling`].
+    pub fn filling() -> Self {
+        Self { by_tag: Ranking::filling(), network: Network::filling(), ..Self::default() }
+    }
+
+    /// All entries are added.
+    pub fn filled(&mut self) {
+        self.by_tag.filled();
+        self.network.filled();
+    }
+
     /// An entry is there.
     pub fn add(&mut self, id: &Id, entry: &Entry) {
         self.add_counted(id, entry);

@@ -5,8 +5,8 @@ use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions,
 };
 
-use super::words::{names, push_stem};
-use crate::knowledge::vocabulary::vocabulary;
+use super::stems::push_stem;
+use super::words::names;
 use crate::model::Entry;
 
 /// What a document has.
@@ -111,13 +111,10 @@ impl Words {
     }
 
     fn add(&mut self, word: &str) {
-        if vocabulary().is_stop_word(word) {
-            return;
+        if push_stem(&mut self.stems, word) {
+            self.written.push_str(word);
+            self.written.push(' ');
         }
-        push_stem(&mut self.stems, word);
-        self.stems.push(' ');
-        self.written.push_str(word);
-        self.written.push(' ');
     }
 
     fn take_stems(&mut self) -> String {

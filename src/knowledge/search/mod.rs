@@ -16,6 +16,7 @@ mod plan;
 mod postings;
 mod prefilter;
 mod ranking;
+mod stems;
 mod substring;
 mod terms;
 mod texts;
@@ -23,6 +24,7 @@ mod titles;
 mod weights;
 pub(crate) mod words;
 
+use std::borrow::Borrow;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -175,14 +177,18 @@ impl Index {
     ///
     /// # Errors
     /// When the index cannot be written any more.
-    pub fn apply(&self, changes: &[IndexChange]) -> Result<(), SearchError> {
-        if changes.is_empty() {
+    pub fn apply<C: Borrow<IndexChange>>(
+        &self,
+        changes: impl IntoIterator<Item = C>,
+    ) -> Result<(), SearchError> {
+        let mut changes = changes.into_iter().peekable();
+        if changes.peek().is_none() {
             return Ok(());
         }
         let mut writer = self.writer.lock();
         let mut freed = Vec::new();
         for change in changes {
-            match change {
+            match change.borrow() {
                 IndexChange::Upsert(entry) if entry.category != Category::Question => {
                     let kept = self.texts.write().keep(entry);
                     // tantivy keeps each deletion, with its query; a start would make one an entry.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::limits;
+use super::stems::push_stem;
 use super::substring::{Needle, Signatures};
-use super::words::{lower_case, names, push_stem};
-use crate::knowledge::vocabulary::vocabulary;
+use super::words::{lower_case, names};
 use crate::model::Entry;
 
 /// Stands between title, description and tags, so that no substring spans two of them.
@@ -136,10 +136,8 @@ fn lower_texts(entry: &Entry) -> (u32, Box<str>) {
 
 fn title_stems(title: &str) -> Box<str> {
     let mut stems = String::new();
-    let words = names(title).flat_map(|name| name.parts);
-    for word in words.filter(|word| !vocabulary().is_stop_word(word)).take(limits::TITLE_WORDS) {
-        push_stem(&mut stems, &word);
-        stems.push(' ');
-    }
+    let mut words = names(title).flat_map(|name| name.parts);
+    let pushed = std::iter::from_fn(|| words.next().map(|word| push_stem(&mut stems, &word)));
+    pushed.filter(|counts| *counts).take(limits::TITLE_WORDS).for_each(drop);
     stems.into_boxed_str()
 }

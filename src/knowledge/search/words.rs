@@ -6,14 +6,12 @@
 //! for everything else.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use frostem::{Algorithm, Stemmer};
 
-use super::limits::{REMEMBERED_STEMS, WORD_BYTES};
+use super::limits::WORD_BYTES;
 
 static STEMMER: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::new(Algorithm::English));
 
@@ -29,25 +27,6 @@ pub(super) fn lower_case(text: &str) -> String {
         return text.to_ascii_lowercase();
     }
     text.chars().flat_map(char::to_lowercase).collect()
-}
-
-thread_local! {
-    static REMEMBERED: RefCell<HashMap<Box<str>, Box<str>>> = RefCell::default();
-}
-
-/// Appends the stem of `word`, which is in lower case.
-pub(super) fn push_stem(text: &mut String, word: &str) {
-    REMEMBERED.with_borrow_mut(|remembered| {
-        if let Some(stem) = remembered.get(word) {
-            return text.push_str(stem);
-        }
-        let stem = stem(word);
-        text.push_str(&stem);
-        if remembered.len() >= REMEMBERED_STEMS {
-            remembered.clear();
-        }
-        remembered.insert(word.into(), stem.into());
-    });
 }
 
 /// One run of letters, digits, `_` and `-` in a text.

@@ -308,7 +308,7 @@ impl Writer {
 
     pub(super) fn reloaded(&mut self, loaded: Loaded) {
         self.position = loaded.position;
-        let mut state = State::load(loaded);
+        let mut state = State::load(loaded, |_| {});
         self.pending.overlay(&mut state, &self.state);
         state.alerts.last24_hours = self.state.alerts.last24_hours;
         state.revision = self.state.revision + 1;

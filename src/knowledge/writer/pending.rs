@@ -279,7 +279,7 @@ mod tests {
     fn state_with(asked: &Entry, version: u64, times: i64) -> State {
         let mut entry = Entry { version, ..asked.clone() };
         entry.summed_up.tally.occurrences = times;
-        let mut state = State::load(Loaded::default());
+        let mut state = State::load(Loaded::default(), |_| {});
         state.put(entry);
         state
     }

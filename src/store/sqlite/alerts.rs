@@ -5,13 +5,19 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
 use super::{
+    columns::Columns,
     hours::NewAlerts,
     json::{from_json, json},
 };
 use crate::{
-    model::{Alert, AlertKey, Remembered, Status, TextMap, Time},
+    model::{Alert, AlertKey, Remembered, Status, Time},
     store::recording::{self, AssignedAlert, Fold, Write},
 };
+
+/// What [`alert`] reads, in its order.
+pub const COLUMNS: &str = "fingerprint, startsAt, name, cause, entryId, severity, status, message, \
+     timestamp, firstReceived, changedAt, resolvedAt, duration, labels, annotations, generatorURL, \
+     receiver, carried";
 
 /// Decides what a group changes.
 pub fn decide(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Fold> {
@@ -59,10 +65,10 @@ type Known = (Vec<Alert>, HashMap<AlertKey, Remembered>);
 fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Known> {
     let (mut stored, mut remembered) = (Vec::new(), HashMap::new());
     // The instance itself, and what is open of its fingerprint.
-    let mut known = tx.prepare_cached(
-        "SELECT * FROM alerts INDEXED BY alerts_instance
-         WHERE fingerprint = ?1 AND (startsAt = ?2 OR status = 'firing')",
-    )?;
+    let mut known = tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_instance
+         WHERE fingerprint = ?1 AND (startsAt = ?2 OR status = 'firing')"
+    ))?;
     let mut identity = tx.prepare_cached(
         "SELECT carried, firstReceived FROM alert_identities
          WHERE fingerprint = ?1 AND startsAt = ?2",
@@ -70,7 +76,7 @@ fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Kno
     for key in recording::keys(group) {
         let params = (&key.fingerprint, key.starts_at.millis());
         let before = stored.len();
-        for alert in known.query_map(params, alert)? {
+        for alert in known.query_map(params, |row| alert(&mut Columns::of(row)))? {
             stored.push(alert?);
         }
         if stored[before..].iter().all(|alert: &Alert| alert.starts_at != key.starts_at) {
@@ -78,11 +84,13 @@ fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Kno
             remembered.extend(known.map(|known| (key, known)));
         }
     }
-    let mut latest = tx.prepare_cached(
-        "SELECT * FROM alerts WHERE fingerprint = ?1 ORDER BY startsAt DESC LIMIT 1",
-    )?;
+    let mut latest = tx.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM alerts WHERE fingerprint = ?1 ORDER BY startsAt DESC LIMIT 1"
+    ))?;
     for fingerprint in recording::without_start(group) {
-        stored.extend(latest.query_row([fingerprint], alert).optional()?);
+        stored.extend(
+            latest.query_row([fingerprint], |row| alert(&mut Columns::of(row))).optional()?,
+        );
     }
     Ok((stored, remembered))
 }
@@ -94,13 +102,13 @@ pub fn firing_of(
     each: u32,
 ) -> rusqlite::Result<Vec<Alert>> {
     // What fires has no duration, so this is the order of the index.
-    let mut select = connection.prepare_cached(
-        "SELECT * FROM alerts INDEXED BY alerts_entry WHERE entryId = ?1 AND status = 'firing'
-         ORDER BY duration DESC, startsAt DESC LIMIT ?2",
-    )?;
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_entry
+         WHERE entryId = ?1 AND status = 'firing' ORDER BY duration DESC, startsAt DESC LIMIT ?2"
+    ))?;
     let mut found = Vec::new();
     for id in entry_ids {
-        for firing in select.query_map((id, each), alert)? {
+        for firing in select.query_map((id, each), |row| alert(&mut Columns::of(row)))? {
             found.push(firing?);
         }
     }
@@ -165,36 +173,31 @@ fn put(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// An alert from a row with all columns.
-pub fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
-    let carried: Option<String> = row.get("carried")?;
+/// An alert from [`COLUMNS`].
+pub fn alert(columns: &mut Columns<'_>) -> rusqlite::Result<Alert> {
     Ok(Alert {
-        fingerprint: row.get("fingerprint")?,
-        starts_at: Time::from_millis(row.get("startsAt")?),
-        name: row.get("name")?,
-        cause: row.get("cause")?,
-        entry_id: row.get("entryId")?,
-        severity: row.get("severity")?,
-        status: status(row.get_ref("status")?.as_str()?),
-        message: row.get("message")?,
-        timestamp: Time::from_millis(row.get("timestamp")?),
-        first_received: Time::from_millis(row.get("firstReceived")?),
-        changed_at: Time::from_millis(row.get("changedAt")?),
-        resolved_at: row.get::<_, Option<i64>>("resolvedAt")?.map(Time::from_millis),
-        duration: row.get("duration")?,
-        labels: map(row, "labels")?,
-        annotations: map(row, "annotations")?,
-        generator_url: row.get("generatorURL")?,
-        receiver: row.get("receiver")?,
-        carried: carried.as_deref().map(from_json).transpose()?,
+        fingerprint: columns.next()?,
+        starts_at: columns.time()?,
+        name: columns.next()?,
+        cause: columns.next()?,
+        entry_id: columns.next()?,
+        severity: columns.next()?,
+        status: status(columns.text()?),
+        message: columns.next()?,
+        timestamp: columns.time()?,
+        first_received: columns.time()?,
+        changed_at: columns.time()?,
+        resolved_at: columns.next::<Option<i64>>()?.map(Time::from_millis),
+        duration: columns.next()?,
+        labels: columns.json()?,
+        annotations: columns.json()?,
+        generator_url: columns.next()?,
+        receiver: columns.next()?,
+        carried: columns.json_or_null()?,
     })
 }
 
 /// Only this program writes the column; what it cannot read is over rather than fires for ever.
 pub fn status(name: &str) -> Status {
     Status::parse(name).unwrap_or(Status::Superseded)
-}
-
-fn map(row: &Row<'_>, column: &str) -> rusqlite::Result<TextMap> {
-    from_json(row.get_ref(column)?.as_str()?)
 }

@@ -104,6 +104,9 @@ fn stream_one(
     pieces: &mpsc::Sender<Piece>,
 ) -> rusqlite::Result<bool> {
     let sql = match collection {
+        Collection::KnowledgeBase => {
+            format!("SELECT {} FROM knowledge_base ORDER BY rowid", knowledge::COLUMNS)
+        }
         other if period.is_some() => {
             let time = time_column(other);
             format!("SELECT * FROM {other} WHERE {time} >= ?1 AND {time} < ?2 ORDER BY {time}")

@@ -5,20 +5,27 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
-use super::json::{from_json, json};
+use super::{columns::Columns, json::json};
 use crate::{
-    model::{Category, Entry, EntryText, Figures, Provenance, Severity, Time},
+    model::{Category, Entry, EntryText, Figures, Provenance, Severity},
     store::{Edit, Edited, Pattern},
 };
 
+/// What [`entry`] reads, in its order.
+pub const COLUMNS: &str = "id, version, title, category, severity, description, rootCause, solution, \
+     prerequisites, steps, expectedOutcome, tags, relatedEntries, runbookUrl, provenance, pattern, \
+     firstSeen, lastUpdated, notes, helped, notHelped, summedUp";
+
 /// All entries, without figures.
 pub fn entries(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
-    connection.prepare_cached("SELECT * FROM knowledge_base")?.query_map([], entry)?.collect()
+    let mut select = connection.prepare(&format!("SELECT {COLUMNS} FROM knowledge_base"))?;
+    select.query_map([], entry)?.collect()
 }
 
 /// The entry of this id, without figures.
 pub fn get(connection: &Connection, id: &str) -> rusqlite::Result<Option<Entry>> {
-    let mut select = connection.prepare_cached("SELECT * FROM knowledge_base WHERE id = ?1")?;
+    let mut select = connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM knowledge_base WHERE id = ?1"))?;
     select.query_row([id], entry).optional()
 }
 
@@ -154,36 +161,36 @@ pub fn put(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// One entry, without figures.
+/// One entry from [`COLUMNS`], without figures.
 pub fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let pattern: Option<String> = row.get("pattern")?;
-    let word = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+    let mut columns = Columns::of(row);
+    let (id, version) = (columns.next()?, columns.next()?);
     let text = EntryText {
-        title: row.get("title")?,
-        category: Category::parse(word("category")?).unwrap_or(Category::Troubleshooting),
-        severity: Severity::parse(word("severity")?).unwrap_or(Severity::Low),
-        description: row.get("description")?,
-        root_cause: row.get("rootCause")?,
-        solution: row.get("solution")?,
-        prerequisites: from_json(word("prerequisites")?)?,
-        steps: from_json(word("steps")?)?,
-        expected_outcome: row.get("expectedOutcome")?,
-        tags: from_json(word("tags")?)?,
-        related_entries: from_json(word("relatedEntries")?)?,
-        runbook_url: row.get("runbookUrl")?,
+        title: columns.next()?,
+        category: Category::parse(columns.text()?).unwrap_or(Category::Troubleshooting),
+        severity: Severity::parse(columns.text()?).unwrap_or(Severity::Low),
+        description: columns.next()?,
+        root_cause: columns.next()?,
+        solution: columns.next()?,
+        prerequisites: columns.json()?,
+        steps: columns.json()?,
+        expected_outcome: columns.next()?,
+        tags: columns.json()?,
+        related_entries: columns.json()?,
+        runbook_url: columns.next()?,
     };
     Ok(Entry {
-        id: row.get("id")?,
+        id,
+        version,
         text: Arc::new(text),
-        provenance: Arc::new(from_json(word("provenance")?)?),
-        pattern: pattern.as_deref().map(from_json).transpose()?.map(Arc::new),
-        version: row.get("version")?,
-        first_seen: Time::from_millis(row.get("firstSeen")?),
-        written: Time::from_millis(row.get("lastUpdated")?),
-        notes: Arc::new(from_json(word("notes")?)?),
-        helped: row.get("helped")?,
-        not_helped: row.get("notHelped")?,
-        summed_up: from_json(word("summedUp")?)?,
+        provenance: Arc::new(columns.json()?),
+        pattern: columns.json_or_null()?.map(Arc::new),
+        first_seen: columns.time()?,
+        written: columns.time()?,
+        notes: Arc::new(columns.json()?),
+        helped: columns.next()?,
+        not_helped: columns.next()?,
+        summed_up: columns.json()?,
         figures: Figures::default(),
     })
 }

@@ -2,7 +2,10 @@
 
 use rusqlite::{Connection, ToSql, params_from_iter};
 
-use super::alerts::alert;
+use super::{
+    alerts::{COLUMNS, alert},
+    columns::Columns,
+};
 use crate::{
     model::{Status, Time},
     store::{
@@ -23,9 +26,11 @@ pub fn alerts(
     let mut rows = select.query(params_from_iter(&walk.params))?;
     let mut page = PageBuilder::new(filter, limit);
     while let Some(row) = rows.next()? {
-        let tie = row.get::<_, Option<i64>>("tie")?.map_or_else(String::new, |row| row.to_string());
-        let position = ListPosition { at: Time::from_millis(row.get("at")?), tie };
-        if page.offer(alert(row)?, position).is_break() {
+        let mut columns = Columns::of(row);
+        let (at, tie) = (columns.time()?, columns.next::<Option<i64>>()?);
+        let tie = tie.map_or_else(String::new, |row| row.to_string());
+        let position = ListPosition { at, tie };
+        if page.offer(alert(&mut columns)?, position).is_break() {
             break;
         }
     }
@@ -52,7 +57,9 @@ impl Statement {
     }
 
     fn by_start(&mut self, fingerprint: &str, after: Option<&ListPosition>) -> Option<()> {
-        self.sql.push_str("SELECT *, startsAt AS at, NULL AS tie FROM alerts WHERE");
+        self.sql.push_str("SELECT startsAt AS at, NULL AS tie, ");
+        self.sql.push_str(COLUMNS);
+        self.sql.push_str(" FROM alerts WHERE");
         self.bind(" fingerprint = ?", fingerprint.to_owned());
         if let Some(after) = after {
             self.bind(" AND startsAt < ?", after.at.millis());
@@ -74,7 +81,9 @@ impl Statement {
         };
         for (number, status) in statuses.into_iter().enumerate() {
             self.sql.push_str(if number == 0 { "" } else { " UNION ALL " });
-            self.sql.push_str("SELECT *, firstReceived AS at, rowid AS tie FROM alerts INDEXED BY");
+            self.sql.push_str("SELECT firstReceived AS at, rowid AS tie, ");
+            self.sql.push_str(COLUMNS);
+            self.sql.push_str(" FROM alerts INDEXED BY");
             match filter.walk() {
                 Walk::Name(name) => self.bind(" alerts_name WHERE name = ? AND", name.to_owned()),
                 Walk::Severity(severity) => {

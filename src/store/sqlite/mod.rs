@@ -6,6 +6,7 @@
 
 mod alerts;
 mod backup;
+mod columns;
 mod connection;
 mod embeddings;
 mod export;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
-use super::{alerts, json::json, knowledge, state};
+use super::{alerts, columns::Columns, json::json, knowledge, state};
 use crate::{
     model::{Alert, Carried, InstanceChange, Time},
     store::{Expired, ExpiryBatch},
@@ -33,15 +33,16 @@ pub fn expired_counts(
 /// Deletes a batch of alerts; the caller commits.
 pub fn expire_alerts(tx: &Transaction<'_>, batch: ExpiryBatch) -> rusqlite::Result<Expired> {
     let mut expired = Expired::default();
-    let mut delete = tx.prepare_cached(
+    let mut delete = tx.prepare_cached(&format!(
         "DELETE FROM alerts WHERE rowid IN
              (SELECT rowid FROM alerts WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)
-         RETURNING *",
-    )?;
+         RETURNING {}",
+        alerts::COLUMNS
+    ))?;
     let mut rows = delete.query((batch.before.millis(), batch.limit))?;
     let mut deleted = Vec::new();
     while let Some(row) = rows.next()? {
-        match alerts::alert(row) {
+        match alerts::alert(&mut Columns::of(row)) {
             Ok(alert) => deleted.push(alert),
             Err(error) => {
                 tracing::error!(%error, "an old alert cannot be read; it is deleted uncounted");
