@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
     columns::Columns,
@@ -35,9 +35,9 @@ pub fn write(tx: &Transaction<'_>, writes: &[Write]) -> rusqlite::Result<()> {
         match write {
             Write::Insert(alert) => {
                 new.add(alert);
-                put(tx, alert)?;
+                insert(tx, alert)?;
             }
-            Write::Replace(alert) => put(tx, alert)?,
+            Write::Replace(alert) => replace(tx, alert)?,
             Write::Touch(key, timestamp) => touch(tx, key, *timestamp)?,
         }
     }
@@ -52,10 +52,12 @@ pub fn put_all(tx: &Transaction<'_>, mut alerts: Vec<Alert>) -> rusqlite::Result
         tx.prepare_cached("SELECT 1 FROM alerts WHERE fingerprint = ?1 AND startsAt = ?2")?;
     let mut new = NewAlerts::default();
     for alert in &alerts {
-        if !exists.exists((&alert.fingerprint, alert.starts_at.millis()))? {
+        if exists.exists((&alert.fingerprint, alert.starts_at.millis()))? {
+            replace(tx, alert)?;
+        } else {
             new.add(alert);
+            insert(tx, alert)?;
         }
-        put(tx, alert)?;
     }
     new.write(tx)
 }
@@ -131,45 +133,54 @@ fn touch(tx: &Transaction<'_>, key: &AlertKey, timestamp: Time) -> rusqlite::Res
     Ok(())
 }
 
-/// Writes an alert whole, over the instance of the same key if there is one.
-fn put(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
-    let mut put = tx.prepare_cached(
-        "INSERT INTO alerts (fingerprint, startsAt, name, cause, entryId, severity, status,
-             message, timestamp, firstReceived, changedAt, resolvedAt, duration, labels,
-             annotations, generatorURL, receiver, carried)
-         VALUES (:fingerprint, :startsAt, :name, :cause, :entryId, :severity, :status,
-             :message, :timestamp, :firstReceived, :changedAt, :resolvedAt, :duration, :labels,
-             :annotations, :generatorURL, :receiver, :carried)
-         ON CONFLICT (fingerprint, startsAt) DO UPDATE SET
-             name = excluded.name, cause = excluded.cause, entryId = excluded.entryId,
-             severity = excluded.severity, status = excluded.status,
-             message = excluded.message, timestamp = excluded.timestamp,
-             firstReceived = excluded.firstReceived, changedAt = excluded.changedAt,
-             resolvedAt = excluded.resolvedAt, duration = excluded.duration,
-             labels = excluded.labels, annotations = excluded.annotations,
-             generatorURL = excluded.generatorURL, receiver = excluded.receiver,
-             carried = excluded.carried",
-    )?;
-    put.execute(named_params! {
-        ":fingerprint": alert.fingerprint,
-        ":startsAt": alert.starts_at.millis(),
-        ":name": alert.name,
-        ":cause": alert.cause,
-        ":entryId": alert.entry_id,
-        ":severity": alert.severity,
-        ":status": alert.status.as_str(),
-        ":message": alert.message,
-        ":timestamp": alert.timestamp.millis(),
-        ":firstReceived": alert.first_received.millis(),
-        ":changedAt": alert.changed_at.millis(),
-        ":resolvedAt": alert.resolved_at.map(Time::millis),
-        ":duration": alert.duration,
-        ":labels": json(&alert.labels)?,
-        ":annotations": json(&alert.annotations)?,
-        ":generatorURL": alert.generator_url,
-        ":receiver": alert.receiver,
-        ":carried": alert.carried.as_ref().map(json).transpose()?,
-    })?;
+/// Writes an alert that is not stored. It is no upsert: for one that may update, for which there are
+/// triggers, SQLite copies each page that it changes first.
+fn insert(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
+    write_whole(
+        tx,
+        alert,
+        &format!(
+            "INSERT INTO alerts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+                 ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+        ),
+    )
+}
+
+/// Writes an alert whole, over the stored instance of the same key.
+fn replace(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
+    write_whole(
+        tx,
+        alert,
+        "UPDATE alerts SET name = ?3, cause = ?4, entryId = ?5, severity = ?6, status = ?7,
+             message = ?8, timestamp = ?9, firstReceived = ?10, changedAt = ?11, resolvedAt = ?12,
+             duration = ?13, labels = ?14, annotations = ?15, generatorURL = ?16, receiver = ?17,
+             carried = ?18
+         WHERE fingerprint = ?1 AND startsAt = ?2",
+    )
+}
+
+/// Runs a statement with the fields of an alert in the order of [`COLUMNS`].
+fn write_whole(tx: &Transaction<'_>, alert: &Alert, sql: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached(sql)?.execute(params![
+        alert.fingerprint,
+        alert.starts_at.millis(),
+        alert.name,
+        alert.cause,
+        alert.entry_id,
+        alert.severity,
+        alert.status.as_str(),
+        alert.message,
+        alert.timestamp.millis(),
+        alert.first_received.millis(),
+        alert.changed_at.millis(),
+        alert.resolved_at.map(Time::millis),
+        alert.duration,
+        json(&alert.labels)?,
+        json(&alert.annotations)?,
+        alert.generator_url,
+        alert.receiver,
+        alert.carried.as_ref().map(json).transpose()?,
+    ])?;
     Ok(())
 }
 
