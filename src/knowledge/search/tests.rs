@@ -16,7 +16,7 @@ fn index(entries: &[(&str, &str, &str)]) -> Index {
     let upsert = |(id, title, text): &(&str, &str, &str)| {
         IndexChange::Upsert(Arc::new(entry(id, title, text)))
     };
-    index.apply(&entries.iter().map(upsert).collect::<Vec<_>>()).unwrap();
+    index.apply(entries.iter().map(upsert)).unwrap();
     index
 }
 
