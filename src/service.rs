@@ -24,7 +24,7 @@ use crate::{
         state::{App, AppParts},
     },
     knowledge::{Base, BaseError, BaseLimits, BaseTasks, search::ModelError, severities},
-    model::Clock,
+    model::{Clock, SeverityWords},
     security::{AuditContext, AuditLog, CertificateError, Event, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
     store::{Store, StoreError, migrate::MigrateError, observed::InstrumentedStore},
@@ -213,6 +213,9 @@ impl Service {
             _lock: lock,
         };
         service.spawn_tasks(base_tasks);
+        if settings.own_runbook {
+            service.import_own_runbook(&settings.severity_words).await;
+        }
         service.spawn_history(settings);
         service.listen(settings, listener, metrics_listener, tls);
         phase.serve();
@@ -221,6 +224,19 @@ impl Service {
         });
         service.app.audit.record(Event::Startup, AuditContext::default(), details);
         Ok(service)
+    }
+
+    /// What it does not know at this start, it may know at the next.
+    async fn import_own_runbook(&self, words: &SeverityWords) {
+        match self.app.base.import_own_runbook(words).await {
+            Ok(0) => {}
+            Ok(entries) => {
+                let details =
+                    serde_json::json!({"action": "import", "by": "start", "created": entries});
+                self.app.audit.record(Event::KnowledgeChanged, AuditContext::default(), details);
+            }
+            Err(error) => tracing::warn!(%error, "the service's own runbook could not be imported"),
+        }
     }
 
     /// Where it listens.

@@ -89,6 +89,8 @@ pub struct Settings {
     pub max_patterns: usize,
     /// `KNOWLEDGE_MAX_QUESTIONS`: open questions kept.
     pub max_questions: usize,
+    /// `KNOWLEDGE_OWN_RUNBOOK`: whether the service's own runbook is put in at the first start.
+    pub own_runbook: bool,
     /// `EMBEDDING_MODEL`: the folder of a model that compares texts by meaning.
     pub embedding_model: Option<PathBuf>,
     /// `SEVERITY_MAP`, over the usual words.
@@ -154,6 +156,7 @@ impl Settings {
         let sample_interval = server::seconds(reader, "SAMPLE_INTERVAL_SECONDS", 86_400);
         let max_patterns = reader.number("KNOWLEDGE_MAX_PATTERNS", 100..=10_000_000);
         let max_questions = reader.number("KNOWLEDGE_MAX_QUESTIONS", 1..=1_000_000);
+        let own_runbook = reader.flag("KNOWLEDGE_OWN_RUNBOOK");
         let embedding_model = reader
             .optional("EMBEDDING_MODEL", "the path of a folder", |text| Some(PathBuf::from(text)));
         let embedding_model = embedding_model.map(|path| reader.directory.join(path));
@@ -185,6 +188,7 @@ impl Settings {
             sample_interval: sample_interval?,
             max_patterns: max_patterns?,
             max_questions: max_questions?,
+            own_runbook: own_runbook?,
             embedding_model,
             severity_words,
             audit_log_path: audit_log_path?,

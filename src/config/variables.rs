@@ -83,6 +83,7 @@ pub const VARIABLES: &[Variable] = &[
     plain("SAMPLE_INTERVAL_SECONDS", "60", "how often the service's own metrics are kept"),
     plain("KNOWLEDGE_MAX_PATTERNS", "20000", "patterns learned from alerts that are kept"),
     plain("KNOWLEDGE_MAX_QUESTIONS", "10000", "open questions kept"),
+    plain("KNOWLEDGE_OWN_RUNBOOK", "false", "whether the service's own runbook is put into a knowledge base that has nothing of it, at the start"),
     plain("EMBEDDING_MODEL", "", "a folder with a sentence-embedding model (ops/fetch-model.sh), to find answers by their meaning, too; where not set, by their words alone"),
     plain("SEVERITY_MAP", "", "`word=severity,…`: what severities of alerts and runbooks mean, over the usual words; such as `5=critical,4=high`. After a change the next start raises what stored alerts taught too low"),
     plain("AUDIT_LOG_PATH", "logs/security.jsonl", "the audit log"),

@@ -16,6 +16,7 @@ use super::{
     editing::{Change, Editor, Imported, created},
     embedding,
     indexing::{self, Indexer},
+    runbook::{self, Origin, own},
     search::{Index, Model, SearchError},
     shared::{RECENT_MS, Shared},
     state::State,
@@ -27,7 +28,7 @@ use super::{
     },
 };
 use crate::{
-    model::{Clock, Entry, ReceivedAlert},
+    model::{Clock, Entry, ReceivedAlert, SeverityWords},
     shutdown::Phase,
     store::{Expired, ExpiryBatch, Store, StoreError},
     telemetry::Metrics,
@@ -230,6 +231,23 @@ impl Base {
     /// If they cannot be stored.
     pub async fn import(&self, entries: Vec<Entry>) -> Result<Vec<Imported>, ChangeError> {
         self.request(|answer| Request::Import { entries, answer }).await
+    }
+
+    /// Puts the service's own runbook in, unless anything of it is there: what people made of it
+    /// stays. How many entries it became.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; some of them may be stored.
+    pub async fn import_own_runbook(&self, words: &SeverityWords) -> Result<usize, ChangeError> {
+        let known = self.entries();
+        let source = |entry: &Arc<Entry>| Origin::of(entry).map(|origin| origin.source);
+        if known.iter().filter_map(source).any(|source| source == own::SOURCE) {
+            return Ok(0);
+        }
+        let parsed = own::parsed(self.shared.clock.now(), words);
+        let placed = runbook::place(&known, parsed, &|_| false);
+        let imported = self.import(placed.entries).await?;
+        Ok(imported.len())
     }
 
     /// Reads everything again.

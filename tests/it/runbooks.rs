@@ -15,6 +15,7 @@ use crate::harness::{Alert, Place, Running, eventually, on_each_store, payload};
 on_each_store![
     a_folder_is_imported_once_and_again,
     the_services_own_runbook_answers_for_its_alerts,
+    what_is_shipped_knows_itself_from_the_first_start,
     files_that_are_gone_are_pruned_when_told,
     a_runbook_becomes_an_entry_that_answers,
     a_runbook_that_comes_after_its_alert_is_linked_with_it,
@@ -110,6 +111,27 @@ async fn the_services_own_runbook_answers_for_its_alerts(place: &Place) {
     let best = &answer["results"]["entries"][0];
     assert_eq!(best["title"], "OrchestratorStoreDown");
     assert!(best["solution"].as_str().unwrap().contains("do not restart"), "{best}");
+}
+
+async fn what_is_shipped_knows_itself_from_the_first_start(place: &Place) {
+    let shipped = [("KNOWLEDGE_OWN_RUNBOOK", "true")];
+    let service = place.start_with(&shipped).await;
+    let answer = service.operator().ask("OrchestratorStoreDown").await;
+    let best = &answer["results"]["entries"][0];
+    assert_eq!(
+        (&best["title"], &best["confidence"]),
+        (&json!("OrchestratorStoreDown"), &json!("high"))
+    );
+    let told = place.audited_soon("knowledge_changed").await;
+    assert_eq!(told[0]["details"]["by"], "start");
+    // What people make of it stays.
+    let path = format!("/api/knowledge/entries/{}", best["id"].as_str().unwrap());
+    service.operator().delete(&path).await.expect(204);
+    let known = service.operator().entry_titles().await;
+    service.stop().await.unwrap();
+    let service = place.start_with(&shipped).await;
+    assert_eq!(service.operator().entry_titles().await, known);
+    service.stop().await.unwrap();
 }
 
 async fn files_that_are_gone_are_pruned_when_told(place: &Place) {

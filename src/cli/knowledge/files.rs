@@ -40,9 +40,9 @@ pub(super) struct File {
 /// The service's own runbook.
 pub(super) fn own() -> File {
     File {
-        source: "orchestrator".to_owned(),
-        path: "RUNBOOK.md".to_owned(),
-        bytes: include_bytes!("../../../ops/RUNBOOK.md").to_vec(),
+        source: runbook::own::SOURCE.to_owned(),
+        path: runbook::own::PATH.to_owned(),
+        bytes: runbook::own::BYTES.to_vec(),
     }
 }
 

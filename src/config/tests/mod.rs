@@ -109,6 +109,7 @@ fn all_problems_are_reported_together_and_each_names_its_variable() {
         ("RETENTION_AT", "24:00"),
         ("SAMPLE_INTERVAL_SECONDS", "0"),
         ("KNOWLEDGE_MAX_QUESTIONS", "0"),
+        ("KNOWLEDGE_OWN_RUNBOOK", "perhaps"),
         ("SEVERITY_MAP", "5=critical,5=low,6"),
         ("LOG_LEVEL", "verbose"),
         ("LOG_FORMAT", "xml"),

@@ -17,6 +17,7 @@ mod front_matter;
 mod headings;
 pub mod links;
 mod origin;
+pub mod own;
 mod phrases;
 mod placing;
 mod sections;
