@@ -3,12 +3,13 @@
 //!
 //! The caller owns the sockets' addresses and the signal to stop; nothing here is global.
 
+mod error;
 mod lock;
 mod opening;
 mod secrets;
 mod tasks;
 
-use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
@@ -23,89 +24,23 @@ use crate::{
         server::{self, Server, SharedTls},
         state::{App, AppParts},
     },
-    knowledge::{Base, BaseError, BaseLimits, BaseTasks, search::ModelError, severities},
-    model::{Clock, SeverityWords},
-    security::{AuditContext, AuditLog, CertificateError, Event, KeyRing, Verifier, WebhookToken},
+    knowledge::{Base, BaseLimits, BaseTasks, severities},
+    model::Clock,
+    security::{AuditContext, AuditLog, Event, KeyRing, Verifier, WebhookToken},
     shutdown::Phase,
-    store::{Store, StoreError, migrate::MigrateError, observed::InstrumentedStore},
+    store::{Store, observed::InstrumentedStore},
     telemetry::Metrics,
 };
 
-use self::{
-    lock::ServiceLock,
-    opening::{bring_up_to_date, load_model, open_audit_log},
-};
 pub use self::{
+    error::ServiceError,
     opening::{OfflineTools, apply_migrations, open_command_audit_log, open_store},
     secrets::{Secrets, SecretsError},
 };
-
-/// Why the service did not start, or did not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// The store could not be opened within the time for it.
-    #[error("the store could not be opened: {0}")]
-    Store(#[from] StoreError),
-    /// The schema could not be brought up to date.
-    #[error("the schema could not be brought up to date: {0}")]
-    Migrate(#[from] MigrateError),
-    /// The knowledge could not be loaded; the service never starts without it.
-    #[error("the knowledge base could not be loaded: {0}")]
-    Base(#[from] BaseError),
-    /// The audit log could not be opened.
-    #[error("the audit log {path} could not be opened: {cause}")]
-    Audit {
-        /// Where it was to be.
-        path: String,
-        /// Why not.
-        cause: io::Error,
-    },
-    /// Another service has the SQLite file.
-    #[error("the lock {path} cannot be taken: {cause}", path = path.display())]
-    Lock {
-        /// The lock's file.
-        path: std::path::PathBuf,
-        /// Why not.
-        cause: io::Error,
-    },
-    /// The model of `EMBEDDING_MODEL` could not be used.
-    #[error("the model in {path} could not be used: {cause}", path = path.display())]
-    Model {
-        /// The model's folder.
-        path: std::path::PathBuf,
-        /// Why not.
-        cause: ModelError,
-    },
-    /// An address could not be listened on.
-    #[error("cannot listen on {address}: {cause}")]
-    Listen {
-        /// Which address.
-        address: SocketAddr,
-        /// Why not.
-        cause: io::Error,
-    },
-    /// The certificate could not be used.
-    #[error("the certificate could not be used: {0}")]
-    Certificate(#[from] CertificateError),
-    /// Metrics could not be registered: a defect.
-    #[error("metrics could not be registered: {0}")]
-    Metrics(#[from] prometheus::Error),
-    /// Redis' URL cannot be read.
-    #[error("{0}")]
-    Redis(String),
-    /// A task that must run as long as the service has ended.
-    #[error("the task {0} has died")]
-    TaskDied(&'static str),
-    /// Not everything was finished within `SHUTDOWN_TIMEOUT_SECONDS`.
-    #[error("not everything was finished within {0:?}")]
-    ShutdownTimeout(Duration),
-    /// What queries taught could not be written before the end.
-    #[error("{0} changes of open questions could not be stored and are lost")]
-    Unwritten(usize),
-    /// Somebody asked to stop before the service had started.
-    #[error("stopped while starting")]
-    Interrupted,
-}
+use self::{
+    lock::ServiceLock,
+    opening::{bring_up_to_date, import_own_runbook, load_model, open_audit_log},
+};
 
 /// A service that has started and listens.
 pub struct Service {
@@ -214,7 +149,8 @@ impl Service {
         };
         service.spawn_tasks(base_tasks);
         if settings.own_runbook {
-            service.import_own_runbook(&settings.severity_words).await;
+            import_own_runbook(&service.app.base, &service.app.audit, &settings.severity_words)
+                .await;
         }
         service.spawn_history(settings);
         service.listen(settings, listener, metrics_listener, tls);
@@ -224,19 +160,6 @@ impl Service {
         });
         service.app.audit.record(Event::Startup, AuditContext::default(), details);
         Ok(service)
-    }
-
-    /// What it does not know at this start, it may know at the next.
-    async fn import_own_runbook(&self, words: &SeverityWords) {
-        match self.app.base.import_own_runbook(words).await {
-            Ok(0) => {}
-            Ok(entries) => {
-                let details =
-                    serde_json::json!({"action": "import", "by": "start", "created": entries});
-                self.app.audit.record(Event::KnowledgeChanged, AuditContext::default(), details);
-            }
-            Err(error) => tracing::warn!(%error, "the service's own runbook could not be imported"),
-        }
     }
 
     /// Where it listens.

@@ -70,6 +70,7 @@ impl Base {
     /// The entries that answer a question, best first, as the index was last committed.
     pub fn search(&self, asked: &Question) -> Vec<ScoredEntry> {
         let state = self.shared.state();
+        // An entry that is gone and still in the index is left out below.
         let all = asked.filter == QuestionFilter::default();
         let admits =
             |id: &str| all || state.get(id).is_some_and(|entry| asked.filter.admits(entry));

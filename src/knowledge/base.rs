@@ -234,7 +234,7 @@ impl Base {
     }
 
     /// Puts the service's own runbook in, unless anything of it is there: what people made of it
-    /// stays. How many entries it became.
+    /// stays. How many entries were made: another process may be putting it in, too.
     ///
     /// # Errors
     /// [`ChangeError`]; some of them may be stored.
@@ -247,7 +247,7 @@ impl Base {
         let parsed = own::parsed(self.shared.clock.now(), words);
         let placed = runbook::place(&known, parsed, &|_| false);
         let imported = self.import(placed.entries).await?;
-        Ok(imported.len())
+        Ok(imported.iter().filter(|done| **done == Imported::Created).count())
     }
 
     /// Reads everything again.

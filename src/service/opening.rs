@@ -9,7 +9,7 @@ use super::ServiceError;
 use crate::{
     config::{Settings, StoreTarget},
     knowledge::{Base, BaseError, BaseLimits, search::Model},
-    model::{Clock, SystemClock},
+    model::{Clock, SeverityWords, SystemClock},
     security::{AuditContext, AuditLog, Event},
     store::{
         Store, StoreError,
@@ -76,6 +76,20 @@ pub(super) async fn load_model(path: PathBuf) -> Result<Model, ServiceError> {
     let folder = path.clone();
     let loaded = tokio::task::spawn_blocking(move || Model::load(&folder)).await;
     loaded.map_err(BaseError::from)?.map_err(|cause| ServiceError::Model { path, cause })
+}
+
+/// Puts the service's own runbook into the knowledge. What cannot be done at this start may be done at
+/// the next.
+pub(super) async fn import_own_runbook(base: &Base, audit: &AuditLog, words: &SeverityWords) {
+    match base.import_own_runbook(words).await {
+        Ok(0) => {}
+        Ok(created) => {
+            let details =
+                serde_json::json!({"action": "import", "by": "start", "created": created});
+            audit.record(Event::KnowledgeChanged, AuditContext::default(), details);
+        }
+        Err(error) => tracing::warn!(%error, "the service's own runbook could not be imported"),
+    }
 }
 
 /// What a command works with that runs beside the service or without it.

@@ -85,6 +85,7 @@ async fn send(alertmanager: Actor, sent: Arc<Sent>) {
             sent.acknowledged.lock().insert(instance, "resolved");
         }
         drop(on_its_way);
+        // The sender's own pace.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
