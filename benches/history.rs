@@ -144,8 +144,9 @@ async fn list(folder: &Path, alerts: u64) {
         for _ in 0..times {
             let began = Instant::now();
             let answer = client.get(format!("{url}{path}")).bearer_auth(KEY).send().await.unwrap();
-            assert!(answer.status().is_success(), "{}", answer.status());
-            answer.bytes().await.unwrap();
+            let status = answer.status();
+            let body = answer.bytes().await.unwrap();
+            assert!(status.is_success(), "{status} {}", String::from_utf8_lossy(&body));
             took.push(began.elapsed());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

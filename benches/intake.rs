@@ -8,7 +8,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use orchestrator::{
     alerts::AlertBatch,
     model::{SeverityWords, SystemClock, Time, pattern_id},
-    store::{AssignedAlert, Group, Store, migrate, sqlite::SqliteStore},
+    store::{AssignedAlert, Gathering, Group, Store, migrate, sqlite::SqliteStore},
 };
 
 /// A payload of `count` alerts that nobody has seen, of ten alert names.
@@ -38,13 +38,13 @@ fn parse(body: &[u8]) -> AlertBatch {
     AlertBatch::parse(body, now, &SeverityWords::default()).unwrap()
 }
 
-fn new_alerts(next: &mut u64, count: usize) -> Arc<Group> {
+fn new_alerts(next: &mut u64, count: usize) -> Arc<Gathering> {
     let assign = |alert: orchestrator::model::ReceivedAlert| AssignedAlert {
         entry_id: pattern_id(&alert.name, ""),
         alert,
     };
     let alerts = parse(&payload(next, count)).alerts.into_iter().map(assign).collect();
-    Arc::new(Group { alerts, ..Group::default() })
+    Arc::new(Group { alerts, ..Group::default() }.into())
 }
 
 fn parsing(c: &mut Criterion) {

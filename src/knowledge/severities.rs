@@ -59,7 +59,7 @@ async fn raise(
     let mut done = 0;
     for piece in edits.chunks(PIECE) {
         let group = Group { edits: piece.to_vec(), ..Group::default() };
-        let edited = store.commit(Arc::new(group)).await?.edits;
+        let edited = store.commit(Arc::new(group.into())).await?.edits;
         done += edited.iter().filter(|edited| **edited == Edited::Done).count();
     }
     Ok((done, done == edits.len()))

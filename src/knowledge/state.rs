@@ -160,6 +160,12 @@ impl State {
         entry.or_else(|| self.orphans.get(id).copied()).unwrap_or_default()
     }
 
+    /// Whether there are figures of this id and no entry. What became of instances since the entry
+    /// was deleted is counted in them, but not whether they were the latest.
+    pub fn is_orphaned(&self, id: &str) -> bool {
+        self.orphans.contains_key(id)
+    }
+
     /// Sets the figures of an entry, whether or not it exists.
     pub fn set_figures(&mut self, id: &str, figures: Figures) {
         let before = self.figures(id);

@@ -2,8 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
+
+use parking_lot::Mutex;
 
 use super::recording::AssignedAlert;
 use crate::model::{Alert, BatchSums, Entry, Figures, InstanceChange, Outcome, Tally, Time};
@@ -23,15 +25,53 @@ pub struct Group {
     pub alerts: Vec<AssignedAlert>,
     /// Changes of entries.
     pub edits: Vec<Edit>,
+    /// Changes of entries that come from the alerts: what they teach, and what makes room for it.
+    pub learned: Vec<Edit>,
 }
 
 impl Group {
+    /// All changes of entries, in the order in which they are made and answered.
+    pub fn all_edits(&self) -> impl Iterator<Item = &Edit> {
+        self.edits.iter().chain(&self.learned)
+    }
+
     /// The patterns that these changes are about: what a backend makes before it writes them.
     pub fn patterns_of(&self, changes: &[InstanceChange]) -> Vec<Pattern> {
         let instances = changes.iter().filter_map(|change| change.after.as_ref());
         let changed: HashSet<&str> = instances.map(|after| after.entry_id.as_str()).collect();
         let patterns = self.patterns.iter().filter(|p| changed.contains(&*p.entry.id));
         patterns.cloned().collect()
+    }
+}
+
+/// A group on its way to the store, which more may join until the store begins to write it: while
+/// it waits for the one before, the next gathers.
+#[derive(Debug)]
+pub struct Gathering {
+    open: Mutex<Option<Group>>,
+    closed: OnceLock<Group>,
+}
+
+impl From<Group> for Gathering {
+    fn from(group: Group) -> Self {
+        Self { open: Mutex::new(Some(group)), closed: OnceLock::new() }
+    }
+}
+
+impl Gathering {
+    /// Adds to the group; `None`, and nothing is done, if it is closed.
+    pub fn add<T>(&self, more: impl FnOnce(&mut Group) -> T) -> Option<T> {
+        self.open.lock().as_mut().map(more)
+    }
+
+    /// The group, to which nothing is added from now on.
+    pub fn close(&self) -> &Group {
+        self.closed.get_or_init(|| self.open.lock().take().unwrap_or_default())
+    }
+
+    /// The group, if it is closed.
+    pub fn closed(&self) -> Option<&Group> {
+        self.closed.get()
     }
 }
 

@@ -50,7 +50,8 @@ macro_rules! migrations {
             3 "0003" "history",
             4 "0004" "instances",
             5 "0005" "listing",
-            6 "0006" "embeddings"
+            6 "0006" "embeddings",
+            7 "0007" "alert_inbox"
         )
     };
     (@scripts $folder:literal, $ending:literal: $($number:literal $padded:literal $name:literal),+) => {

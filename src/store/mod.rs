@@ -28,8 +28,8 @@ use futures::stream::BoxStream;
 
 pub use self::{
     changes::{
-        Changed, Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Group, Loaded, Pattern,
-        Position,
+        Changed, Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Gathering, Group, Loaded,
+        Pattern, Position,
     },
     embeddings::StoredEmbedding,
     error::{LeaseLost, Result, StoreError},
@@ -104,8 +104,12 @@ pub trait Store: Send + Sync + 'static {
     /// What other processes changed since `position`.
     async fn follow(&self, position: Position) -> Result<Followed>;
 
-    /// Writes a group; durable when it returns.
-    async fn commit(&self, group: Arc<Group>) -> Result<Committed>;
+    /// Writes a group; durable when it returns. It is closed when it begins to be written.
+    async fn commit(&self, group: Arc<Gathering>) -> Result<Committed>;
+
+    /// Whether a group that is handed over while another is written waits for its turn, so that
+    /// it is decided on top of that one.
+    fn queues(&self) -> bool;
 
     /// What the stored instances of these entries say; entries without any are left out.
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>>;

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 pub use self::health::StoreHealth;
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
-    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Group, Issue, ListPosition, Loaded,
-    Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
+    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Issue, ListPosition,
+    Loaded, Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::{
     model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
@@ -120,7 +120,7 @@ impl Store for InstrumentedStore {
         self.observe("follow", self.inner.follow(position)).await
     }
 
-    async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
+    async fn commit(&self, group: Arc<Gathering>) -> Result<Committed> {
         let begun = Instant::now();
         let result = self.observe("commit", self.inner.commit(group)).await;
         match &result {
@@ -131,6 +131,10 @@ impl Store for InstrumentedStore {
         }
         self.show_health();
         result
+    }
+
+    fn queues(&self) -> bool {
+        self.inner.queues()
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {

@@ -9,6 +9,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
     Alert, AlertKey, Instance, InstanceChange, Outcome, ReceivedAlert, Remembered, Status, Time,
 };
@@ -23,7 +25,8 @@ pub struct AssignedAlert {
 }
 
 /// What a backend has to write for one alert instance.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Write {
     /// It is not stored yet.
     Insert(Alert),

@@ -58,7 +58,7 @@ async fn make_all_low(place: &Place) {
         Edit::Write { entry: entry.into(), expected }
     });
     let group = Group { edits: edits.collect(), ..Group::default() };
-    store.commit(group.into()).await.unwrap();
+    store.commit(std::sync::Arc::new(group.into())).await.unwrap();
     store.note_severity_words("of another version").await.unwrap();
     store.close().await;
 }

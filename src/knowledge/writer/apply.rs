@@ -27,6 +27,9 @@ impl Writer {
     /// Holds an entry. What a question's answer added to its sources meanwhile stays.
     pub(super) fn put(&mut self, mut entry: Entry) {
         let mut urgency = Urgency::Now;
+        if self.state.is_orphaned(&entry.id) {
+            self.refold(vec![entry.id.clone()], &[]);
+        }
         if let Some(known) = self.state.get(&entry.id) {
             if is_learned(known, &entry) {
                 urgency = Urgency::Seldom;
@@ -42,16 +45,16 @@ impl Writer {
         }
     }
 
-    /// Holds an entry no more. Its instances stay, and say what they say without what was summed up.
+    /// Holds an entry no more. Its instances stay.
     fn remove(&mut self, id: &str) {
         if self.state.remove(id) {
-            self.refold(vec![id.to_owned()], &[]);
             self.shared.indexer.enqueue(IndexChange::Remove(id.to_owned()), Urgency::Now);
         }
     }
 
     pub(super) fn committed(&mut self, batch: Batch, committed: Committed) {
-        let Batch { group, sent, requested, flush, limited } = batch;
+        let Batch { group, sent, requested, flush, assignment, .. } = batch;
+        let group = group.close();
         for pattern in committed.made {
             // Another process had deleted the one that is known.
             self.remove(&pattern.id);
@@ -59,16 +62,15 @@ impl Writer {
         }
         committed.found.into_iter().for_each(|entry| self.put(entry));
         self.state.apply(&committed.changes);
-        self.count(&committed.outcomes, &committed.changes, limited);
+        self.count(&committed.outcomes, &committed.changes, assignment.limited);
         self.refold(committed.stale, &committed.changes);
 
-        let learned = group.edits.len() - flush.edits.len();
-        let edited = &committed.edits;
-        for (edit, done) in group.edits[requested..learned].iter().zip(&edited[requested..]) {
+        let (edited, learned) = committed.edits.split_at(group.edits.len());
+        for (edit, done) in group.learned.iter().zip(learned) {
             self.learned(edit, done);
         }
         let all_flushed = flush.len() < self.flush_limit;
-        for (stored, asks) in self.pending.settle(flush, &edited[learned..]) {
+        for (stored, asks) in self.pending.settle(flush, &edited[requested..]) {
             let mut question = stored;
             question.version += 1;
             let times = &mut question.summed_up.tally.occurrences;
@@ -102,7 +104,7 @@ impl Writer {
     }
 
     /// Entries whose figures must be read again: the latest times of those that lost an instance
-    /// to another entry, or to no sums, cannot be told from what is known.
+    /// to another entry, or while there was no entry, cannot be told from what is known.
     fn refold(&mut self, mut stale: Vec<String>, changes: &[InstanceChange]) {
         for change in changes {
             if let (Some(before), Some(after)) = (&change.before, &change.after)
@@ -271,9 +273,6 @@ impl Writer {
     }
     pub(super) fn expired(&mut self, expired: &Expired) {
         self.state.apply(&expired.changes);
-        let sums = expired.sums.keys();
-        let lost = sums.filter(|id| self.state.get(id).is_none()).map(ToString::to_string);
-        self.refold(lost.collect(), &[]);
         for (id, (batch, sums)) in &expired.sums {
             if let Some(entry) = self.state.get(id) {
                 let mut entry = Entry::clone(entry);

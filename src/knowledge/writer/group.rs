@@ -13,7 +13,7 @@ use crate::{
         state::State,
     },
     model::{Entry, ReceivedAlert, Time},
-    store::{Edit, Group},
+    store::{Edit, Gathering, Group},
 };
 
 /// A group is written once it holds this many alerts, though more may wait.
@@ -51,7 +51,8 @@ pub struct WantedEdit {
 }
 
 impl Part {
-    fn alerts(&self) -> usize {
+    /// How many alerts it has.
+    pub fn alerts(&self) -> usize {
         match self {
             Self::Alerts { alerts, .. } => alerts.len(),
             _ => 0,
@@ -85,47 +86,63 @@ pub enum Sent {
 /// A group on its way to the store.
 pub struct Batch {
     /// What is written.
-    pub group: Arc<Group>,
+    pub group: Arc<Gathering>,
     /// Whose it is, in order.
     pub sent: Vec<Sent>,
-    /// How many of the edits belong to requests; those of learned texts and evictions follow.
+    /// How many of the edits belong to requests; the others belong to `flush`.
     pub requested: usize,
-    /// How many edits belong to `flush`; they are the last.
+    /// Questions that are written with it.
     pub flush: Flush,
-    /// Alerts that share a pattern because of the limits.
-    pub limited: u64,
+    /// How its alerts get their patterns.
+    pub assignment: Assignment,
+    /// Whether it is one part that is to be written by itself.
+    single: bool,
 }
 
-/// Takes parts from the front until the group is full; `alone` takes one.
-pub fn gather(waiting: &mut VecDeque<Part>, alone: bool) -> Vec<Part> {
+/// Which parts are taken into a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// As many as there is room for.
+    All,
+    /// Those with alerts, up to the first of another kind.
+    Alerts,
+    /// One.
+    Single,
+}
+
+/// Takes parts from the front until the group is full.
+pub fn gather(waiting: &mut VecDeque<Part>, take: Take) -> Vec<Part> {
     let (mut parts, mut alerts) = (Vec::new(), 0);
     while alerts < GROUP_ALERTS && parts.len() < GROUP_EDITS.max(alerts) {
-        let Some(part) = waiting.pop_front() else { break };
+        let Some(part) = waiting.front() else { break };
+        if take == Take::Alerts && part.alerts() == 0 {
+            break;
+        }
         alerts += part.alerts();
-        parts.push(part);
-        if alone {
+        parts.extend(waiting.pop_front());
+        if take == Take::Single {
             break;
         }
     }
     parts
 }
 
-/// Makes a batch of the parts; what is decided without the store is answered here.
+/// Makes a batch of the parts; what is decided without the store is answered here. `before` is
+/// the batch that is written first, if that is not over.
 pub fn build(
-    parts: Vec<Part>,
+    (parts, take): (Vec<Part>, Take),
     state: &State,
-    limits: PatternLimits,
+    (limits, before): (PatternLimits, Option<&Batch>),
     (pending, flush_limit): (&mut Pending, usize),
     now: Time,
 ) -> Batch {
     let (mut group, mut sent) = (Group::default(), Vec::with_capacity(parts.len()));
-    let mut assignment = Assignment::new(state, limits);
+    let mut assignment = Assignment::new(limits, before.and_then(|batch| batch.group.closed()));
     for part in parts {
         match part {
             Part::Alerts { alerts, answer } => {
-                let count = alerts.len();
-                group.alerts.extend(alerts.into_iter().map(|alert| assignment.assign(alert)));
-                sent.push(Sent::Alerts { count, answer });
+                sent.push(Sent::Alerts { count: alerts.len(), answer });
+                alerts.into_iter().for_each(|alert| assignment.assign(state, &mut group, alert));
             }
             Part::Create { entry, answer } => {
                 group
@@ -172,24 +189,52 @@ pub fn build(
             }
         }
     }
-    let (requested, limited) = (group.edits.len(), assignment.limited);
-    let (patterns, learned) = assignment.finish();
-    group.patterns = patterns;
-    group.edits.extend(learned);
+    let requested = group.edits.len();
     let flush = pending.flush(state, flush_limit);
     group.edits.extend(flush.edits.iter().cloned());
-    Batch { group: Arc::new(group), sent, requested, flush, limited }
+    let group = Arc::new(Gathering::from(group));
+    Batch { group, sent, requested, flush, assignment, single: take == Take::Single }
 }
 
 impl Batch {
     /// Whether there is nothing for the store to do.
     pub fn is_empty(&self) -> bool {
-        self.group.alerts.is_empty() && self.group.edits.is_empty()
+        let empty = |group: &mut Group| group.alerts.is_empty() && group.edits.is_empty();
+        self.group.add(empty).unwrap_or(false)
+    }
+
+    /// Adds alerts; they are returned if the store has begun to write the group, or it is full.
+    pub fn join(&mut self, state: &State, part: Part) -> Option<Part> {
+        let mut joining = match part {
+            Part::Alerts { alerts, answer } if !self.single => Some((alerts, answer)),
+            part => return Some(part),
+        };
+        self.group.add(|group| {
+            if group.alerts.len() < GROUP_ALERTS
+                && let Some((alerts, answer)) = joining.take()
+            {
+                self.sent.push(Sent::Alerts { count: alerts.len(), answer });
+                alerts.into_iter().for_each(|alert| self.assignment.assign(state, group, alert));
+            }
+        });
+        joining.map(|(alerts, answer)| Part::Alerts { alerts, answer })
+    }
+
+    /// Whether alerts can be assigned now as if it were written: it makes no patterns, and of
+    /// entries it changes no others than those that its alerts refresh.
+    pub fn is_foreseeable(&self) -> bool {
+        let foreseeable = |group: &Group| {
+            let refreshes = |edit: &Edit| matches!(edit, Edit::Write { .. });
+            group.edits.is_empty()
+                && group.learned.iter().all(refreshes)
+                && group.patterns.iter().all(|pattern| pattern.known)
+        };
+        self.group.closed().is_some_and(foreseeable)
     }
 
     /// The parts again, to be written one by one.
     pub fn into_parts(self) -> (Vec<Part>, Flush) {
-        let mut alerts = self.group.alerts.iter().map(|assigned| assigned.alert.clone());
+        let mut alerts = self.group.close().alerts.iter().map(|assigned| assigned.alert.clone());
         let parts = self.sent.into_iter().map(|sent| match sent {
             Sent::Alerts { count, answer } => {
                 Part::Alerts { alerts: alerts.by_ref().take(count).collect(), answer }

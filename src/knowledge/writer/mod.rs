@@ -16,13 +16,14 @@ pub(super) mod request;
 
 use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
+use futures::{StreamExt, stream::FuturesOrdered};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
 use self::{
-    group::{Part, WantedEdit, refuse},
+    group::{Batch, Part, WantedEdit, refuse},
     operations::{Alone, Done, Running},
     patterns::PatternLimits,
     pending::Pending,
@@ -52,6 +53,8 @@ pub struct Writer {
     state: State,
     /// Requests that wait for the store.
     waiting: VecDeque<Part>,
+    /// Groups that are handed over to the store, in the order in which it writes them.
+    batches: VecDeque<Batch>,
     /// Operations of the store that are not part of a group.
     alone: VecDeque<Alone>,
     /// How many parts are written one by one, because a group with them was refused.
@@ -98,6 +101,7 @@ impl Writer {
             requests,
             state,
             waiting: VecDeque::new(),
+            batches: VecDeque::new(),
             alone: VecDeque::new(),
             singly: 0,
             pending: Pending::default(),
@@ -116,15 +120,18 @@ impl Writer {
 
     /// Takes and makes changes until it is told to finish.
     pub async fn run(mut self) {
-        let mut running: Option<Running> = None;
+        let mut running: FuturesOrdered<Running> = FuturesOrdered::new();
         let mut news = Some(self.news());
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            if running.is_none() {
-                running = self.next();
+            if running.is_empty() {
+                running.extend(self.next());
             }
-            if running.is_none()
+            if running.len() == 1 {
+                running.extend(self.next_but_one());
+            }
+            if running.is_empty()
                 && let Some(answer) = self.finishing.take()
             {
                 self.shared.metrics.knowledge_unpersisted_entries.set(self.pending.len() as i64);
@@ -133,8 +140,7 @@ impl Writer {
             }
             tokio::select! {
                 biased;
-                done = ended(&mut running) => {
-                    running = None;
+                Some(done) = running.next() => {
                     let followed = matches!(done, Done::Followed(..) | Done::Reloaded(..));
                     self.end(done);
                     if followed && news.is_none() {
@@ -235,8 +241,15 @@ impl Writer {
 
     fn wait(&mut self, part: Part) {
         if self.finishing.is_some() {
-            refuse(part, || ChangeError::Closed);
-        } else if self.waiting.len() >= MAX_WAITING {
+            return refuse(part, || ChangeError::Closed);
+        }
+        // Those that wait are before it.
+        let left = match self.batches.back_mut() {
+            Some(batch) if self.waiting.is_empty() => batch.join(&self.state, part),
+            _ => Some(part),
+        };
+        let Some(part) = left else { return };
+        if self.waiting.len() >= MAX_WAITING {
             refuse(part, || ChangeError::Overloaded);
         } else {
             self.waiting.push_back(part);

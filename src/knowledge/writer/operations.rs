@@ -8,7 +8,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     Writer,
     apply::tell,
-    group::{Batch, build, gather},
+    group::{Batch, Take, build, gather},
     request::Answer,
 };
 use crate::{
@@ -29,7 +29,7 @@ pub(super) enum Alone {
 
 /// An operation of the store that has ended.
 pub(super) enum Done {
-    Group(Box<Batch>, Result<Committed>),
+    Group(Result<Committed>),
     Figures(Result<HashMap<String, Figures>>, Vec<String>),
     Expired(Result<Expired>, Answer<Expired>),
     Followed(Result<Followed>, Option<Answer<()>>),
@@ -79,24 +79,56 @@ impl Writer {
             return self.next();
         }
         // A part that is written by itself has no company of questions either.
-        let alone = self.singly > 0;
-        let parts = gather(&mut self.waiting, alone);
-        self.singly = self.singly.saturating_sub(parts.len());
-        let flush = if alone { 0 } else { self.flush_limit };
-        let now = self.shared.clock.now();
-        let batch = build(parts, &self.state, self.limits, (&mut self.pending, flush), now);
+        let (take, flush) = match self.singly {
+            0 => (Take::All, self.flush_limit),
+            _ => (Take::Single, 0),
+        };
+        let batch = self.build(take, flush);
+        self.singly = self.singly.saturating_sub(1);
         if batch.is_empty() {
             self.answer_without_store(batch);
             return self.next();
         }
-        let group = Arc::clone(&batch.group);
-        Some(Box::pin(async move { Done::Group(Box::new(batch), store.commit(group).await) }))
+        Some(self.hand_over(batch))
+    }
+
+    /// Hands over a group of alerts while another is written, so that the store goes on with it
+    /// at once. It is decided by the state as it will be after that one, so nothing else may be
+    /// about to change it.
+    pub(super) fn next_but_one(&mut self) -> Option<Running> {
+        let quiet = self.alone.is_empty() && self.pending.len() == 0 && self.finishing.is_none();
+        let calm = !self.stale && self.singly == 0 && self.shared.store.queues();
+        let foreseeable = self.batches.len() == 1 && self.batches[0].is_foreseeable();
+        let wanted = self.waiting.front().is_some_and(|part| part.alerts() > 0);
+        if !(quiet && calm && foreseeable && wanted) {
+            return None;
+        }
+        let batch = self.build(Take::Alerts, 0);
+        Some(self.hand_over(batch))
+    }
+
+    fn build(&mut self, take: Take, flush: usize) -> Batch {
+        let parts = gather(&mut self.waiting, take);
+        let now = self.shared.clock.now();
+        let before = (self.limits, self.batches.back());
+        build((parts, take), &self.state, before, (&mut self.pending, flush), now)
+    }
+
+    fn hand_over(&mut self, batch: Batch) -> Running {
+        let (store, group) = (Arc::clone(&self.shared.store), Arc::clone(&batch.group));
+        self.batches.push_back(batch);
+        Box::pin(async move { Done::Group(store.commit(group).await) })
     }
 
     pub(super) fn end(&mut self, done: Done) {
         match done {
-            Done::Group(batch, Ok(committed)) => self.committed(*batch, committed),
-            Done::Group(batch, Err(error)) => self.failed(*batch, error),
+            Done::Group(result) => {
+                let Some(batch) = self.batches.pop_front() else { return };
+                match result {
+                    Ok(committed) => self.committed(batch, committed),
+                    Err(error) => self.failed(batch, error),
+                }
+            }
             Done::Figures(Ok(figures), ids) => {
                 for id in ids {
                     let figures = figures.get(&id).copied().unwrap_or_default();

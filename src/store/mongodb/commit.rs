@@ -43,5 +43,5 @@ async fn run(
     patterns: &mut Patterns<'_>,
 ) -> Result<Vec<Edited>, MongoError> {
     recording.run(patterns).await?;
-    edits::edit_all(store, &group.edits).await
+    edits::edit_all(store, group.all_edits()).await
 }

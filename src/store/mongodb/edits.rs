@@ -26,16 +26,18 @@ const AT_ONCE: usize = 8;
 /// Makes the edits: those of one entry in their order, one entry beside the other.
 pub(super) async fn edit_all(
     store: &MongoStore,
-    edits: &[Edit],
+    edits: impl Iterator<Item = &Edit>,
 ) -> Result<Vec<Edited>, MongoError> {
+    let edits: Vec<&Edit> = edits.collect();
     let mut by_entry: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, edit) in edits.iter().enumerate() {
         by_entry.entry(edit.entry_id()).or_default().push(place);
     }
+    let edits = &edits;
     let of_one_entry = |places: Vec<usize>| async move {
         let mut done = Vec::with_capacity(places.len());
         for place in places {
-            done.push((place, edit(store, &edits[place]).await?));
+            done.push((place, edit(store, edits[place]).await?));
         }
         Ok::<_, MongoError>(done)
     };

@@ -48,8 +48,8 @@ use tokio::time::Instant;
 use self::{error::MongoError, follow::KnownEntries, watch::Watch};
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
-    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Group, Issue, ListPosition, Loaded,
-    Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
+    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Issue, ListPosition,
+    Loaded, Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
@@ -174,9 +174,14 @@ impl Store for MongoStore {
         within(LONG, follow::follow(self, position)).await
     }
 
-    async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
+    async fn commit(&self, group: Arc<Gathering>) -> Result<Committed> {
+        let group = group.close();
         let large = PER_ALERT.saturating_mul(u32::try_from(group.alerts.len()).unwrap_or(u32::MAX));
-        within(LONG + large, commit::commit(self, &group)).await
+        within(LONG + large, commit::commit(self, group)).await
+    }
+
+    fn queues(&self) -> bool {
+        false
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {

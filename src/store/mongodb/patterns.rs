@@ -45,7 +45,7 @@ pub(super) struct Made {
 impl<'a> Patterns<'a> {
     pub(super) fn new(store: &'a MongoStore, group: &Group) -> Self {
         let alerts = group.alerts.iter().map(|assigned| assigned.entry_id.clone());
-        let edits = group.edits.iter().map(|edit| edit.entry_id().to_owned());
+        let edits = group.all_edits().map(|edit| edit.entry_id().to_owned());
         Self {
             store,
             looked_up: HashSet::new(),

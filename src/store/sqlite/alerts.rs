@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::{
     columns::Columns,
     hours::NewAlerts,
+    inbox::Inbox,
     json::{from_json, json},
 };
 use crate::{
@@ -20,11 +21,16 @@ pub const COLUMNS: &str = "fingerprint, startsAt, name, cause, entryId, severity
      receiver, carried";
 
 /// Decides what a group changes.
-pub fn decide(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Fold> {
+pub fn decide(
+    tx: &Transaction<'_>,
+    inbox: &Inbox,
+    group: &[AssignedAlert],
+) -> rusqlite::Result<Fold> {
     if group.is_empty() {
         return Ok(Fold::default());
     }
-    let (stored, remembered) = stored(tx, group)?;
+    let (mut stored, remembered) = stored(tx, group)?;
+    inbox.lay_over(&mut stored, group);
     Ok(recording::fold(stored, &remembered, group))
 }
 
@@ -38,7 +44,7 @@ pub fn write(tx: &Transaction<'_>, writes: &[Write]) -> rusqlite::Result<()> {
                 insert(tx, alert)?;
             }
             Write::Replace(alert) => replace(tx, alert)?,
-            Write::Touch(key, timestamp) => touch(tx, key, *timestamp)?,
+            Write::Touch(key, at) => touch(tx, &key.fingerprint, key.starts_at, *at)?,
         }
     }
     new.write(tx)
@@ -46,12 +52,12 @@ pub fn write(tx: &Transaction<'_>, writes: &[Write]) -> rusqlite::Result<()> {
 
 /// Writes alerts whole, over those of the same keys. They go in the order of their index, whose
 /// pages are then written one after the other; of two with one key the later one stays.
-pub fn put_all(tx: &Transaction<'_>, mut alerts: Vec<Alert>) -> rusqlite::Result<()> {
+pub fn put_all(tx: &Transaction<'_>, mut alerts: Vec<&Alert>) -> rusqlite::Result<()> {
     alerts.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
     let mut exists =
         tx.prepare_cached("SELECT 1 FROM alerts WHERE fingerprint = ?1 AND startsAt = ?2")?;
     let mut new = NewAlerts::default();
-    for alert in &alerts {
+    for alert in alerts {
         if exists.exists((&alert.fingerprint, alert.starts_at.millis()))? {
             replace(tx, alert)?;
         } else {
@@ -124,12 +130,18 @@ fn remembered_row(row: &Row<'_>) -> rusqlite::Result<Remembered> {
     })
 }
 
-fn touch(tx: &Transaction<'_>, key: &AlertKey, timestamp: Time) -> rusqlite::Result<()> {
+/// An instance was received again, and nothing else; the caller commits.
+pub fn touch(
+    tx: &Transaction<'_>,
+    fingerprint: &str,
+    starts_at: Time,
+    timestamp: Time,
+) -> rusqlite::Result<()> {
     let mut touch = tx.prepare_cached(
         "UPDATE alerts SET timestamp = max(timestamp, ?3)
          WHERE fingerprint = ?1 AND startsAt = ?2",
     )?;
-    touch.execute((&key.fingerprint, key.starts_at.millis(), timestamp.millis()))?;
+    touch.execute((fingerprint, starts_at.millis(), timestamp.millis()))?;
     Ok(())
 }
 

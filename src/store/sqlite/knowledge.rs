@@ -42,6 +42,18 @@ pub struct Made {
     pub forgot: bool,
 }
 
+/// Those of the patterns that are not known, or that another process has deleted.
+pub fn missing(tx: &Transaction<'_>, patterns: Vec<Pattern>) -> rusqlite::Result<Vec<Pattern>> {
+    let mut exists = tx.prepare_cached("SELECT 1 FROM knowledge_base WHERE id = ?1")?;
+    let mut missing = Vec::new();
+    for pattern in patterns {
+        if !pattern.known || !exists.exists([&pattern.entry.id])? {
+            missing.push(pattern);
+        }
+    }
+    Ok(missing)
+}
+
 /// Makes the patterns that do not exist. What is summed up of their instances went with the entry
 /// that was deleted, so the instances count by themselves again.
 pub fn make(tx: &Transaction<'_>, patterns: Vec<Pattern>) -> rusqlite::Result<Made> {
@@ -52,11 +64,7 @@ pub fn make(tx: &Transaction<'_>, patterns: Vec<Pattern>) -> rusqlite::Result<Ma
     )?;
     let mut forget_deleted =
         tx.prepare_cached("DELETE FROM alert_identities WHERE carried ->> '$.entryId' = ?1")?;
-    let mut exists = tx.prepare_cached("SELECT 1 FROM knowledge_base WHERE id = ?1")?;
-    for Pattern { entry, known } in patterns {
-        if known && exists.exists([&entry.id])? {
-            continue;
-        }
+    for Pattern { entry, .. } in patterns {
         if let Some(existing) = get(tx, &entry.id)? {
             made.found.push(existing);
             continue;

@@ -14,6 +14,9 @@ mod figures;
 mod functions;
 mod history;
 mod hours;
+mod inbox;
+#[cfg(test)]
+mod inbox_tests;
 mod json;
 mod knowledge;
 mod listing;
@@ -39,10 +42,12 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Transaction};
 
 pub use self::backup::backup;
-use self::{connection::DatabaseFile, knowledge::Made, readers::Readers, writer::Writer};
+use self::{
+    connection::DatabaseFile, inbox::Inbox, knowledge::Made, readers::Readers, writer::Writer,
+};
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
-    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Group, Issue, LeaseLost,
+    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Group, Issue, LeaseLost,
     ListPosition, Loaded, Position, Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding,
     migrate,
 };
@@ -52,6 +57,10 @@ use crate::model::{
 
 /// How often it is asked whether a command beside the service changed the file.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a read waits for the last alerts to be written into their table.
+const SETTLED_WITHIN: Duration = Duration::from_secs(1);
+const UNSETTLED: &str = "the last alerts are stored, and shown once the database can be written";
 
 /// A store in one file.
 #[derive(Clone)]
@@ -86,6 +95,32 @@ impl SqliteStore {
         Ok(Self { readers, file, writer: Arc::new(writer), clock, fence: None })
     }
 
+    /// Runs `work`, which reads alerts: those that were stored before are in their table, unless
+    /// that cannot be written now.
+    async fn read_alerts<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.settle().await?;
+        self.readers.read(work).await
+    }
+
+    /// Has the inbox written into the table. Reading goes on without it where that takes long or
+    /// fails: what is in the way keeps alerts from being stored, too, and is told by that.
+    async fn settle(&self) -> Result<()> {
+        if !self.readers.read(inbox::holds_any).await? {
+            return Ok(());
+        }
+        let settled = tokio::time::timeout(SETTLED_WITHIN, self.writer.write_alerts(|_| Ok(())));
+        match settled.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "{UNSETTLED}"),
+            Err(_) => tracing::warn!("{UNSETTLED}"),
+        }
+        Ok(())
+    }
+
     /// Runs `work` in a transaction, which first makes sure of the lease that this handle works
     /// under.
     async fn write_fenced<T, F>(&self, work: F) -> Result<T>
@@ -93,12 +128,16 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        let fence = self.fence;
-        let written = self.writer.write(move |tx| match fence {
-            Some(fence) if !state::is_held(tx, fence)? => Ok(Err(LeaseLost(fence.lease))),
-            _ => Ok(Ok(work(tx)?)),
-        });
-        Ok(written.await??)
+        Ok(self.writer.write(fenced(self.fence, work)).await??)
+    }
+
+    /// The same for what changes alerts.
+    async fn write_alerts_fenced<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        Ok(self.writer.write_alerts(fenced(self.fence, work)).await??)
     }
 }
 
@@ -124,20 +163,19 @@ impl Store for SqliteStore {
     }
 
     async fn collection_counts(&self) -> Result<Vec<(Collection, u64)>> {
-        self.readers.read(history::collection_counts).await
+        self.read_alerts(history::collection_counts).await
     }
 
     /// The version of the data is asked for first: what is committed in between is then read
     /// twice rather than never.
     async fn load(&self) -> Result<Loaded> {
         let position = Position(self.writer.data_version().await?);
-        self.readers
-            .read(move |connection| {
-                let snapshot = connection.unchecked_transaction()?;
-                let entries = knowledge::entries(&snapshot)?;
-                Ok(Loaded { entries, figures: figures::all(&snapshot)?, position })
-            })
-            .await
+        self.read_alerts(move |connection| {
+            let snapshot = connection.unchecked_transaction()?;
+            let entries = knowledge::entries(&snapshot)?;
+            Ok(Loaded { entries, figures: figures::all(&snapshot)?, position })
+        })
+        .await
     }
 
     async fn changed(&self) -> Changed {
@@ -152,12 +190,18 @@ impl Store for SqliteStore {
         self.load().await.map(Followed::Everything)
     }
 
-    async fn commit(&self, group: Arc<Group>) -> Result<Committed> {
-        self.writer.write(move |tx| commit(tx, &group)).await
+    async fn commit(&self, group: Arc<Gathering>) -> Result<Committed> {
+        self.writer
+            .write_group(move |tx, inbox, hurry| commit(tx, inbox, hurry, group.close()))
+            .await
+    }
+
+    fn queues(&self) -> bool {
+        true
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {
-        self.readers.read(move |connection| figures::of(connection, &entry_ids)).await
+        self.read_alerts(move |connection| figures::of(connection, &entry_ids)).await
     }
 
     async fn entry(&self, id: &str) -> Result<Option<Entry>> {
@@ -170,15 +214,15 @@ impl Store for SqliteStore {
     }
 
     async fn received_since(&self, since: Time) -> Result<u64> {
-        self.readers.read(move |connection| history::received_since(connection, since)).await
+        self.read_alerts(move |connection| history::received_since(connection, since)).await
     }
 
     async fn firing_alerts(&self) -> Result<u64> {
-        self.readers.read(history::firing_alerts).await
+        self.read_alerts(history::firing_alerts).await
     }
 
     async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
-        self.readers.read(move |connection| alerts::firing_of(connection, &entry_ids, each)).await
+        self.read_alerts(move |connection| alerts::firing_of(connection, &entry_ids, each)).await
     }
 
     async fn list_alerts(
@@ -187,9 +231,10 @@ impl Store for SqliteStore {
         after: Option<ListPosition>,
         limit: usize,
     ) -> Result<Option<AlertPage>> {
-        self.readers
-            .read(move |connection| listing::alerts(connection, &filter, after.as_ref(), limit))
-            .await
+        self.read_alerts(move |connection| {
+            listing::alerts(connection, &filter, after.as_ref(), limit)
+        })
+        .await
     }
 
     async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>> {
@@ -197,13 +242,13 @@ impl Store for SqliteStore {
     }
 
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
-        self.readers.read(move |connection| history::received_counts(connection, from, until)).await
+        self.read_alerts(move |connection| history::received_counts(connection, from, until)).await
     }
 
     async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts> {
         let name = name.to_owned();
         let count = move |connection: &_| history::counts_of(connection, &name, from, until);
-        self.readers.read(count).await
+        self.read_alerts(count).await
     }
 
     async fn alert_buckets(
@@ -214,11 +259,11 @@ impl Store for SqliteStore {
     ) -> Result<Vec<AlertBucket>> {
         let name = name.to_owned();
         let count = move |connection: &_| series::alerts(connection, &name, buckets, limit);
-        self.readers.read(count).await
+        self.read_alerts(count).await
     }
 
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
-        self.readers.read(move |connection| history::issues(connection, from, until)).await
+        self.read_alerts(move |connection| history::issues(connection, from, until)).await
     }
 
     async fn sample_days(&self, from: Time, until: Time) -> Result<BTreeMap<String, MetricDay>> {
@@ -248,7 +293,7 @@ impl Store for SqliteStore {
     }
 
     async fn newest_data(&self, until: Time) -> Result<Option<Time>> {
-        self.readers.read(move |connection| history::newest_data(connection, until)).await
+        self.read_alerts(move |connection| history::newest_data(connection, until)).await
     }
 
     async fn clock(&self) -> Result<Option<Time>> {
@@ -256,11 +301,11 @@ impl Store for SqliteStore {
     }
 
     async fn history_start(&self) -> Result<Option<Time>> {
-        self.readers.read(history::history_start).await
+        self.read_alerts(history::history_start).await
     }
 
     async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
-        self.readers.read(severities::sent).await
+        self.read_alerts(severities::sent).await
     }
 
     async fn severity_words(&self) -> Result<Option<String>> {
@@ -275,17 +320,16 @@ impl Store for SqliteStore {
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
         // Whoever sums up days sums up those that nobody has summed up.
         let insert_days = self.fence.is_some();
-        self.write_fenced(move |tx| put::put_all(tx, documents, insert_days)).await
+        self.write_alerts_fenced(move |tx| put::put_all(tx, documents, insert_days)).await
     }
 
     async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)> {
-        self.readers
-            .read(move |connection| retention::expired_counts(connection, alerts, samples))
+        self.read_alerts(move |connection| retention::expired_counts(connection, alerts, samples))
             .await
     }
 
     async fn expire_alerts(&self, batch: ExpiryBatch) -> Result<Expired> {
-        self.write_fenced(move |tx| retention::expire_alerts(tx, batch)).await
+        self.write_alerts_fenced(move |tx| retention::expire_alerts(tx, batch)).await
     }
 
     async fn forget_alerts(&self, before: Time, limit: u32) -> Result<u64> {
@@ -305,6 +349,7 @@ impl Store for SqliteStore {
     }
 
     async fn export(&self, scope: ExportScope) -> Result<Export> {
+        self.settle().await?;
         export::export(&self.file, scope).await
     }
 
@@ -345,15 +390,43 @@ impl Store for SqliteStore {
     }
 }
 
-/// Writes a group; the caller commits.
-fn commit(tx: &Transaction<'_>, group: &Group) -> rusqlite::Result<Committed> {
-    let mut fold = alerts::decide(tx, &group.alerts)?;
-    let made = knowledge::make(tx, group.patterns_of(&fold.changes))?;
+/// `work`, once it is sure that the lease is held.
+fn fenced<T>(
+    fence: Option<Fence>,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> impl FnOnce(&Transaction<'_>) -> rusqlite::Result<std::result::Result<T, LeaseLost>> {
+    move |tx| match fence {
+        Some(fence) if !state::is_held(tx, fence)? => Ok(Err(LeaseLost(fence.lease))),
+        _ => Ok(Ok(work(tx)?)),
+    }
+}
+
+/// Writes a group; the caller commits. `hurry`: another follows at once, so that its alerts go
+/// into the inbox, if it is about nothing else.
+fn commit(
+    tx: &Transaction<'_>,
+    inbox: &mut Inbox,
+    hurry: bool,
+    group: &Group,
+) -> rusqlite::Result<Committed> {
+    let mut fold = alerts::decide(tx, inbox, &group.alerts)?;
+    let missing = knowledge::missing(tx, group.patterns_of(&fold.changes))?;
+    let known = missing.is_empty() && group.all_edits().next().is_none();
+    if hurry && known && inbox.has_room_for(fold.writes.len()) {
+        inbox.add(tx, fold.writes)?;
+        return Ok(Committed {
+            outcomes: fold.outcomes,
+            changes: fold.changes,
+            ..Committed::default()
+        });
+    }
+    inbox.settle(tx)?;
+    let made = knowledge::make(tx, missing)?;
     if made.forgot {
-        fold = alerts::decide(tx, &group.alerts)?;
+        fold = alerts::decide(tx, inbox, &group.alerts)?;
     }
     alerts::write(tx, &fold.writes)?;
-    let edits = group.edits.iter().map(|edit| knowledge::edit(tx, edit));
+    let edits = group.all_edits().map(|edit| knowledge::edit(tx, edit));
     let edits = edits.collect::<rusqlite::Result<_>>()?;
     let Made { made, found, stale, .. } = made;
     Ok(Committed { outcomes: fold.outcomes, changes: fold.changes, made, found, stale, edits })

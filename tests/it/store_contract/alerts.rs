@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orchestrator::{
     model::{Collection, Instance, Outcome, ReceivedAlert, Status},
-    store::Store,
+    store::{Gathering, Store},
 };
 
 use super::{
@@ -234,7 +234,8 @@ async fn an_alert_is_stored_with_everything_that_came_with_it(store: &dyn Store)
 }
 
 async fn several_writers_record_each_alert_once(store: &dyn Store) {
-    let group = Arc::new(group((0..20).map(|n| firing(&n.to_string())).collect()));
+    let group: Arc<Gathering> =
+        Arc::new(group((0..20).map(|n| firing(&n.to_string())).collect()).into());
     let writers = (0..6).map(|_| store.commit(Arc::clone(&group)));
     let committed = futures::future::try_join_all(writers).await.unwrap();
     let outcomes = committed.iter().flat_map(|committed| &committed.outcomes);

@@ -229,7 +229,7 @@ async fn of_several_editors_one_wins_and_the_others_see_it(store: &dyn Store) {
     make(store, full("kb")).await;
     let editors = (0..6).map(|n| {
         let edits = vec![write(&next(&full("kb"), &n.to_string()))];
-        store.commit(Arc::new(Group { edits, ..Group::default() }))
+        store.commit(Arc::new(Group { edits, ..Group::default() }.into()))
     });
     let committed = futures::future::try_join_all(editors).await.unwrap();
     let stored = entry(store, "kb").await.unwrap();
@@ -250,7 +250,8 @@ async fn a_pattern_is_made_with_its_first_alert_and_never_over_another(store: &d
     assert_eq!(store.entries().await.unwrap(), [made]);
     // Of several that make it at once, one does.
     delete(store, &learned()).await;
-    let makers = (0..6).map(|n| store.commit(Arc::new(group(vec![firing(&format!("m{n}"))]))));
+    let makers =
+        (0..6).map(|n| store.commit(Arc::new(group(vec![firing(&format!("m{n}"))]).into())));
     futures::future::try_join_all(makers).await.unwrap();
     assert_eq!(store.entries().await.unwrap().len(), 1);
     assert_eq!(learned_figures(store).await, (8, 8, Some(0.0), None));
@@ -271,7 +272,7 @@ async fn a_known_pattern_is_made_anew_where_another_process_deleted_it(store: &d
     let commit = async |alert: ReceivedAlert| {
         let mut group = group(vec![alert]);
         group.patterns.iter_mut().for_each(|pattern| pattern.known = true);
-        store.commit(Arc::new(group)).await.unwrap()
+        store.commit(Arc::new(group.into())).await.unwrap()
     };
     let there = commit(firing("b")).await;
     assert_eq!((there.made.len(), there.found.len()), (0, 0), "what is known is not told");
@@ -322,7 +323,7 @@ async fn loading_shows_all_entries_and_figures_at_once(store: &dyn Store) {
     record(store, vec![firing("a"), resolved("b")]).await;
     let orphan = ReceivedAlert { name: "Other".to_owned(), ..firing("c") };
     let unmade = Group { patterns: Vec::new(), ..group(vec![orphan]) };
-    store.commit(Arc::new(unmade)).await.unwrap();
+    store.commit(Arc::new(unmade.into())).await.unwrap();
     let loaded = store.load().await.unwrap();
     assert_eq!(loaded.entries.len(), 2);
     assert_eq!(loaded.figures.len(), 2, "also of those without an entry: {:?}", loaded.figures);

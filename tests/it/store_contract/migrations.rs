@@ -22,13 +22,14 @@ each_backend![Empty:
     of_several_processes_each_migration_is_applied_by_one,
 ];
 
-const ALL: [&str; 6] = [
+const ALL: [&str; 7] = [
     "0001_collections",
     "0002_indexes",
     "0003_history",
     "0004_instances",
     "0005_listing",
     "0006_embeddings",
+    "0007_alert_inbox",
 ];
 
 async fn migrating_twice_changes_nothing_the_second_time(store: &dyn Store) {

@@ -154,10 +154,10 @@ async fn all_operations_fail_soon(store: &dyn Store) {
     let delete_kb = Group { edits: vec![delete_kb], ..Group::default() };
     tokio::join!(
         soon(store.ping()),
-        soon(store.commit(Arc::new(group(vec![firing("b")])))),
+        soon(store.commit(Arc::new(group(vec![firing("b")]).into()))),
         soon(store.entries()),
         soon(store.load()),
-        soon(store.commit(Arc::new(delete_kb))),
+        soon(store.commit(Arc::new(delete_kb.into()))),
         soon(store.received_since(at(0))),
         soon(store.acquire_lease("retention", "a", SOON)),
         soon(async { store.export(vec![Collection::Alerts].into()).await.map(drop) }),

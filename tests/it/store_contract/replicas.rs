@@ -17,7 +17,7 @@ use orchestrator::{
         SystemClock,
     },
     store::{
-        Edit, Edited, Expired, ExpiryBatch, Followed, Group, Position, Store, migrate,
+        Edit, Edited, Expired, ExpiryBatch, Followed, Gathering, Group, Position, Store, migrate,
         mongodb::MongoStore,
     },
 };
@@ -170,7 +170,7 @@ async fn a_commit_that_is_cut_anywhere_is_whole_when_it_is_repeated(server: Serv
             caused(start_at(0, &format!("f{polls}")), &polls.to_string()),
             resolved(&format!("g{polls}")),
         ];
-        let group = Arc::new(group(alerts.clone()));
+        let group: Arc<Gathering> = Arc::new(group(alerts.clone()).into());
         let ended = cut(store.commit(group.clone()), polls).await;
         let again = store.commit(group).await.unwrap();
         if let Some(committed) = &ended {
@@ -496,7 +496,7 @@ async fn a_strangers_open_transaction_holds_up_nobody_else() {
     let write =
         Edit::Write { entry: Arc::new(Entry { version: 2, ..note("kb") }), expected: Some(1) };
     let edits = Group { edits: vec![write.clone()], ..Group::default() };
-    let error = store.commit(Arc::new(edits)).await.unwrap_err();
+    let error = store.commit(Arc::new(edits.into())).await.unwrap_err();
     assert!(error.is_unavailable(), "{error}");
     session.abort_transaction().await.unwrap();
     assert_eq!(edit(&store, vec![write]).await, [Edited::Done]);

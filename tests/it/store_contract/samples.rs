@@ -86,12 +86,12 @@ pub fn group(alerts: Vec<ReceivedAlert>) -> Group {
         let entry_id = pattern_id(&alert.name, alert.cause.as_deref().unwrap_or_default());
         AssignedAlert { alert, entry_id }
     };
-    Group { patterns, alerts: alerts.into_iter().map(assign).collect(), edits: Vec::new() }
+    Group { patterns, alerts: alerts.into_iter().map(assign).collect(), ..Group::default() }
 }
 
 /// Records these alerts.
 pub async fn record(store: &dyn Store, alerts: Vec<ReceivedAlert>) -> Committed {
-    store.commit(Arc::new(group(alerts))).await.unwrap()
+    store.commit(Arc::new(group(alerts).into())).await.unwrap()
 }
 
 /// What recording these alerts changed.
@@ -102,7 +102,7 @@ pub async fn outcomes(store: &dyn Store, alerts: Vec<ReceivedAlert>) -> Vec<Outc
 /// Makes these changes of entries.
 pub async fn edit(store: &dyn Store, edits: Vec<Edit>) -> Vec<Edited> {
     let group = Group { edits, ..Group::default() };
-    store.commit(Arc::new(group)).await.unwrap().edits
+    store.commit(Arc::new(group.into())).await.unwrap().edits
 }
 
 /// Makes an entry that is not there.
