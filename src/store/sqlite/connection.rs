@@ -94,12 +94,15 @@ impl DatabaseFile {
     /// Are the files still there, and whole? What is written into a deleted file is lost, though
     /// SQLite would go on without a word.
     pub fn check(&self) -> Result<()> {
+        // What another thread sees meanwhile may be more than what is seen here.
+        let known = self.length.load(Ordering::Acquire);
         let now = fs::metadata(&self.path).map_err(StoreError::unavailable)?;
         if identity(&now) != self.identity {
             return Err(StoreError::unavailable("the database file was replaced by another"));
         }
         // It only grows: pages that are free stay.
-        if now.len() < self.length.fetch_max(now.len(), Ordering::Relaxed) {
+        self.length.fetch_max(now.len(), Ordering::AcqRel);
+        if now.len() < known {
             return Err(StoreError::unavailable("the database file was cut"));
         }
         self.check_log()
@@ -175,5 +178,35 @@ pub fn store_error(error: rusqlite::Error) -> StoreError {
             | SystemIoFailure,
         ) => StoreError::unavailable(error),
         _ => StoreError::refused(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::AtomicBool, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_grows_while_it_is_looked_at_was_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, _connection) = DatabaseFile::open(&folder.path().join("grows.db")).unwrap();
+        let grown = OpenOptions::new().write(true).open(&file.path).unwrap();
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        file.check().unwrap();
+                    }
+                });
+            }
+            for length in 1..40_000 {
+                grown.set_len(length).unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        grown.set_len(1).unwrap();
+        assert!(file.check().unwrap_err().to_string().contains("was cut"));
     }
 }
