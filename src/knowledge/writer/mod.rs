@@ -32,8 +32,8 @@ use self::{
 use super::{shared::Shared, state::State};
 use crate::store::{Changed, Position};
 
-/// Requests that may wait for the write under way; more are turned away as overload.
-const MAX_WAITING: usize = 4_096;
+/// Requests that are held, waiting or on their way to the store; more are turned away as overload.
+const MAX_HELD: usize = 4_096;
 /// How often what waits is offered to a store that was away.
 const TICK: Duration = Duration::from_secs(1);
 /// How long others' changes may gather before they are taken over: twice what it took last, so
@@ -243,16 +243,15 @@ impl Writer {
         if self.finishing.is_some() {
             return refuse(part, || ChangeError::Closed);
         }
+        let handed_over: usize = self.batches.iter().map(|batch| batch.sent.len()).sum();
+        if self.waiting.len() + handed_over >= MAX_HELD {
+            return refuse(part, || ChangeError::Overloaded);
+        }
         // Those that wait are before it.
         let left = match self.batches.back_mut() {
             Some(batch) if self.waiting.is_empty() => batch.join(&self.state, part),
             _ => Some(part),
         };
-        let Some(part) = left else { return };
-        if self.waiting.len() >= MAX_WAITING {
-            refuse(part, || ChangeError::Overloaded);
-        } else {
-            self.waiting.push_back(part);
-        }
+        self.waiting.extend(left);
     }
 }

@@ -190,7 +190,8 @@ mod tests {
     fn every_script_is_a_list_of_commands() {
         for migration in MIGRATIONS {
             let commands: Vec<Document> = serde_json::from_str(migration.script).unwrap();
-            assert!(!commands.is_empty());
+            // The inbox of alerts is SQLite's alone.
+            assert_eq!(commands.is_empty(), migration.name == "alert_inbox");
             for command in commands {
                 let (name, _) = command.iter().next().unwrap();
                 assert!(
