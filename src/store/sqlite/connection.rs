@@ -192,7 +192,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, _connection) = DatabaseFile::open(&folder.path().join("grows.db")).unwrap();
         let grown = OpenOptions::new().write(true).open(&file.path).unwrap();
-        let over = AtomicBool::new(false);
+        let (over, length) = (AtomicBool::new(false), grown.metadata().unwrap().len());
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -201,8 +201,8 @@ mod tests {
                     }
                 });
             }
-            for length in 1..40_000 {
-                grown.set_len(length).unwrap();
+            for more in 1..40_000 {
+                grown.set_len(length + more).unwrap();
             }
             over.store(true, Ordering::Relaxed);
         });
