@@ -101,6 +101,9 @@ impl Inbox {
 
     /// Adds what was decided about a group; the caller commits.
     pub fn add(&mut self, tx: &Transaction<'_>, writes: Vec<Write>) -> rusqlite::Result<()> {
+        if writes.is_empty() {
+            return Ok(());
+        }
         let row = json(&writes)?;
         tx.prepare_cached("INSERT INTO alert_inbox (writes) VALUES (?1)")?.execute([&row])?;
         self.added.push((writes, row.len()));

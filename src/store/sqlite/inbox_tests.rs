@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use rusqlite::Connection;
 
-use super::{commit, functions, inbox::Inbox};
+use super::{commit::commit, functions, inbox::Inbox};
 use crate::{
     model::{
         Alert, AlertPattern, Category, Entry, EntryText, ReceivedAlert, Severity, Status, TextMap,

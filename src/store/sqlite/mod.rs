@@ -7,6 +7,7 @@
 mod alerts;
 mod backup;
 mod columns;
+mod commit;
 mod connection;
 mod embeddings;
 mod export;
@@ -42,14 +43,11 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Transaction};
 
 pub use self::backup::backup;
-use self::{
-    connection::DatabaseFile, inbox::Inbox, knowledge::Made, readers::Readers, writer::Writer,
-};
+use self::{commit::commit, connection::DatabaseFile, readers::Readers, writer::Writer};
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
-    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Group, Issue, LeaseLost,
-    ListPosition, Loaded, Position, Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding,
-    migrate,
+    Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Issue, ListPosition,
+    Loaded, Position, Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding, migrate,
 };
 use crate::model::{
     Alert, Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
@@ -128,7 +126,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        Ok(self.writer.write(fenced(self.fence, work)).await??)
+        Ok(self.writer.write(state::fenced(self.fence, work)).await??)
     }
 
     /// The same for what changes alerts.
@@ -137,7 +135,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        Ok(self.writer.write_alerts(fenced(self.fence, work)).await??)
+        Ok(self.writer.write_alerts(state::fenced(self.fence, work)).await??)
     }
 }
 
@@ -388,46 +386,4 @@ impl Store for SqliteStore {
         self.readers.close();
         self.writer.close().await;
     }
-}
-
-/// `work`, once it is sure that the lease is held.
-fn fenced<T>(
-    fence: Option<Fence>,
-    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-) -> impl FnOnce(&Transaction<'_>) -> rusqlite::Result<std::result::Result<T, LeaseLost>> {
-    move |tx| match fence {
-        Some(fence) if !state::is_held(tx, fence)? => Ok(Err(LeaseLost(fence.lease))),
-        _ => Ok(Ok(work(tx)?)),
-    }
-}
-
-/// Writes a group; the caller commits. `hurry`: another follows at once, so that its alerts go
-/// into the inbox, if it is about nothing else.
-fn commit(
-    tx: &Transaction<'_>,
-    inbox: &mut Inbox,
-    hurry: bool,
-    group: &Group,
-) -> rusqlite::Result<Committed> {
-    let mut fold = alerts::decide(tx, inbox, &group.alerts)?;
-    let missing = knowledge::missing(tx, group.patterns_of(&fold.changes))?;
-    let known = missing.is_empty() && group.all_edits().next().is_none();
-    if hurry && known && inbox.has_room_for(fold.writes.len()) {
-        inbox.add(tx, fold.writes)?;
-        return Ok(Committed {
-            outcomes: fold.outcomes,
-            changes: fold.changes,
-            ..Committed::default()
-        });
-    }
-    inbox.settle(tx)?;
-    let made = knowledge::make(tx, missing)?;
-    if made.forgot {
-        fold = alerts::decide(tx, inbox, &group.alerts)?;
-    }
-    alerts::write(tx, &fold.writes)?;
-    let edits = group.all_edits().map(|edit| knowledge::edit(tx, edit));
-    let edits = edits.collect::<rusqlite::Result<_>>()?;
-    let Made { made, found, stale, .. } = made;
-    Ok(Committed { outcomes: fold.outcomes, changes: fold.changes, made, found, stale, edits })
 }

@@ -6,7 +6,10 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::json::{from_json, json};
-use crate::{model::Time, store::Fence};
+use crate::{
+    model::Time,
+    store::{Fence, LeaseLost},
+};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,7 +67,7 @@ pub fn acquire_lease(
 }
 
 /// Whether the lease still has this number, and was not given back.
-pub fn is_held(tx: &Transaction<'_>, fence: Fence) -> rusqlite::Result<bool> {
+fn is_held(tx: &Transaction<'_>, fence: Fence) -> rusqlite::Result<bool> {
     let held: Option<Lease> = get(tx, &lease_key(fence.lease))?;
     Ok(held.is_some_and(|lease| lease.fence == fence.number && !lease.holder.is_empty()))
 }
@@ -82,4 +85,15 @@ pub fn release_lease(tx: &Transaction<'_>, name: &str, holder: &str) -> rusqlite
 
 fn lease_key(name: &str) -> String {
     format!("lease:{name}")
+}
+
+/// `work`, once it is sure that the lease is held.
+pub fn fenced<T>(
+    fence: Option<Fence>,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Result<T, LeaseLost>> {
+    move |tx| match fence {
+        Some(fence) if !is_held(tx, fence)? => Ok(Err(LeaseLost(fence.lease))),
+        _ => Ok(Ok(work(tx)?)),
+    }
 }

@@ -88,7 +88,13 @@ impl Hand {
                 Err(RecvTimeoutError::Timeout) => self.write(settle),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            patience = if settled.is_ok() { QUIET } else { SETTLE_AGAIN };
+            patience = match settled {
+                Ok(()) => QUIET,
+                Err(error) => {
+                    tracing::debug!(%error, "the inbox of alerts waits for the database");
+                    SETTLE_AGAIN
+                }
+            };
         }
         // Leaves one file behind instead of three, and nothing in the inbox; what remains there or
         // in the WAL is safe too.
