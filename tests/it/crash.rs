@@ -9,8 +9,12 @@ use std::{
     },
 };
 
-use crate::harness::{
-    Actor, Alert, PATIENCE, Place, on_lone_mongodb, on_mongodb, on_sqlite, payload,
+use crate::{
+    documents::is_there,
+    harness::{
+        Actor, Alert, PATIENCE, Place, faults::Disk, on_lone_mongodb, on_mongodb, on_sqlite,
+        payload,
+    },
 };
 
 const KILLS: usize = 10;
@@ -50,12 +54,17 @@ async fn send(
 }
 
 async fn nothing_answered_is_lost_or_counted_twice(place: &Place) {
+    nothing_is_lost_when_it(place, &[], || {}).await;
+}
+
+/// The process is killed again and again, and `dead` is what happens to its files then.
+async fn nothing_is_lost_when_it(place: &Place, set: &[(&str, &str)], dead: impl Fn()) {
     let numbers = Arc::new(AtomicUsize::new(0));
     let mut answered = HashSet::new();
     // What got no answer is sent again, as Alertmanager does: it may be stored already.
     let mut unanswered: Vec<String> = Vec::new();
     for _ in 0..KILLS {
-        let mut process = place.spawn(&[]).await;
+        let mut process = place.spawn(set).await;
         let answers = Arc::new(tokio::sync::Semaphore::new(0));
         let senders: Vec<_> = (0..SENDERS)
             .map(|_| {
@@ -65,6 +74,7 @@ async fn nothing_answered_is_lost_or_counted_twice(place: &Place) {
             .collect();
         let enough = tokio::time::timeout(PATIENCE, answers.acquire_many(ANSWERS as u32)).await;
         process.kill();
+        dead();
         assert!(enough.is_ok(), "too few alerts were answered before the kill");
         for sender in senders {
             let (own, last) = sender.await.unwrap();
@@ -93,6 +103,19 @@ async fn nothing_answered_is_lost_or_counted_twice(place: &Place) {
 #[tokio::test]
 async fn sqlite_has_every_answered_alert_once_after_ten_kills() {
     on_sqlite(nothing_answered_is_lost_or_counted_twice).await;
+}
+
+#[tokio::test]
+async fn sqlite_has_every_answered_alert_once_after_ten_power_cuts() {
+    if !is_there("cc") {
+        return;
+    }
+    let place = Place::sqlite();
+    let disk = Disk::build(place.directory()).unwrap();
+    let variables = disk.variables_for_a_cut();
+    let set: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let database = place.directory().join("data/orchestrator.db");
+    nothing_is_lost_when_it(&place, &set, || disk.cut_power(&database)).await;
 }
 
 #[tokio::test]

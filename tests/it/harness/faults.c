@@ -1,8 +1,10 @@
 // Loaded before the C library: writes to the database fail as on a disk that is broken, full or
 // read-only, while the file that FAULT names says so: an error number, and `sync` or `all`.
+// And the folder that KEPT names has what a power cut would leave: each file as it was last synced.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +25,40 @@ static int fault(int sync, const char *path) {
     return sync || strcmp(what, "all") == 0 ? error : 0;
 }
 
-static int fault_of(int sync, int fd) {
-    if (!getenv("FAULT")) return 0;
-    char link[64], path[4096] = {0};
+static int path_of(int fd, char *path, size_t size) {
+    char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    if (syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1) <= 0) return 0;
-    return fault(sync, path);
+    long length = syscall(SYS_readlinkat, AT_FDCWD, link, path, size - 1);
+    path[length > 0 ? length : 0] = 0;
+    return length > 0;
+}
+
+static int fault_of(int sync, int fd) {
+    char path[4096];
+    return getenv("FAULT") && path_of(fd, path, sizeof path) ? fault(sync, path) : 0;
+}
+
+static void keep(int fd, const char *folder) {
+    char path[4096], kept[4096], new[4096 + 8];
+    if (!path_of(fd, path, sizeof path) || !strstr(path, ".db")) return;
+    snprintf(kept, sizeof kept, "%s/%s", folder, strrchr(path, '/') + 1);
+    snprintf(new, sizeof new, "%s.new", kept);
+    int copy = (int)syscall(SYS_openat, AT_FDCWD, new, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    off64_t at = 0;
+    while (syscall(SYS_copy_file_range, fd, &at, copy, NULL, 1 << 30, 0) > 0) {}
+    syscall(SYS_close, copy);
+    syscall(SYS_renameat, AT_FDCWD, new, AT_FDCWD, kept);
+}
+
+static int synced(int fd, long call) {
+    static pthread_mutex_t one_by_one = PTHREAD_MUTEX_INITIALIZER;
+    const char *folder = getenv("KEPT");
+    if (!folder) return (int)syscall(call, fd);
+    pthread_mutex_lock(&one_by_one);
+    int result = (int)syscall(call, fd);
+    if (result == 0) keep(fd, folder);
+    pthread_mutex_unlock(&one_by_one);
+    return result;
 }
 
 #define FAIL(sync, fd) \
@@ -56,11 +86,11 @@ int ftruncate64(int fd, off64_t length) {
 int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
 int fsync(int fd) {
     FAIL(1, fd);
-    return (int)syscall(SYS_fsync, fd);
+    return synced(fd, SYS_fsync);
 }
 int fdatasync(int fd) {
     FAIL(1, fd);
-    return (int)syscall(SYS_fdatasync, fd);
+    return synced(fd, SYS_fdatasync);
 }
 int open64(const char *path, int flags, ...) {
     va_list rest;

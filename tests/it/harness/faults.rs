@@ -33,31 +33,52 @@ impl Fault {
     }
 }
 
-/// The library, and the file that switches it on.
+/// The library, the file that switches it on, and the folder of what a power cut would leave.
 pub struct Disk {
     library: PathBuf,
     switch: PathBuf,
+    kept: PathBuf,
 }
 
 impl Disk {
     /// Builds the library in this folder; why it cannot, if so.
     pub fn build(folder: &Path) -> Result<Self, String> {
         let (source, library) = (folder.join("faults.c"), folder.join("faults.so"));
+        let kept = folder.join("kept");
+        fs::create_dir_all(&kept).map_err(|error| error.to_string())?;
         fs::write(&source, include_str!("faults.c")).map_err(|error| error.to_string())?;
         let mut compiler = Command::new("cc");
         compiler.args(["-O1", "-shared", "-fPIC", "-o"]).args([&library, &source]);
         let built =
             compiler.output().map_err(|error| format!("there is no C compiler: {error}"))?;
         match built.status.success() {
-            true => Ok(Self { library, switch: folder.join("fault") }),
+            true => Ok(Self { library, switch: folder.join("fault"), kept }),
             false => Err(String::from_utf8_lossy(&built.stderr).into_owned()),
         }
     }
 
-    /// What the service has to be started with.
+    /// What the service has to be started with, so that it can fail.
     pub fn variables(&self) -> [(&'static str, String); 2] {
-        let path = |path: &Path| path.to_str().unwrap_or_default().to_owned();
-        [("LD_PRELOAD", path(&self.library)), ("FAULT", path(&self.switch))]
+        [("LD_PRELOAD", text(&self.library)), ("FAULT", text(&self.switch))]
+    }
+
+    /// The same, so that its power can be cut.
+    #[allow(dead_code)] // why: the bench that shares this has no use for it
+    pub fn variables_for_a_cut(&self) -> [(&'static str, String); 2] {
+        [("LD_PRELOAD", text(&self.library)), ("KEPT", text(&self.kept))]
+    }
+
+    /// Leaves of a database whose process is dead what was synced.
+    #[allow(dead_code)] // why: as above
+    pub fn cut_power(&self, database: &Path) {
+        let name = text(database.file_name().unwrap().as_ref());
+        for (end, is_synced) in [("", true), ("-wal", true), ("-shm", false)] {
+            let file = database.with_file_name(format!("{name}{end}"));
+            fs::remove_file(&file).unwrap();
+            if is_synced {
+                fs::copy(self.kept.join(format!("{name}{end}")), file).unwrap();
+            }
+        }
     }
 
     /// From now on writes fail so.
@@ -71,4 +92,8 @@ impl Disk {
     pub fn cure(&self) {
         fs::remove_file(&self.switch).unwrap();
     }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap_or_default().to_owned()
 }
