@@ -27,7 +27,7 @@ install_packages() {
   for pair in redis-server:redis-server redis-cli:redis-tools prometheus:prometheus \
     promtool:prometheus prometheus-alertmanager:prometheus-alertmanager wrk:wrk \
     chromium:chromium chromedriver:chromium-driver nginx:nginx-light \
-    python3:python3 curl:curl cc:build-essential npm:npm; do
+    python3:python3 curl:curl cc:build-essential make:make npm:npm; do
     # Other systems call Alertmanager by its own name.
     [ "${pair%%:*}" = prometheus-alertmanager ] && have alertmanager && continue
     have "${pair%%:*}" || missing+=("${pair#*:}")
