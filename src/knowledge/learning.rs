@@ -1,7 +1,7 @@
 //! What alerts teach: which pattern they are of, and its text. The one place where the learning
 //! rule stands; figures are no part of it, they are folds over the stored instances.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::model::{
     AlertPattern, Author, Category, Entry, EntryText, Provenance, ReceivedAlert, SourceType,
@@ -19,61 +19,63 @@ const SOLUTION_ANNOTATIONS: [&str; 5] =
 /// Lines of the annotation `steps` that are taken.
 const MAX_STEPS: usize = 200;
 
-/// The pattern of these alerts, as the first of them makes it.
-pub fn pattern(of: AlertPattern, alert: &ReceivedAlert) -> Entry {
-    let AlertPattern { alertname, cause } = &of;
-    let now = alert.received_at;
+/// The pattern of these alerts, as the first of them makes it and the later ones refresh it.
+pub fn pattern(of: &AlertPattern, first: &ReceivedAlert, later: &[&ReceivedAlert]) -> Entry {
+    let AlertPattern { alertname, cause } = of;
+    let now = first.received_at;
     let text = EntryText {
         root_cause: Some(cause.clone()).filter(|cause| !cause.is_empty()),
         ..EntryText::new(
             pattern_title(alertname, cause),
             Category::AlertPattern,
-            alert.entry_severity,
+            first.entry_severity,
         )
     };
     let provenance = Provenance {
         source_type: SourceType::AlertPattern,
         source_model: "alertmanager".into(),
-        derived_from: vec![alert.fingerprint.clone()],
+        derived_from: vec![first.fingerprint.clone()],
         evidence_date: now.to_string().get(..10).map(str::to_owned),
         ..Provenance::default()
     };
-    let mut entry = Entry {
+    let entry = Entry {
         provenance: Arc::new(provenance),
+        pattern: Some(Arc::new(of.clone())),
         ..Entry::new(pattern_id(alertname, cause), text, now)
     };
-    entry.pattern = Some(Arc::new(of));
-    refresh(&mut entry, alert);
-    entry
+    let learn = |entry, alert: &&ReceivedAlert| refreshed(&entry, alert).unwrap_or(entry);
+    std::iter::once(&first).chain(later).fold(entry, learn)
 }
 
-/// Refreshes the text of a pattern by an alert of it: field by field the newest alert's non-empty
-/// value wins, and the highest severity is kept, unless a person has edited the field. True if
-/// anything changed.
+/// The pattern with its text refreshed by an alert of it, if that changes anything: field by field
+/// the newest alert's non-empty value wins, and the highest severity is kept, unless a person has
+/// edited the field.
 ///
 /// The newest alert is the one that began last; of several that began at once, the one of the
 /// highest fingerprint, so that they do not take turns.
-pub fn refresh(pattern: &mut Entry, alert: &ReceivedAlert) -> bool {
-    let mut changed = false;
+pub fn refreshed(pattern: &Entry, alert: &ReceivedAlert) -> Option<Entry> {
+    let mut pattern = Cow::Borrowed(pattern);
     let edited = pattern.provenance.is_edited(TextField::Severity);
     if alert.entry_severity > pattern.severity && !edited {
-        Arc::make_mut(&mut pattern.text).severity = alert.entry_severity;
-        changed = true;
+        Arc::make_mut(&mut pattern.to_mut().text).severity = alert.entry_severity;
     }
     let began = alert.starts_at.unwrap_or(alert.received_at);
     for field in TextField::NEWEST_WINS {
-        if is_newest(pattern, field, alert, began)
+        if is_newest(&pattern, field, alert, began)
             && let Some(value) = Value::of(field, alert)
             && !value.is_in(&pattern.text)
         {
+            let pattern = pattern.to_mut();
             value.write_to(Arc::make_mut(&mut pattern.text));
             let source =
                 TextSource { by: Author::Alert, name: alert.fingerprint.clone(), at: began };
             Arc::make_mut(&mut pattern.provenance).texts.insert(field, source);
-            changed = true;
         }
     }
-    changed
+    match pattern {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(refreshed) => Some(refreshed),
+    }
 }
 
 /// Whether the alert is newer than what the field holds. A text of unknown origin, from before
@@ -222,7 +224,12 @@ mod tests {
     }
 
     fn made_of(alert: &ReceivedAlert) -> Entry {
-        pattern(AlertPattern { alertname: "DiskFull".into(), cause: String::new() }, alert)
+        pattern(&AlertPattern { alertname: "DiskFull".into(), cause: String::new() }, alert, &[])
+    }
+
+    fn refresh(entry: &mut Entry, alert: &ReceivedAlert) -> bool {
+        let refreshed = refreshed(entry, alert);
+        refreshed.map(|refreshed| *entry = refreshed).is_some()
     }
 
     #[test]

@@ -71,8 +71,7 @@ pub struct ReceivedAlert {
 }
 
 /// What makes two notifications be about one alert instance.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertKey {
     /// Identity of the label set.
     pub fingerprint: String,

@@ -8,7 +8,10 @@ use std::{
 use parking_lot::Mutex;
 
 use super::recording::AssignedAlert;
-use crate::model::{Alert, BatchSums, Entry, Figures, InstanceChange, Outcome, Tally, Time};
+use crate::model::{
+    Alert, AlertPattern, BatchSums, Entry, Figures, InstanceChange, Outcome, ReceivedAlert, Tally,
+    Time,
+};
 
 /// A group of changes that is written as one operation.
 ///
@@ -39,8 +42,21 @@ impl Group {
     pub fn patterns_of(&self, changes: &[InstanceChange]) -> Vec<Pattern> {
         let instances = changes.iter().filter_map(|change| change.after.as_ref());
         let changed: HashSet<&str> = instances.map(|after| after.entry_id.as_str()).collect();
-        let patterns = self.patterns.iter().filter(|p| changed.contains(&*p.entry.id));
+        let patterns = self.patterns.iter().filter(|pattern| changed.contains(&*pattern.id));
         patterns.cloned().collect()
+    }
+
+    /// The entries of these patterns, as the alerts of the group make them.
+    pub fn learn<'a>(&self, patterns: impl IntoIterator<Item = &'a Pattern>) -> Vec<Arc<Entry>> {
+        let mut alerts: HashMap<&str, Vec<&ReceivedAlert>> = HashMap::new();
+        for AssignedAlert { alert, entry_id } in &self.alerts {
+            alerts.entry(entry_id).or_default().push(alert);
+        }
+        let learn = |pattern: &Pattern| {
+            let (first, later) = alerts.get(&*pattern.id)?.split_first()?;
+            Some(Arc::new((pattern.learn)(&pattern.of, first, later)))
+        };
+        patterns.into_iter().filter_map(learn).collect()
     }
 }
 
@@ -78,11 +94,18 @@ impl Gathering {
 /// The pattern of alerts of a group.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    /// The entry, should it have to be made.
-    pub entry: Arc<Entry>,
+    /// The id of its entry.
+    pub id: String,
+    /// What alerts it is of.
+    pub of: AlertPattern,
     /// Whether memory holds the entry, so that the stored one need not be returned.
     pub known: bool,
+    /// How the entry is made, should it have to be.
+    pub learn: Learn,
 }
+
+/// Makes the entry of a pattern of its alerts: the first one and the later ones.
+pub type Learn = fn(&AlertPattern, &ReceivedAlert, &[&ReceivedAlert]) -> Entry;
 
 /// One change of an entry.
 #[derive(Clone, Debug, PartialEq)]

@@ -51,7 +51,8 @@ macro_rules! migrations {
             4 "0004" "instances",
             5 "0005" "listing",
             6 "0006" "embeddings",
-            7 "0007" "alert_inbox"
+            7 "0007" "alert_inbox",
+            8 "0008" "alerts_at_once"
         )
     };
     (@scripts $folder:literal, $ending:literal: $($number:literal $padded:literal $name:literal),+) => {

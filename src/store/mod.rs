@@ -28,8 +28,8 @@ use futures::stream::BoxStream;
 
 pub use self::{
     changes::{
-        Changed, Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Gathering, Group, Loaded,
-        Pattern, Position,
+        Changed, Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Gathering, Group, Learn,
+        Loaded, Pattern, Position,
     },
     embeddings::StoredEmbedding,
     error::{LeaseLost, Result, StoreError},

@@ -9,8 +9,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::{
     Alert, AlertKey, Instance, InstanceChange, Outcome, ReceivedAlert, Remembered, Status, Time,
 };
@@ -25,8 +23,7 @@ pub struct AssignedAlert {
 }
 
 /// What a backend has to write for one alert instance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     /// It is not stored yet.
     Insert(Alert),

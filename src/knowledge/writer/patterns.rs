@@ -5,11 +5,14 @@
 //! `<alertname>: (other causes)`; beyond [`PatternLimits::patterns`] a quiet pattern that nobody
 //! has edited makes room, and if there is none, alerts share `(other alerts)`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     knowledge::{
-        learning::{pattern, refresh},
+        learning::{pattern, refreshed},
         state::State,
     },
     model::{AlertPattern, Entry, OTHER_CAUSES, ReceivedAlert, pattern_id},
@@ -41,8 +44,8 @@ pub struct Assignment {
     limits: PatternLimits,
     /// Entries as the group before will have written them.
     ahead: HashMap<String, Arc<Entry>>,
-    /// The pattern of each alert as these alerts alone make it: its place in the group, by id.
-    made: HashMap<String, usize>,
+    /// The ids of the patterns of the group.
+    named: HashSet<String>,
     /// How many of them are new.
     new: usize,
     /// Known patterns whose text is refreshed: the place of the edit in the group, by id.
@@ -65,7 +68,7 @@ impl Assignment {
         Self {
             limits,
             ahead: written.collect(),
-            made: HashMap::new(),
+            named: HashSet::new(),
             new: 0,
             refreshed: HashMap::new(),
             evicted: 0,
@@ -76,26 +79,23 @@ impl Assignment {
 
     /// Adds an alert to the group, with its pattern, which learns its text.
     pub fn assign(&mut self, state: &State, group: &mut Group, alert: ReceivedAlert) {
-        let cause = alert.cause.clone().unwrap_or_default();
-        let wanted = AlertPattern { alertname: alert.name.clone(), cause };
-        let of = self.room_for(state, group, wanted, &alert);
-        let entry_id = pattern_id(&of.alertname, &of.cause);
-        self.learn(state, group, &entry_id, of, &alert);
-        group.alerts.push(AssignedAlert { alert, entry_id });
+        let wanted = Wanted::of(&alert.name, alert.cause.as_deref().unwrap_or_default());
+        let Wanted { of, id } = self.room_for(state, group, wanted, &alert);
+        self.learn(state, group, of, &id, &alert);
+        group.alerts.push(AssignedAlert { alert, entry_id: id });
     }
 
-    fn exists(&self, state: &State, of: &AlertPattern) -> bool {
-        let id = pattern_id(&of.alertname, &of.cause);
-        state.get(&id).is_some() || self.made.contains_key(&id)
+    fn exists(&self, state: &State, wanted: &Wanted) -> bool {
+        state.get(&wanted.id).is_some() || self.named.contains(&wanted.id)
     }
 
     fn room_for(
         &mut self,
         state: &State,
         group: &mut Group,
-        wanted: AlertPattern,
+        wanted: Wanted,
         alert: &ReceivedAlert,
-    ) -> AlertPattern {
+    ) -> Wanted {
         if self.exists(state, &wanted) {
             return wanted;
         }
@@ -106,11 +106,11 @@ impl Assignment {
             return wanted;
         }
         self.limited += 1;
-        let shared = AlertPattern { alertname: alert.name.clone(), cause: OTHER_CAUSES.to_owned() };
+        let shared = Wanted::of(&alert.name, OTHER_CAUSES);
         if self.exists(state, &shared) || causes > 0 && self.make_room(state, group) {
             return shared;
         }
-        AlertPattern { alertname: OTHER_ALERTS.to_owned(), cause: String::new() }
+        Wanted::of(OTHER_ALERTS, "")
     }
 
     /// Whether there is room for one more pattern; a quiet one may be evicted for it.
@@ -120,7 +120,7 @@ impl Assignment {
             return true;
         }
         let mut evictable = state.stats.evictable().skip(self.evicted);
-        let quiet = evictable.find(|id| !self.made.contains_key(*id));
+        let quiet = evictable.find(|id| !self.named.contains(*id));
         let Some(quiet) = quiet.and_then(|id| state.get(id)) else { return false };
         let (id, expected) = (quiet.id.clone(), Some(quiet.version));
         group.learned.push(Edit::Delete { id, expected });
@@ -132,30 +132,42 @@ impl Assignment {
         &mut self,
         state: &State,
         group: &mut Group,
-        entry_id: &str,
         of: AlertPattern,
+        id: &str,
         alert: &ReceivedAlert,
     ) {
-        let known = self.ahead.get(entry_id).or_else(|| state.get(entry_id));
-        if let Some(place) = self.made.get(entry_id) {
-            refresh(Arc::make_mut(&mut group.patterns[*place].entry), alert);
-        } else {
-            self.made.insert(entry_id.to_owned(), group.patterns.len());
-            let entry = Arc::new(pattern(of, alert));
-            group.patterns.push(Pattern { entry, known: known.is_some() });
-            self.new += usize::from(known.is_none());
+        let known = self.ahead.get(id).or_else(|| state.get(id));
+        if !self.named.contains(id) {
+            self.named.insert(id.to_owned());
+            let known = known.is_some();
+            group.patterns.push(Pattern { id: id.to_owned(), of, known, learn: pattern });
+            self.new += usize::from(!known);
         }
-        let refreshed = self.refreshed.get(entry_id).map(|place| &mut group.learned[*place]);
-        if let Some(Edit::Write { entry, .. }) = refreshed {
-            refresh(Arc::make_mut(entry), alert);
-        } else if let Some(known) = known {
-            let mut entry = Entry::clone(known);
-            if refresh(&mut entry, alert) {
-                (entry.version, entry.written) = (known.version + 1, alert.received_at);
-                self.refreshed.insert(entry_id.to_owned(), group.learned.len());
-                let (entry, expected) = (Arc::new(entry), Some(known.version));
-                group.learned.push(Edit::Write { entry, expected });
+        let refreshing = self.refreshed.get(id).map(|place| &mut group.learned[*place]);
+        if let Some(Edit::Write { entry, .. }) = refreshing {
+            if let Some(refreshed) = refreshed(entry, alert) {
+                *entry = Arc::new(refreshed);
             }
+        } else if let Some(known) = known
+            && let Some(refreshed) = refreshed(known, alert)
+        {
+            self.refreshed.insert(id.to_owned(), group.learned.len());
+            let (version, written) = (known.version + 1, alert.received_at);
+            let entry = Arc::new(Entry { version, written, ..refreshed });
+            group.learned.push(Edit::Write { entry, expected: Some(known.version) });
         }
+    }
+}
+
+/// A pattern that an alert may belong to.
+struct Wanted {
+    of: AlertPattern,
+    id: String,
+}
+
+impl Wanted {
+    fn of(alertname: &str, cause: &str) -> Self {
+        let of = AlertPattern { alertname: alertname.to_owned(), cause: cause.to_owned() };
+        Self { id: pattern_id(alertname, cause), of }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
 /// limit, they are read again by whatever comes next.
 pub(super) struct Patterns<'a> {
     store: &'a MongoStore,
+    group: &'a Group,
     looked_up: HashSet<String>,
     /// Those that did not exist.
     made: Vec<Arc<Entry>>,
@@ -43,11 +44,12 @@ pub(super) struct Made {
 }
 
 impl<'a> Patterns<'a> {
-    pub(super) fn new(store: &'a MongoStore, group: &Group) -> Self {
+    pub(super) fn new(store: &'a MongoStore, group: &'a Group) -> Self {
         let alerts = group.alerts.iter().map(|assigned| assigned.entry_id.clone());
         let edits = group.all_edits().map(|edit| edit.entry_id().to_owned());
         Self {
             store,
+            group,
             looked_up: HashSet::new(),
             made: Vec::new(),
             found: Vec::new(),
@@ -85,8 +87,8 @@ impl<'a> Patterns<'a> {
     pub(super) async fn make(&mut self, patterns: Vec<Pattern>) -> Result<Made, MongoError> {
         let mut wanted: HashMap<String, Pattern> = patterns
             .into_iter()
-            .filter(|pattern| !self.looked_up.contains(&pattern.entry.id))
-            .map(|pattern| (pattern.entry.id.clone(), pattern))
+            .filter(|pattern| !self.looked_up.contains(&pattern.id))
+            .map(|pattern| (pattern.id.clone(), pattern))
             .collect();
         if wanted.is_empty() {
             return Ok(Made { changed_instances: false });
@@ -102,7 +104,7 @@ impl<'a> Patterns<'a> {
         }
         let missing: Vec<String> = wanted.keys().cloned().collect();
         let changed_instances = !missing.is_empty() && self.count_again(&missing).await?;
-        self.insert(wanted.into_values().map(|pattern| pattern.entry).collect()).await?;
+        self.insert(self.group.learn(wanted.values())).await?;
         self.looked_up.extend(ids);
         Ok(Made { changed_instances })
     }

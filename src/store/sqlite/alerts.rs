@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
     columns::Columns,
     hours::NewAlerts,
-    inbox::Inbox,
     json::{from_json, json},
 };
 use crate::{
@@ -21,51 +20,36 @@ pub const COLUMNS: &str = "fingerprint, startsAt, name, cause, entryId, severity
      receiver, carried";
 
 /// Decides what a group changes.
-pub fn decide(
-    tx: &Transaction<'_>,
-    inbox: &Inbox,
-    group: &[AssignedAlert],
-) -> rusqlite::Result<Fold> {
+pub fn decide(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Fold> {
     if group.is_empty() {
         return Ok(Fold::default());
     }
-    let (mut stored, remembered) = stored(tx, group)?;
-    inbox.lay_over(&mut stored, group);
+    let (stored, remembered) = stored(tx, group)?;
     Ok(recording::fold(stored, &remembered, group))
 }
 
 /// Writes what was decided; the caller commits.
 pub fn write(tx: &Transaction<'_>, writes: &[Write]) -> rusqlite::Result<()> {
-    let mut new = NewAlerts::default();
+    let mut whole = WholeAlerts::new(tx)?;
     for write in writes {
         match write {
-            Write::Insert(alert) => {
-                new.add(alert);
-                insert(tx, alert)?;
-            }
-            Write::Replace(alert) => replace(tx, alert)?,
-            Write::Touch(key, at) => touch(tx, &key.fingerprint, key.starts_at, *at)?,
+            Write::Insert(alert) => whole.put(alert)?,
+            Write::Replace(alert) => whole.replace(alert)?,
+            Write::Touch(key, at) => touch(tx, key, *at)?,
         }
     }
-    new.write(tx)
+    whole.new.write(tx)
 }
 
 /// Writes alerts whole, over those of the same keys. They go in the order of their index, whose
 /// pages are then written one after the other; of two with one key the later one stays.
-pub fn put_all(tx: &Transaction<'_>, mut alerts: Vec<&Alert>) -> rusqlite::Result<()> {
+pub fn put_all(tx: &Transaction<'_>, mut alerts: Vec<Alert>) -> rusqlite::Result<()> {
     alerts.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
-    let mut exists =
-        tx.prepare_cached("SELECT 1 FROM alerts WHERE fingerprint = ?1 AND startsAt = ?2")?;
-    let mut new = NewAlerts::default();
-    for alert in alerts {
-        if exists.exists((&alert.fingerprint, alert.starts_at.millis()))? {
-            replace(tx, alert)?;
-        } else {
-            new.add(alert);
-            insert(tx, alert)?;
-        }
+    let mut whole = WholeAlerts::new(tx)?;
+    for alert in &alerts {
+        whole.put(alert)?;
     }
-    new.write(tx)
+    whole.new.write(tx)
 }
 
 type Known = (Vec<Alert>, HashMap<AlertKey, Remembered>);
@@ -130,50 +114,60 @@ fn remembered_row(row: &Row<'_>) -> rusqlite::Result<Remembered> {
     })
 }
 
-/// An instance was received again, and nothing else; the caller commits.
-pub fn touch(
-    tx: &Transaction<'_>,
-    fingerprint: &str,
-    starts_at: Time,
-    timestamp: Time,
-) -> rusqlite::Result<()> {
+fn touch(tx: &Transaction<'_>, key: &AlertKey, timestamp: Time) -> rusqlite::Result<()> {
     let mut touch = tx.prepare_cached(
         "UPDATE alerts SET timestamp = max(timestamp, ?3)
          WHERE fingerprint = ?1 AND startsAt = ?2",
     )?;
-    touch.execute((fingerprint, starts_at.millis(), timestamp.millis()))?;
+    touch.execute((&key.fingerprint, key.starts_at.millis(), timestamp.millis()))?;
     Ok(())
 }
 
-/// Writes an alert that is not stored. It is no upsert: for one that may update, for which there are
-/// triggers, SQLite copies each page that it changes first.
-fn insert(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
-    write_whole(
-        tx,
-        alert,
-        &format!(
-            "INSERT INTO alerts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-                 ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
-        ),
-    )
+/// The statements that write whole alerts, and which of those were new.
+struct WholeAlerts<'a> {
+    insert: CachedStatement<'a>,
+    replace: CachedStatement<'a>,
+    new: NewAlerts<'a>,
 }
 
-/// Writes an alert whole, over the stored instance of the same key.
-fn replace(tx: &Transaction<'_>, alert: &Alert) -> rusqlite::Result<()> {
-    write_whole(
-        tx,
-        alert,
-        "UPDATE alerts SET name = ?3, cause = ?4, entryId = ?5, severity = ?6, status = ?7,
-             message = ?8, timestamp = ?9, firstReceived = ?10, changedAt = ?11, resolvedAt = ?12,
-             duration = ?13, labels = ?14, annotations = ?15, generatorURL = ?16, receiver = ?17,
-             carried = ?18
-         WHERE fingerprint = ?1 AND startsAt = ?2",
-    )
+impl<'a> WholeAlerts<'a> {
+    fn new(tx: &'a Transaction<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            // No upsert: for one that may update, for which there are triggers, SQLite copies each
+            // page that it changes first.
+            insert: tx.prepare_cached(&format!(
+                "INSERT OR IGNORE INTO alerts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,
+                     ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+            ))?,
+            replace: tx.prepare_cached(
+                "UPDATE alerts SET name = ?3, cause = ?4, entryId = ?5, severity = ?6, status = ?7,
+                     message = ?8, timestamp = ?9, firstReceived = ?10, changedAt = ?11,
+                     resolvedAt = ?12, duration = ?13, labels = ?14, annotations = ?15,
+                     generatorURL = ?16, receiver = ?17, carried = ?18
+                 WHERE fingerprint = ?1 AND startsAt = ?2",
+            )?,
+            new: NewAlerts::default(),
+        })
+    }
+
+    /// Writes one, whether or not it is stored.
+    fn put(&mut self, alert: &'a Alert) -> rusqlite::Result<()> {
+        if write_whole(&mut self.insert, alert)? == 0 {
+            return self.replace(alert);
+        }
+        self.new.add(alert);
+        Ok(())
+    }
+
+    /// Writes one over the stored instance of the same key.
+    fn replace(&mut self, alert: &Alert) -> rusqlite::Result<()> {
+        write_whole(&mut self.replace, alert).map(drop)
+    }
 }
 
-/// Runs a statement with the fields of an alert in the order of [`COLUMNS`].
-fn write_whole(tx: &Transaction<'_>, alert: &Alert, sql: &str) -> rusqlite::Result<()> {
-    tx.prepare_cached(sql)?.execute(params![
+/// Runs a statement with the fields of an alert in the order of [`COLUMNS`]; how many rows it changed.
+fn write_whole(statement: &mut CachedStatement<'_>, alert: &Alert) -> rusqlite::Result<usize> {
+    statement.execute(params![
         alert.fingerprint,
         alert.starts_at.millis(),
         alert.name,
@@ -192,8 +186,7 @@ fn write_whole(tx: &Transaction<'_>, alert: &Alert, sql: &str) -> rusqlite::Resu
         alert.generator_url,
         alert.receiver,
         alert.carried.as_ref().map(json).transpose()?,
-    ])?;
-    Ok(())
+    ])
 }
 
 /// An alert from [`COLUMNS`].

@@ -20,8 +20,6 @@ use crate::store::{Result, StoreError};
 
 /// How long a statement waits for another process' lock on the file.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// WAL pages (of 4 KiB) between checkpoints: each checkpoint costs two syncs.
-const CHECKPOINT_PAGES: u32 = 4_000;
 /// Page cache of the connection that writes, in KiB.
 const WRITER_CACHE_KIB: i32 = 16_384;
 /// Page cache of a connection that reads, in KiB.
@@ -68,7 +66,6 @@ impl DatabaseFile {
             let journal: String =
                 connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
             connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
             connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
             functions::register(&connection)?;
             Ok((connection, journal))
@@ -89,6 +86,11 @@ impl DatabaseFile {
             Ok(c)
         });
         connection.map_err(store_error)
+    }
+
+    /// Another connection, which may write.
+    pub fn connect(&self) -> Result<Connection> {
+        connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(store_error)
     }
 
     /// Are the files still there, and whole? What is written into a deleted file is lost, though

@@ -47,7 +47,7 @@ pub fn missing(tx: &Transaction<'_>, patterns: Vec<Pattern>) -> rusqlite::Result
     let mut exists = tx.prepare_cached("SELECT 1 FROM knowledge_base WHERE id = ?1")?;
     let mut missing = Vec::new();
     for pattern in patterns {
-        if !pattern.known || !exists.exists([&pattern.entry.id])? {
+        if !pattern.known || !exists.exists([&pattern.id])? {
             missing.push(pattern);
         }
     }
@@ -56,15 +56,18 @@ pub fn missing(tx: &Transaction<'_>, patterns: Vec<Pattern>) -> rusqlite::Result
 
 /// Makes the patterns that do not exist. What is summed up of their instances went with the entry
 /// that was deleted, so the instances count by themselves again.
-pub fn make(tx: &Transaction<'_>, patterns: Vec<Pattern>) -> rusqlite::Result<Made> {
+pub fn make(tx: &Transaction<'_>, patterns: Vec<Arc<Entry>>) -> rusqlite::Result<Made> {
     let mut made = Made::default();
+    if patterns.is_empty() {
+        return Ok(made);
+    }
     let mut forget = tx.prepare_cached(
         "UPDATE alerts SET carried = NULL
          WHERE carried IS NOT NULL AND carried ->> '$.entryId' = ?1",
     )?;
     let mut forget_deleted =
         tx.prepare_cached("DELETE FROM alert_identities WHERE carried ->> '$.entryId' = ?1")?;
-    for Pattern { entry, .. } in patterns {
+    for entry in patterns {
         if let Some(existing) = get(tx, &entry.id)? {
             made.found.push(existing);
             continue;

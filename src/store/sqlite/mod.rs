@@ -6,6 +6,7 @@
 
 mod alerts;
 mod backup;
+mod checkpointer;
 mod columns;
 mod commit;
 mod connection;
@@ -15,9 +16,6 @@ mod figures;
 mod functions;
 mod history;
 mod hours;
-mod inbox;
-#[cfg(test)]
-mod inbox_tests;
 mod json;
 mod knowledge;
 mod listing;
@@ -56,10 +54,6 @@ use crate::model::{
 /// How often it is asked whether a command beside the service changed the file.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a read waits for the last alerts to be written into their table.
-const SETTLED_WITHIN: Duration = Duration::from_secs(1);
-const UNSETTLED: &str = "the last alerts are stored, and shown once the database can be written";
-
 /// A store in one file.
 #[derive(Clone)]
 pub struct SqliteStore {
@@ -93,32 +87,6 @@ impl SqliteStore {
         Ok(Self { readers, file, writer: Arc::new(writer), clock, fence: None })
     }
 
-    /// Runs `work`, which reads alerts: those that were stored before are in their table, unless
-    /// that cannot be written now.
-    async fn read_alerts<T, F>(&self, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    {
-        self.settle().await?;
-        self.readers.read(work).await
-    }
-
-    /// Has the inbox written into the table. Reading goes on without it where that takes long or
-    /// fails: what is in the way keeps alerts from being stored, too, and is told by that.
-    async fn settle(&self) -> Result<()> {
-        if !self.readers.read(inbox::holds_any).await? {
-            return Ok(());
-        }
-        let settled = tokio::time::timeout(SETTLED_WITHIN, self.writer.write_alerts(|_| Ok(())));
-        match settled.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "{UNSETTLED}"),
-            Err(_) => tracing::warn!("{UNSETTLED}"),
-        }
-        Ok(())
-    }
-
     /// Runs `work` in a transaction, which first makes sure of the lease that this handle works
     /// under.
     async fn write_fenced<T, F>(&self, work: F) -> Result<T>
@@ -127,15 +95,6 @@ impl SqliteStore {
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         Ok(self.writer.write(state::fenced(self.fence, work)).await??)
-    }
-
-    /// The same for what changes alerts.
-    async fn write_alerts_fenced<T, F>(&self, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
-    {
-        Ok(self.writer.write_alerts(state::fenced(self.fence, work)).await??)
     }
 }
 
@@ -161,19 +120,20 @@ impl Store for SqliteStore {
     }
 
     async fn collection_counts(&self) -> Result<Vec<(Collection, u64)>> {
-        self.read_alerts(history::collection_counts).await
+        self.readers.read(history::collection_counts).await
     }
 
     /// The version of the data is asked for first: what is committed in between is then read
     /// twice rather than never.
     async fn load(&self) -> Result<Loaded> {
         let position = Position(self.writer.data_version().await?);
-        self.read_alerts(move |connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let entries = knowledge::entries(&snapshot)?;
-            Ok(Loaded { entries, figures: figures::all(&snapshot)?, position })
-        })
-        .await
+        self.readers
+            .read(move |connection| {
+                let snapshot = connection.unchecked_transaction()?;
+                let entries = knowledge::entries(&snapshot)?;
+                Ok(Loaded { entries, figures: figures::all(&snapshot)?, position })
+            })
+            .await
     }
 
     async fn changed(&self) -> Changed {
@@ -189,9 +149,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, group: Arc<Gathering>) -> Result<Committed> {
-        self.writer
-            .write_group(move |tx, inbox, hurry| commit(tx, inbox, hurry, group.close()))
-            .await
+        self.writer.write(move |tx| commit(tx, group.close())).await
     }
 
     fn queues(&self) -> bool {
@@ -199,7 +157,7 @@ impl Store for SqliteStore {
     }
 
     async fn figures(&self, entry_ids: Vec<String>) -> Result<HashMap<String, Figures>> {
-        self.read_alerts(move |connection| figures::of(connection, &entry_ids)).await
+        self.readers.read(move |connection| figures::of(connection, &entry_ids)).await
     }
 
     async fn entry(&self, id: &str) -> Result<Option<Entry>> {
@@ -212,15 +170,15 @@ impl Store for SqliteStore {
     }
 
     async fn received_since(&self, since: Time) -> Result<u64> {
-        self.read_alerts(move |connection| history::received_since(connection, since)).await
+        self.readers.read(move |connection| history::received_since(connection, since)).await
     }
 
     async fn firing_alerts(&self) -> Result<u64> {
-        self.read_alerts(history::firing_alerts).await
+        self.readers.read(history::firing_alerts).await
     }
 
     async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
-        self.read_alerts(move |connection| alerts::firing_of(connection, &entry_ids, each)).await
+        self.readers.read(move |connection| alerts::firing_of(connection, &entry_ids, each)).await
     }
 
     async fn list_alerts(
@@ -229,10 +187,9 @@ impl Store for SqliteStore {
         after: Option<ListPosition>,
         limit: usize,
     ) -> Result<Option<AlertPage>> {
-        self.read_alerts(move |connection| {
-            listing::alerts(connection, &filter, after.as_ref(), limit)
-        })
-        .await
+        self.readers
+            .read(move |connection| listing::alerts(connection, &filter, after.as_ref(), limit))
+            .await
     }
 
     async fn sample_counts(&self, from: Time, until: Time) -> Result<BTreeMap<String, u64>> {
@@ -240,13 +197,13 @@ impl Store for SqliteStore {
     }
 
     async fn received_counts(&self, from: Time, until: Time) -> Result<AlertCounts> {
-        self.read_alerts(move |connection| history::received_counts(connection, from, until)).await
+        self.readers.read(move |connection| history::received_counts(connection, from, until)).await
     }
 
     async fn received_counts_of(&self, name: &str, from: Time, until: Time) -> Result<AlertCounts> {
         let name = name.to_owned();
         let count = move |connection: &_| history::counts_of(connection, &name, from, until);
-        self.read_alerts(count).await
+        self.readers.read(count).await
     }
 
     async fn alert_buckets(
@@ -257,11 +214,11 @@ impl Store for SqliteStore {
     ) -> Result<Vec<AlertBucket>> {
         let name = name.to_owned();
         let count = move |connection: &_| series::alerts(connection, &name, buckets, limit);
-        self.read_alerts(count).await
+        self.readers.read(count).await
     }
 
     async fn issues(&self, from: Time, until: Time) -> Result<Vec<Issue>> {
-        self.read_alerts(move |connection| history::issues(connection, from, until)).await
+        self.readers.read(move |connection| history::issues(connection, from, until)).await
     }
 
     async fn sample_days(&self, from: Time, until: Time) -> Result<BTreeMap<String, MetricDay>> {
@@ -291,7 +248,7 @@ impl Store for SqliteStore {
     }
 
     async fn newest_data(&self, until: Time) -> Result<Option<Time>> {
-        self.read_alerts(move |connection| history::newest_data(connection, until)).await
+        self.readers.read(move |connection| history::newest_data(connection, until)).await
     }
 
     async fn clock(&self) -> Result<Option<Time>> {
@@ -299,11 +256,11 @@ impl Store for SqliteStore {
     }
 
     async fn history_start(&self) -> Result<Option<Time>> {
-        self.read_alerts(history::history_start).await
+        self.readers.read(history::history_start).await
     }
 
     async fn sent_severities(&self) -> Result<Vec<(String, String)>> {
-        self.read_alerts(severities::sent).await
+        self.readers.read(severities::sent).await
     }
 
     async fn severity_words(&self) -> Result<Option<String>> {
@@ -318,16 +275,17 @@ impl Store for SqliteStore {
     async fn put(&self, documents: Vec<Stored>) -> Result<()> {
         // Whoever sums up days sums up those that nobody has summed up.
         let insert_days = self.fence.is_some();
-        self.write_alerts_fenced(move |tx| put::put_all(tx, documents, insert_days)).await
+        self.write_fenced(move |tx| put::put_all(tx, documents, insert_days)).await
     }
 
     async fn expired_counts(&self, alerts: Time, samples: Time) -> Result<(u64, u64)> {
-        self.read_alerts(move |connection| retention::expired_counts(connection, alerts, samples))
+        self.readers
+            .read(move |connection| retention::expired_counts(connection, alerts, samples))
             .await
     }
 
     async fn expire_alerts(&self, batch: ExpiryBatch) -> Result<Expired> {
-        self.write_alerts_fenced(move |tx| retention::expire_alerts(tx, batch)).await
+        self.write_fenced(move |tx| retention::expire_alerts(tx, batch)).await
     }
 
     async fn forget_alerts(&self, before: Time, limit: u32) -> Result<u64> {
@@ -347,7 +305,6 @@ impl Store for SqliteStore {
     }
 
     async fn export(&self, scope: ExportScope) -> Result<Export> {
-        self.settle().await?;
         export::export(&self.file, scope).await
     }
 

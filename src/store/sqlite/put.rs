@@ -26,7 +26,7 @@ pub fn put_all(
             Stored::State(key, fields) => put_state(tx, &key, fields)?,
         }
     }
-    alerts::put_all(tx, alerts.iter().collect())
+    alerts::put_all(tx, alerts)
 }
 
 fn put_old_entry(tx: &Transaction<'_>, entry: OldEntry) -> rusqlite::Result<()> {

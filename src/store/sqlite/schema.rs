@@ -68,3 +68,76 @@ impl Schema for SqliteStore {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        model::Alert,
+        store::{AlertFilter, Store, Stored},
+    };
+
+    fn alert(fingerprint: &str, status: &str, more: Value) -> Value {
+        let mut alert = json!({
+            "fingerprint": fingerprint, "startsAt": "2026-11-24T07:00:27.468Z", "name": "Disk",
+            "entryId": "kb", "severity": "warning", "status": status, "message": "It's \"full\" – ü",
+            "timestamp": "2026-11-24T07:00:28.001Z", "firstReceived": "2026-11-24T07:00:28.001Z",
+            "changedAt": "2026-11-24T07:00:28.001Z", "labels": {"alertname": "Disk", "ü": "\"\\"},
+            "annotations": {},
+        });
+        let more = more.as_object().unwrap().clone();
+        alert.as_object_mut().unwrap().extend(more);
+        alert
+    }
+
+    #[tokio::test]
+    async fn what_waited_in_the_inbox_is_in_the_table_after_the_migration() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("inbox.db")).await.unwrap();
+        store.prepare().await.unwrap();
+        let (before, after) = MIGRATIONS.split_at(7);
+        for migration in before {
+            store.apply(migration, &migration.checksum(), Time::from_millis(0)).await.unwrap();
+        }
+        let firing = alert("a", "firing", json!({}));
+        let full = json!({
+            "startsAt": "0001-01-01T00:00:00Z", "resolvedAt": "9999-12-31T23:59:59.999Z",
+            "duration": 5, "cause": "logs", "generatorURL": "http://g", "receiver": "ops",
+            "changedAt": "2026-11-24T08:00:00Z",
+            "carried": {"entryId": "kb", "status": "resolved", "duration": 5},
+        });
+        let resolved = alert("a", "resolved", json!({"changedAt": "2026-11-24T08:00:00Z"}));
+        let (stored, new) = (alert("b", "firing", json!({})), alert("c", "resolved", full));
+        let touch = |fingerprint: &str, at: &str| {
+            let key = json!({"fingerprint": fingerprint, "startsAt": "2026-11-24T07:00:27.468Z"});
+            json!({"touch": [key, at]})
+        };
+        let rows = [
+            json!([{"insert": firing}, touch("b", "2026-11-24T09:00:00Z")]),
+            json!([{"replace": resolved}, {"insert": new}, touch("b", "2026-11-24T08:00:00Z")]),
+        ];
+        let parsed = |alert: &Value| serde_json::from_value::<Alert>(alert.clone()).unwrap();
+        store.put(vec![Stored::Alert(parsed(&stored))]).await.unwrap();
+        let fill = move |tx: &rusqlite::Transaction<'_>| {
+            let mut insert = tx.prepare("INSERT INTO alert_inbox (writes) VALUES (?1)")?;
+            rows.iter().try_for_each(|row| insert.execute([row.to_string()]).map(drop))
+        };
+        store.writer.write(fill).await.unwrap();
+        for migration in after {
+            store.apply(migration, &migration.checksum(), Time::from_millis(0)).await.unwrap();
+        }
+
+        let listed = store.list_alerts(AlertFilter::default(), None, 10).await.unwrap().unwrap();
+        let mut listed = listed.alerts;
+        listed.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
+        let touched =
+            Alert { timestamp: Time::parse("2026-11-24T09:00:00Z").unwrap(), ..parsed(&stored) };
+        assert_eq!(listed, [parsed(&resolved), touched, parsed(&new)]);
+        let at = |text| Time::parse(text).unwrap();
+        let (from, until) = (at("2026-11-24T07:00:00Z"), at("2026-11-24T08:00:00Z"));
+        assert_eq!(store.received_counts(from, until).await.unwrap().total, 3);
+        store.close().await;
+    }
+}

@@ -79,9 +79,14 @@ pub fn pattern(alert: &ReceivedAlert) -> Entry {
 /// A group that records these alerts, each with its pattern.
 pub fn group(alerts: Vec<ReceivedAlert>) -> Group {
     let mut made = BTreeSet::new();
-    let patterns = alerts.iter().map(pattern).filter(|pattern| made.insert(pattern.id.clone()));
-    let pattern = |entry| Pattern { entry: Arc::new(entry), known: false };
-    let patterns = patterns.map(pattern).collect();
+    let pattern = |alert: &ReceivedAlert| {
+        let cause = alert.cause.clone().unwrap_or_default();
+        let of = AlertPattern { alertname: alert.name.clone(), cause };
+        let id = pattern_id(&of.alertname, &of.cause);
+        Pattern { id, of, known: false, learn: |_, first, _| pattern(first) }
+    };
+    let patterns = alerts.iter().map(pattern);
+    let patterns = patterns.filter(|pattern| made.insert(pattern.id.clone())).collect();
     let assign = |alert: ReceivedAlert| {
         let entry_id = pattern_id(&alert.name, alert.cause.as_deref().unwrap_or_default());
         AssignedAlert { alert, entry_id }
