@@ -39,24 +39,26 @@ impl Group {
     }
 
     /// The patterns that these changes are about: what a backend makes before it writes them.
-    pub fn patterns_of(&self, changes: &[InstanceChange]) -> Vec<Pattern> {
+    pub fn patterns_of(&self, changes: &[InstanceChange]) -> Vec<&Pattern> {
         let instances = changes.iter().filter_map(|change| change.after.as_ref());
         let changed: HashSet<&str> = instances.map(|after| after.entry_id.as_str()).collect();
-        let patterns = self.patterns.iter().filter(|pattern| changed.contains(&*pattern.id));
-        patterns.cloned().collect()
+        self.patterns.iter().filter(|pattern| changed.contains(&*pattern.id)).collect()
     }
 
     /// The entries of these patterns, as the alerts of the group make them.
-    pub fn learn<'a>(&self, patterns: impl IntoIterator<Item = &'a Pattern>) -> Vec<Arc<Entry>> {
+    pub fn learn(&self, patterns: &[&Pattern]) -> Vec<Arc<Entry>> {
+        if patterns.is_empty() {
+            return Vec::new();
+        }
         let mut alerts: HashMap<&str, Vec<&ReceivedAlert>> = HashMap::new();
         for AssignedAlert { alert, entry_id } in &self.alerts {
             alerts.entry(entry_id).or_default().push(alert);
         }
-        let learn = |pattern: &Pattern| {
+        let learn = |pattern: &&Pattern| {
             let (first, later) = alerts.get(&*pattern.id)?.split_first()?;
             Some(Arc::new((pattern.learn)(&pattern.of, first, later)))
         };
-        patterns.into_iter().filter_map(learn).collect()
+        patterns.iter().filter_map(learn).collect()
     }
 }
 

@@ -84,8 +84,8 @@ impl<'a> Patterns<'a> {
     ///
     /// What is summed up of a pattern's instances was deleted with it, so those that carried it
     /// count by themselves again.
-    pub(super) async fn make(&mut self, patterns: Vec<Pattern>) -> Result<Made, MongoError> {
-        let mut wanted: HashMap<String, Pattern> = patterns
+    pub(super) async fn make(&mut self, patterns: Vec<&Pattern>) -> Result<Made, MongoError> {
+        let mut wanted: HashMap<String, &Pattern> = patterns
             .into_iter()
             .filter(|pattern| !self.looked_up.contains(&pattern.id))
             .map(|pattern| (pattern.id.clone(), pattern))
@@ -104,7 +104,8 @@ impl<'a> Patterns<'a> {
         }
         let missing: Vec<String> = wanted.keys().cloned().collect();
         let changed_instances = !missing.is_empty() && self.count_again(&missing).await?;
-        self.insert(self.group.learn(wanted.values())).await?;
+        let missing: Vec<&Pattern> = wanted.into_values().collect();
+        self.insert(self.group.learn(&missing)).await?;
         self.looked_up.extend(ids);
         Ok(Made { changed_instances })
     }

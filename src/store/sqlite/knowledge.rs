@@ -43,7 +43,10 @@ pub struct Made {
 }
 
 /// Those of the patterns that are not known, or that another process has deleted.
-pub fn missing(tx: &Transaction<'_>, patterns: Vec<Pattern>) -> rusqlite::Result<Vec<Pattern>> {
+pub fn missing<'a>(
+    tx: &Transaction<'_>,
+    patterns: Vec<&'a Pattern>,
+) -> rusqlite::Result<Vec<&'a Pattern>> {
     let mut exists = tx.prepare_cached("SELECT 1 FROM knowledge_base WHERE id = ?1")?;
     let mut missing = Vec::new();
     for pattern in patterns {
