@@ -16,6 +16,8 @@ use crate::{
 };
 
 const MAX_QUERY_CHARS: usize = 5000;
+/// Alerts that are shown of a pattern.
+const MAX_FIRING_ALERTS: usize = 5;
 const MAX_TEXT_CHARS: usize = 20_000;
 const DEFAULT_LIMIT: usize = 10;
 const MAX_LIMIT: i64 = 100;
@@ -259,10 +261,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The patterns of which alerts fire.
-    pub fn firing_patterns(&self) -> Vec<String> {
-        let fires = |scored: &&ScoredEntry| scored.entry.figures.firing > 0;
-        self.entries.iter().filter(fires).map(|scored| scored.entry.id.clone()).collect()
+    /// The patterns of which alerts fire, with how many are shown of each.
+    pub fn firing_patterns(&self) -> Vec<(String, usize)> {
+        let shown = |scored: &ScoredEntry| {
+            let firing = usize::try_from(scored.entry.figures.firing).ok()?.min(MAX_FIRING_ALERTS);
+            (firing > 0).then(|| (scored.entry.id.clone(), firing))
+        };
+        self.entries.iter().filter_map(shown).collect()
     }
 
     /// Shows alerts that fire with their patterns.

@@ -14,9 +14,7 @@ use super::{
     writer::request::Request,
 };
 
-/// Alerts that are shown of a pattern.
-const MAX_FIRING_ALERTS: u32 = 5;
-/// How long an answer waits for them.
+/// How long an answer waits for what fires.
 const FIRING_WITHIN: Duration = Duration::from_millis(500);
 
 impl Base {
@@ -59,7 +57,7 @@ impl Base {
         if patterns.is_empty() {
             return;
         }
-        let firing = self.shared.store.firing_of(patterns, MAX_FIRING_ALERTS);
+        let firing = self.shared.store.firing_of(patterns);
         match tokio::time::timeout(FIRING_WITHIN, firing).await {
             Ok(Ok(alerts)) => answer.show_firing(alerts),
             Ok(Err(error)) => tracing::debug!(%error, "an answer does not show what fires"),

@@ -59,10 +59,9 @@ impl AlertFilter {
 
     /// The statuses that are walked, each of which is a stretch of an index.
     pub fn statuses(&self) -> &[Status] {
-        const ALL: [Status; 3] = [Status::Firing, Status::Resolved, Status::Superseded];
         match &self.status {
             Some(status) => std::slice::from_ref(status),
-            None => &ALL,
+            None => &Status::ALL,
         }
     }
 }

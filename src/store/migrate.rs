@@ -52,7 +52,8 @@ macro_rules! migrations {
             5 "0005" "listing",
             6 "0006" "embeddings",
             7 "0007" "alert_inbox",
-            8 "0008" "alerts_at_once"
+            8 "0008" "alerts_at_once",
+            9 "0009" "firing_apart"
         )
     };
     (@scripts $folder:literal, $ending:literal: $($number:literal $padded:literal $name:literal),+) => {

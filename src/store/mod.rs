@@ -126,8 +126,9 @@ pub trait Store: Send + Sync + 'static {
     /// How many alerts fire now.
     async fn firing_alerts(&self) -> Result<u64>;
 
-    /// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
-    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>>;
+    /// Alerts of these entries that fire now, so many of each at most, the newest first; of more, some
+    /// of the newest.
+    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<Alert>>;
 
     /// Up to `limit` alerts that the filter admits, the newest first, after a position; `None`
     /// if that is no position of such a list.

@@ -157,8 +157,8 @@ impl Store for InstrumentedStore {
         self.observe("firing_alerts", self.inner.firing_alerts()).await
     }
 
-    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
-        self.observe("firing_of", self.inner.firing_of(entry_ids, each)).await
+    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<Alert>> {
+        self.observe("firing_of", self.inner.firing_of(entries)).await
     }
 
     async fn list_alerts(

@@ -38,19 +38,18 @@ pub(super) async fn firing_alerts(store: &MongoStore) -> Result<u64, MongoError>
     Ok(store.documents(Collection::Alerts).count_documents(firing).await?)
 }
 
-/// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
+/// Alerts of these entries that fire now, so many of each at most, the newest first.
 pub(super) async fn firing_of(
     store: &MongoStore,
-    entry_ids: &[String],
-    each: u32,
+    entries: &[(String, usize)],
 ) -> Result<Vec<Alert>, MongoError> {
-    let of_each = entry_ids.iter().map(|id| async move {
+    let of_each = entries.iter().map(|(id, most)| async move {
         // What fires has no duration, so this is the order of the index.
         let found = store
             .documents(Collection::Alerts)
             .find(doc! { "entryId": id, "status": "firing" })
             .sort(doc! { "duration": -1, "startsAt": -1 })
-            .limit(i64::from(each))
+            .limit(i64::try_from(*most).unwrap_or(i64::MAX))
             .await?;
         let alerts = found.try_filter_map(|document| async move { Ok(alert(&document)) });
         Ok::<_, MongoError>(alerts.map_ok(|stored| stored.alert).try_collect::<Vec<_>>().await?)

@@ -204,8 +204,8 @@ impl Store for MongoStore {
         within(LONG, history::firing_alerts(self)).await
     }
 
-    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
-        within(SHORT, history::firing_of(self, &entry_ids, each)).await
+    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<Alert>> {
+        within(SHORT, history::firing_of(self, &entries)).await
     }
 
     async fn list_alerts(

@@ -1,6 +1,6 @@
 //! Alerts in SQLite: a group is looked up, decided by [`recording`], and written.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
@@ -18,6 +18,9 @@ use crate::{
 pub const COLUMNS: &str = "fingerprint, startsAt, name, cause, entryId, severity, status, message, \
      timestamp, firstReceived, changedAt, resolvedAt, duration, labels, annotations, generatorURL, \
      receiver, carried";
+
+/// Alerts of a name that are looked at for those of one entry, before all that fire are.
+const LATEST: usize = 200;
 
 /// Decides what a group changes.
 pub fn decide(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Fold> {
@@ -87,22 +90,34 @@ fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Kno
     Ok((stored, remembered))
 }
 
-/// Alerts of these entries that fire now, up to `each` of one entry, the newest first.
+/// Alerts of these entries that fire now, so many of each at most, the newest first.
+///
+/// They are found among the latest of their name; where those are of other entries (other causes, or
+/// an entry that alerts of many names share), by looking through all that fires.
 pub fn firing_of(
     connection: &Connection,
-    entry_ids: &[String],
-    each: u32,
+    entries: &[(String, usize)],
 ) -> rusqlite::Result<Vec<Alert>> {
-    // What fires has no duration, so this is the order of the index.
-    let mut select = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_entry
-         WHERE entryId = ?1 AND status = 'firing' ORDER BY duration DESC, startsAt DESC LIMIT ?2"
+    let mut of_name = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_name
+         WHERE name = (SELECT pattern ->> '$.alertname' FROM knowledge_base WHERE id = ?1)
+             AND status = 'firing' ORDER BY firstReceived DESC LIMIT ?2"
+    ))?;
+    let mut of_any_name = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_firing
+         WHERE status = 'firing' AND entryId = ?1 ORDER BY startsAt DESC LIMIT ?2"
     ))?;
     let mut found = Vec::new();
-    for id in entry_ids {
-        for firing in select.query_map((id, each), |row| alert(&mut Columns::of(row)))? {
-            found.push(firing?);
+    for (id, most) in entries {
+        let latest = of_name.query_map((id, LATEST), |row| alert(&mut Columns::of(row)))?;
+        let own = latest.filter(|found| found.as_ref().map_or(true, |alert| alert.entry_id == *id));
+        let mut firing: Vec<Alert> = own.take(*most).collect::<rusqlite::Result<_>>()?;
+        if firing.len() < *most {
+            let all = of_any_name.query_map((id, most), |row| alert(&mut Columns::of(row)))?;
+            firing = all.collect::<rusqlite::Result<_>>()?;
         }
+        firing.sort_by_key(|alert| Reverse(alert.starts_at));
+        found.append(&mut firing);
     }
     Ok(found)
 }

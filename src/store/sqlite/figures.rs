@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Row, params_from_iter, types::ToSql};
+use rusqlite::{Connection, Row, params_from_iter};
 
 use super::{alerts::status, json::from_json};
 use crate::model::{Carried, Figures, Tally, Time};
@@ -10,20 +10,20 @@ use crate::model::{Carried, Figures, Tally, Time};
 /// Entries asked for in one statement, below SQLite's limit on parameters.
 const PIECE: usize = 500;
 
-/// `total`, because `sum` fails where the durations of many instances exceed 64 bits.
-const FOLD: &str = "SELECT entryId, status, count(*), total(duration), max(startsAt),
-    max(changedAt) FROM alerts INDEXED BY alerts_entry";
+/// Of what is over, counted along its index. `total`, because `sum` fails where the durations of many
+/// instances exceed 64 bits.
+const OVER: &str =
+    "SELECT entryId, status, count(*), total(duration), max(startsAt), max(changedAt)
+    FROM alerts INDEXED BY alerts_over WHERE status <> 'firing'";
+/// Of what fires, one by one: its index is not in the order of entries.
+const FIRING: &str = "SELECT entryId, status, 1, 0.0, startsAt, changedAt
+    FROM alerts INDEXED BY alerts_firing WHERE status = 'firing'";
 const CARRIED: &str = "SELECT carried FROM alerts WHERE carried IS NOT NULL";
 
 /// The figures of all entries.
 pub fn all(connection: &Connection) -> rusqlite::Result<HashMap<String, Figures>> {
     let mut figures = HashMap::new();
-    fold(connection, &format!("{FOLD} GROUP BY entryId, status"), &[], &mut figures)?;
-    let mut carried = connection.prepare_cached(CARRIED)?;
-    let mut rows = carried.query([])?;
-    while let Some(row) = rows.next()? {
-        take_off(row, &mut figures)?;
-    }
+    add(connection, &[], &mut figures)?;
     Ok(figures)
 }
 
@@ -34,29 +34,41 @@ pub fn of(
 ) -> rusqlite::Result<HashMap<String, Figures>> {
     let mut figures = HashMap::new();
     for piece in entry_ids.chunks(PIECE) {
-        let marks = vec!["?"; piece.len()].join(",");
-        let ids: Vec<&dyn ToSql> = piece.iter().map(|id| id as &dyn ToSql).collect();
-        let sql = format!("{FOLD} WHERE entryId IN ({marks}) GROUP BY entryId, status");
-        fold(connection, &sql, &ids, &mut figures)?;
-        // An instance may carry sums of an entry that it no longer belongs to.
-        let sql = format!("{CARRIED} AND carried ->> '$.entryId' IN ({marks})");
-        let mut carried = connection.prepare(&sql)?;
-        let mut rows = carried.query(params_from_iter(ids))?;
-        while let Some(row) = rows.next()? {
-            take_off(row, &mut figures)?;
-        }
+        add(connection, piece, &mut figures)?;
     }
     Ok(figures)
+}
+
+/// Adds those of these entries, or of all if none is named.
+fn add(
+    connection: &Connection,
+    entry_ids: &[String],
+    figures: &mut HashMap<String, Figures>,
+) -> rusqlite::Result<()> {
+    let of = |column: &str| match entry_ids.len() {
+        0 => String::new(),
+        number => format!(" AND {column} IN ({})", vec!["?"; number].join(",")),
+    };
+    let entry = of("entryId");
+    fold(connection, &format!("{OVER}{entry} GROUP BY entryId, status"), entry_ids, figures)?;
+    fold(connection, &format!("{FIRING}{entry}"), entry_ids, figures)?;
+    // An instance may carry sums of an entry that it no longer belongs to.
+    let mut carried = connection.prepare(&format!("{CARRIED}{}", of("carried ->> '$.entryId'")))?;
+    let mut rows = carried.query(params_from_iter(entry_ids))?;
+    while let Some(row) = rows.next()? {
+        take_off(row, figures)?;
+    }
+    Ok(())
 }
 
 fn fold(
     connection: &Connection,
     sql: &str,
-    params: &[&dyn ToSql],
+    entry_ids: &[String],
     figures: &mut HashMap<String, Figures>,
 ) -> rusqlite::Result<()> {
     let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query(params)?;
+    let mut rows = select.query(params_from_iter(entry_ids))?;
     while let Some(row) = rows.next()? {
         let status = status(row.get_ref(1)?.as_str()?);
         let instances: i64 = row.get(2)?;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::{hours::HOUR_MS, json::from_json};
 use crate::{
-    model::{COUNTED, Collection, Consolidation, MetricDay, Time},
+    model::{COUNTED, Collection, Consolidation, MetricDay, Status, Time},
     store::{AlertCounts, Issue},
 };
 
@@ -75,8 +75,9 @@ pub fn received_counts(
     };
     let hours = "SELECT severity, sum(alerts) FROM alert_hours
         WHERE hour >= ?1 AND hour < ?2 GROUP BY severity";
-    let rows = "SELECT severity, count(*) FROM alerts INDEXED BY alerts_first_receipt
-        WHERE firstReceived >= ?1 AND firstReceived < ?2 GROUP BY +severity";
+    let rows = "SELECT severity, count(*) FROM alerts INDEXED BY alerts_status
+        WHERE status IN ('firing', 'resolved', 'superseded')
+            AND firstReceived >= ?1 AND firstReceived < ?2 GROUP BY +severity";
     if from < until {
         add(hours, first, end, 1)?;
         add(rows, first * HOUR_MS, from, -1)?;
@@ -115,7 +116,9 @@ pub fn issues(connection: &Connection, from: Time, until: Time) -> rusqlite::Res
         "SELECT name, coalesce(cause, ''), severity, count(*),
              count(*) FILTER (WHERE status = 'resolved'),
              total(duration) FILTER (WHERE status = 'resolved')
-         FROM alerts WHERE firstReceived >= ?1 AND firstReceived < ?2
+         FROM alerts INDEXED BY alerts_status
+         WHERE status IN ('firing', 'resolved', 'superseded')
+             AND firstReceived >= ?1 AND firstReceived < ?2
          GROUP BY name, cause, severity",
     )?;
     let issues = select.query_map((from.millis(), until.millis()), |row| {
@@ -186,8 +189,12 @@ pub fn newest_data(connection: &Connection, until: Time) -> rusqlite::Result<Opt
 
 /// When the first alert was first received, or the first sample taken.
 pub fn history_start(connection: &Connection) -> rusqlite::Result<Option<Time>> {
-    let least = |sql| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
-    let alerts = least("SELECT min(firstReceived) FROM alerts")?;
-    let samples = least("SELECT min(timestamp) FROM metrics")?;
-    Ok(alerts.into_iter().chain(samples).min().map(Time::from_millis))
+    let least = |row: &Row<'_>| row.get::<_, Option<i64>>(0);
+    let mut starts = vec![connection.query_row("SELECT min(timestamp) FROM metrics", [], least)?];
+    let mut of_status =
+        connection.prepare_cached("SELECT min(firstReceived) FROM alerts WHERE status = ?1")?;
+    for status in Status::ALL {
+        starts.push(of_status.query_row([status.as_str()], least)?);
+    }
+    Ok(starts.into_iter().flatten().min().map(Time::from_millis))
 }

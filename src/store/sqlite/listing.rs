@@ -7,7 +7,7 @@ use super::{
     columns::Columns,
 };
 use crate::{
-    model::{Status, Time},
+    model::Time,
     store::{
         AlertFilter, AlertPage,
         listing::{ListPosition, PageBuilder, Walk},
@@ -75,11 +75,7 @@ impl Statement {
             Some(after) => Some((after.at.millis(), after.tie.parse::<i64>().ok()?)),
             None => None,
         };
-        let statuses: Vec<Option<Status>> = match filter.walk() {
-            Walk::All => vec![None],
-            _ => filter.statuses().iter().copied().map(Some).collect(),
-        };
-        for (number, status) in statuses.into_iter().enumerate() {
+        for (number, status) in filter.statuses().iter().enumerate() {
             self.sql.push_str(if number == 0 { "" } else { " UNION ALL " });
             self.sql.push_str("SELECT firstReceived AS at, rowid AS tie, ");
             self.sql.push_str(COLUMNS);
@@ -89,13 +85,10 @@ impl Statement {
                 Walk::Severity(severity) => {
                     self.bind(" alerts_severity WHERE severity = ? AND", severity.to_owned());
                 }
-                Walk::Status(_) => self.sql.push_str(" alerts_status WHERE"),
-                _ => self.sql.push_str(" alerts_first_receipt WHERE"),
+                _ => self.sql.push_str(" alerts_status WHERE"),
             }
-            if let Some(status) = status {
-                self.bind(" status = ? AND", status.as_str());
-            }
-            self.bind(" firstReceived >= ?", filter.from.map_or(i64::MIN, Time::millis));
+            self.bind(" status = ?", status.as_str());
+            self.bind(" AND firstReceived >= ?", filter.from.map_or(i64::MIN, Time::millis));
             self.bind(" AND firstReceived < ?", filter.until.map_or(i64::MAX, Time::millis));
             if let Some((at, row)) = after {
                 self.bind(" AND (firstReceived, rowid) < (?", at);

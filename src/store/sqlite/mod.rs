@@ -177,8 +177,8 @@ impl Store for SqliteStore {
         self.readers.read(history::firing_alerts).await
     }
 
-    async fn firing_of(&self, entry_ids: Vec<String>, each: u32) -> Result<Vec<Alert>> {
-        self.readers.read(move |connection| alerts::firing_of(connection, &entry_ids, each)).await
+    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<Alert>> {
+        self.readers.read(move |connection| alerts::firing_of(connection, &entries)).await
     }
 
     async fn list_alerts(

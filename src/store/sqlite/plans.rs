@@ -67,7 +67,7 @@ fn history_and_retention_read_no_collection_whole() {
     figures::of(&connection, &["kb".to_owned()]).unwrap();
     embeddings::of(&connection, &["hash".to_owned()], until).unwrap();
     history::firing_alerts(&connection).unwrap();
-    alerts::firing_of(&connection, &["kb".to_owned()], 5).unwrap();
+    alerts::firing_of(&connection, &[("kb".to_owned(), 5)]).unwrap();
     history::sample_counts(&connection, from, until).unwrap();
     history::received_counts(&connection, from, until).unwrap();
     history::counts_of(&connection, "Disk", from, until).unwrap();

@@ -34,6 +34,7 @@ each_backend![Migrated:
     alerts_are_counted_by_severity_and_time_of_first_receipt,
     an_empty_group_changes_nothing,
     what_fires_of_an_entry_is_found_the_newest_first,
+    what_fires_of_an_entry_is_found_behind_what_fires_of_others,
 ];
 
 fn state(instance: &Instance) -> (Status, Option<i64>) {
@@ -275,15 +276,32 @@ async fn what_fires_of_an_entry_is_found_the_newest_first(store: &dyn Store) {
         starts_at: Some(at(minute)),
         ..firing(fingerprint)
     };
-    let alerts = vec![began("a", 1), began("b", 3), began("c", 2), caused(firing("d"), "other")];
-    record(store, alerts).await;
+    for alert in [began("a", 1), began("c", 2), began("b", 3), caused(firing("d"), "other")] {
+        record(store, vec![alert]).await;
+    }
     record(store, vec![resolved("e")]).await;
-    let found = async |each: u32| -> Vec<String> {
-        let ids = vec![learned(), "kb-alert-none".to_owned()];
-        let alerts = store.firing_of(ids, each).await.unwrap();
-        alerts.into_iter().map(|alert| alert.fingerprint).collect()
-    };
-    assert_eq!(found(5).await, ["b", "c", "a"]);
-    assert_eq!(found(2).await, ["b", "c"]);
-    assert!(store.firing_of(Vec::new(), 5).await.unwrap().is_empty());
+    assert_eq!(firing_of_learned(store, 5).await, ["b", "c", "a"]);
+    assert_eq!(firing_of_learned(store, 2).await, ["b", "c"]);
+    assert!(store.firing_of(Vec::new()).await.unwrap().is_empty());
+}
+
+async fn what_fires_of_an_entry_is_found_behind_what_fires_of_others(store: &dyn Store) {
+    // Of another name, as where many share an entry, and under many of another cause.
+    let named = ReceivedAlert { name: "Memory".to_owned(), ..firing("a") };
+    let mut shared = group(vec![named]);
+    shared.alerts[0].entry_id = learned();
+    store.commit(Arc::new(shared.into())).await.unwrap();
+    record(store, vec![firing("b")]).await;
+    let other = |n| caused(firing(&format!("other-{n}")), "other");
+    record(store, (0..300).map(other).collect()).await;
+    let mut found = firing_of_learned(store, 2).await;
+    found.sort();
+    assert_eq!(found, ["a", "b"]);
+}
+
+/// The fingerprints of what fires of [`learned`], so many at most.
+async fn firing_of_learned(store: &dyn Store, most: usize) -> Vec<String> {
+    let wanted = vec![(learned(), most), ("kb-alert-none".to_owned(), most)];
+    let alerts = store.firing_of(wanted).await.unwrap();
+    alerts.into_iter().map(|alert| alert.fingerprint).collect()
 }

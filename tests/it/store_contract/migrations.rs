@@ -22,7 +22,7 @@ each_backend![Empty:
     of_several_processes_each_migration_is_applied_by_one,
 ];
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "0001_collections",
     "0002_indexes",
     "0003_history",
@@ -31,6 +31,7 @@ const ALL: [&str; 8] = [
     "0006_embeddings",
     "0007_alert_inbox",
     "0008_alerts_at_once",
+    "0009_firing_apart",
 ];
 
 async fn migrating_twice_changes_nothing_the_second_time(store: &dyn Store) {
