@@ -24,9 +24,13 @@ pub struct Pages {
     most: c_int,
 }
 
-impl Default for Pages {
-    fn default() -> Self {
-        Self { due: 2_000, most: 4_000 }
+impl Pages {
+    /// Those of a log on a disk with so many bytes free. A page that is changed again and again is
+    /// moved once each time, so a long log costs less; but what it takes, alerts cannot take.
+    pub fn within(free: u64) -> Self {
+        // From 4 to 64 MiB, and an eighth of what is free.
+        let most = (free / 8 / 4_096).clamp(1_000, 16_000) as c_int;
+        Self { due: most / 4, most }
     }
 }
 
@@ -90,6 +94,13 @@ mod tests {
     /// Pages that fit into the log that is this long.
     fn pages(log: &Path) -> u64 {
         fs::metadata(log).unwrap().len() / 4_096
+    }
+
+    #[test]
+    fn a_log_takes_an_eighth_of_what_is_free_within_bounds() {
+        let most = |free: u64| Pages::within(free).most;
+        assert_eq!(most(48 << 20), 1_536);
+        assert_eq!((most(0), most(u64::MAX)), (1_000, 16_000));
     }
 
     #[test]

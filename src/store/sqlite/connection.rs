@@ -93,6 +93,12 @@ impl DatabaseFile {
         connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(store_error)
     }
 
+    /// Bytes that are free on its disk.
+    pub fn free_space(&self) -> Result<u64> {
+        let disk = rustix::fs::statvfs(&self.path).map_err(StoreError::unavailable)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// Are the files still there, and whole? What is written into a deleted file is lost, though
     /// SQLite would go on without a word.
     pub fn check(&self) -> Result<()> {

@@ -56,7 +56,8 @@ pub struct Writer {
 impl Writer {
     /// Hands the connection to a new thread.
     pub fn start(file: Arc<DatabaseFile>, mut connection: Connection) -> Result<Self> {
-        let checkpointer = Checkpointer::start(&file, &mut connection, Pages::default())?;
+        let checkpointer =
+            Checkpointer::start(&file, &mut connection, Pages::within(file.free_space()?))?;
         let (jobs, queue) = mpsc::channel::<Job>();
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
