@@ -10,7 +10,12 @@
 mod scale;
 mod stored;
 
-use std::{error::Error, path::Path, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use orchestrator::{
     knowledge::{Base, BaseLimits, Question, QuestionFilter},
@@ -75,7 +80,13 @@ impl Loaded {
         let clock = Arc::new(SystemClock);
         let (base, behind) = Base::load(Arc::clone(&store), clock, metrics, limits).await?;
         println!("start with {what}: {:.2} s", began.elapsed().as_secs_f64());
-        println!("resident: {:.0} MB (before the start: {before:.0} MB)", resident_mb());
+        let at_once = resident_mb();
+        // What only the start needed goes back to the system.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        println!(
+            "resident: {:.0} MB (before the start: {before:.0} MB; at its end: {at_once:.0} MB)",
+            resident_mb()
+        );
         let (phase, mut tasks) = (Phase::default(), JoinSet::new());
         behind.spawn(&mut tasks, &phase);
         Ok(Self { base, store, phase, tasks })
@@ -165,7 +176,7 @@ async fn show(base: &Base) -> Result<(), Box<dyn Error>> {
             base.import(chunk.to_vec()).await?;
         }
         base.ask(question(name)).await?;
-        let mut times = [Vec::new(), Vec::new(), Vec::new()];
+        let mut times = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
         for round in 0..ROUNDS {
             let pattern = pattern_id(name, &(round % links).to_string());
             for (id, times) in [pattern, format!("rb-{name}")].iter().zip(&mut times) {
@@ -173,12 +184,17 @@ async fn show(base: &Base) -> Result<(), Box<dyn Error>> {
                 std::hint::black_box(base.entry(id).await);
                 times.push(began.elapsed());
             }
+            let asked = question(&format!("{name} {round}"));
             let began = Instant::now();
-            std::hint::black_box(base.ask(question(&format!("{name} {round}"))).await?);
+            std::hint::black_box(base.search(&asked));
             times[2].push(began.elapsed());
+            let began = Instant::now();
+            std::hint::black_box(base.ask(asked).await?);
+            times[3].push(began.elapsed());
         }
-        println!("with {links} links:");
-        for (what, times) in ["pattern", "runbook", "answer"].into_iter().zip(&mut times) {
+        println!("with {links} links, and as many patterns of the name that is asked for:");
+        let what = ["pattern", "runbook", "search alone", "answer"];
+        for (what, times) in what.into_iter().zip(&mut times) {
             print_times(what, times);
         }
     }
