@@ -84,10 +84,8 @@ async fn replaced(folder: &Path) -> bool {
 }
 
 async fn broken(folder: &Path, disk: &Disk, fault: Fault) -> bool {
-    let variables = disk.variables();
-    let set: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let name = format!("{fault:?} (by a library before the C library)");
-    fails(IN_TIME, folder, &set, &name, |_| disk.fail(fault), |_| disk.cure()).await
+    fails(IN_TIME, folder, &disk.variables(), &name, |_| disk.fail(fault), |_| disk.cure()).await
 }
 
 /// A file system of its own that is filled to the last byte.

@@ -6,10 +6,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 use super::{
-    answer::{Answer, Gap, Question, QuestionFilter, ScoredEntry},
+    answer::{Answer, Gap, ScoredEntry},
     answering,
     base::{Base, BaseError},
-    questions::{question, question_id},
+    open_questions::{question, question_id},
+    question::{Question, QuestionFilter},
     search::{Confidence, Query},
     writer::request::Request,
 };

@@ -1,7 +1,7 @@
 //! What the service knows, and how it answers.
 //!
 //! [`Base`] is read from memory; every change passes `writer`, which stores it first.
-//! `learning` says what alerts teach, `search` finds, `questions` remembers what had no answer,
+//! `learning` says what alerts teach, `search` finds, `open_questions` remembers what had no answer,
 //! `editing` is what people change, `summary` renders the page that dashboards poll.
 
 mod answer;
@@ -18,7 +18,8 @@ mod indexing;
 mod learning;
 mod listing;
 mod network;
-mod questions;
+mod open_questions;
+mod question;
 mod ranking;
 pub mod runbook;
 pub mod search;
@@ -30,12 +31,13 @@ mod summary;
 mod vocabulary;
 mod writer;
 
-pub use answer::{Answer, FiringAlert, Gap, Question, QuestionFilter, ScoredEntry};
+pub use answer::{Answer, FiringAlert, Gap, ScoredEntry};
 pub use answering::{Known, answers};
 pub use base::{Base, BaseError, BaseLimits, BaseTasks, Counts};
 pub use draft::EntryDraft;
 pub use editing::{Change, EditError, Imported};
 pub use freshness::Freshness;
 pub use listing::{EntryFilter, EntryOrder, EntryPage};
+pub use question::{Question, QuestionFilter};
 pub use summary::{RenderedSummary, Summary};
 pub use writer::request::{ChangeError, EditDone, Receipt};

@@ -112,10 +112,9 @@ async fn sqlite_has_every_answered_alert_once_after_ten_power_cuts() {
     }
     let place = Place::sqlite();
     let disk = Disk::build(place.directory()).unwrap();
-    let variables = disk.variables_for_a_cut();
-    let set: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let database = place.directory().join("data/orchestrator.db");
-    nothing_is_lost_when_it(&place, &set, || disk.cut_power(&database)).await;
+    nothing_is_lost_when_it(&place, &disk.variables_for_a_cut(), || disk.cut_power(&database))
+        .await;
 }
 
 #[tokio::test]

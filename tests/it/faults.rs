@@ -32,9 +32,7 @@ async fn holds_for(fault: Fault) {
     }
     let place = Place::sqlite();
     let disk = Disk::build(place.directory()).unwrap();
-    let variables = disk.variables();
-    let set: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let mut process = place.spawn(&set).await;
+    let mut process = place.spawn(&disk.variables()).await;
     let (alertmanager, stranger) = (process.alertmanager(), process.actors().anonymous());
     let mut acknowledged = Vec::new();
     let mut refused = 0;

@@ -273,7 +273,7 @@ fn edits(id: &str, record: &Waiting, state: &State) -> Vec<Edit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{knowledge::questions::question, model::Time, store::Loaded};
+    use crate::{knowledge::open_questions::question, model::Time, store::Loaded};
 
     /// A state that holds this question, asked so often, at this version.
     fn state_with(asked: &Entry, version: u64, times: i64) -> State {

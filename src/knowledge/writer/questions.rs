@@ -4,7 +4,7 @@ use super::{Writer, pending::add_source};
 use crate::{
     knowledge::{
         answer::Gap,
-        questions::{question, question_id},
+        open_questions::{question, question_id},
     },
     model::Entry,
 };

@@ -19,6 +19,9 @@ pub const COLUMNS: &str = "fingerprint, startsAt, name, cause, entryId, severity
      timestamp, firstReceived, changedAt, resolvedAt, duration, labels, annotations, generatorURL, \
      receiver, carried";
 
+/// True of all: with it an index that has the status before what is looked for is searched.
+pub const OF_ANY_STATUS: &str = "status IN ('firing', 'resolved', 'superseded')";
+
 /// Alerts of a name that are looked at for those of one entry, before all that fire are.
 const LATEST: usize = 200;
 
@@ -71,7 +74,7 @@ fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Kno
     for key in recording::keys(group) {
         let params = (&key.fingerprint, key.starts_at.millis());
         let before = stored.len();
-        for alert in known.query_map(params, |row| alert(&mut Columns::of(row)))? {
+        for alert in known.query_map(params, alert_of)? {
             stored.push(alert?);
         }
         if stored[before..].iter().all(|alert: &Alert| alert.starts_at != key.starts_at) {
@@ -83,9 +86,7 @@ fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Kno
         "SELECT {COLUMNS} FROM alerts WHERE fingerprint = ?1 ORDER BY startsAt DESC LIMIT 1"
     ))?;
     for fingerprint in recording::without_start(group) {
-        stored.extend(
-            latest.query_row([fingerprint], |row| alert(&mut Columns::of(row))).optional()?,
-        );
+        stored.extend(latest.query_row([fingerprint], alert_of).optional()?);
     }
     Ok((stored, remembered))
 }
@@ -109,11 +110,11 @@ pub fn firing_of(
     ))?;
     let mut found = Vec::new();
     for (id, most) in entries {
-        let latest = of_name.query_map((id, LATEST), |row| alert(&mut Columns::of(row)))?;
+        let latest = of_name.query_map((id, LATEST), alert_of)?;
         let own = latest.filter(|found| found.as_ref().map_or(true, |alert| alert.entry_id == *id));
         let mut firing: Vec<Alert> = own.take(*most).collect::<rusqlite::Result<_>>()?;
         if firing.len() < *most {
-            let all = of_any_name.query_map((id, most), |row| alert(&mut Columns::of(row)))?;
+            let all = of_any_name.query_map((id, most), alert_of)?;
             firing = all.collect::<rusqlite::Result<_>>()?;
         }
         firing.sort_by_key(|alert| Reverse(alert.starts_at));
@@ -202,6 +203,11 @@ fn write_whole(statement: &mut CachedStatement<'_>, alert: &Alert) -> rusqlite::
         alert.receiver,
         alert.carried.as_ref().map(json).transpose()?,
     ])
+}
+
+/// The alert of a row of [`COLUMNS`] alone.
+pub fn alert_of(row: &Row<'_>) -> rusqlite::Result<Alert> {
+    alert(&mut Columns::of(row))
 }
 
 /// An alert from [`COLUMNS`].

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row};
 
-use super::{hours::HOUR_MS, json::from_json};
+use super::{alerts::OF_ANY_STATUS, hours::HOUR_MS, json::from_json};
 use crate::{
     model::{COUNTED, Collection, Consolidation, MetricDay, Status, Time},
     store::{AlertCounts, Issue},
@@ -75,13 +75,14 @@ pub fn received_counts(
     };
     let hours = "SELECT severity, sum(alerts) FROM alert_hours
         WHERE hour >= ?1 AND hour < ?2 GROUP BY severity";
-    let rows = "SELECT severity, count(*) FROM alerts INDEXED BY alerts_status
-        WHERE status IN ('firing', 'resolved', 'superseded')
-            AND firstReceived >= ?1 AND firstReceived < ?2 GROUP BY +severity";
+    let rows = format!(
+        "SELECT severity, count(*) FROM alerts INDEXED BY alerts_status
+        WHERE {OF_ANY_STATUS} AND firstReceived >= ?1 AND firstReceived < ?2 GROUP BY +severity"
+    );
     if from < until {
         add(hours, first, end, 1)?;
-        add(rows, first * HOUR_MS, from, -1)?;
-        add(rows, until, end * HOUR_MS, -1)?;
+        add(&rows, first * HOUR_MS, from, -1)?;
+        add(&rows, until, end * HOUR_MS, -1)?;
     }
     let mut received = AlertCounts::default();
     for (severity, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
@@ -97,11 +98,11 @@ pub fn counts_of(
     from: Time,
     until: Time,
 ) -> rusqlite::Result<AlertCounts> {
-    let mut select = connection.prepare_cached(
+    let mut select = connection.prepare_cached(&format!(
         "SELECT severity, count(*) FROM alerts INDEXED BY alerts_name
-         WHERE name = ?1 AND status IN ('firing', 'resolved', 'superseded')
+         WHERE name = ?1 AND {OF_ANY_STATUS}
              AND firstReceived >= ?2 AND firstReceived < ?3 GROUP BY +severity",
-    )?;
+    ))?;
     let mut rows = select.query((name, from.millis(), until.millis()))?;
     let mut counts = AlertCounts::default();
     while let Some(row) = rows.next()? {
@@ -112,15 +113,14 @@ pub fn counts_of(
 
 /// The same by name, cause and severity.
 pub fn issues(connection: &Connection, from: Time, until: Time) -> rusqlite::Result<Vec<Issue>> {
-    let mut select = connection.prepare_cached(
+    let mut select = connection.prepare_cached(&format!(
         "SELECT name, coalesce(cause, ''), severity, count(*),
              count(*) FILTER (WHERE status = 'resolved'),
              total(duration) FILTER (WHERE status = 'resolved')
          FROM alerts INDEXED BY alerts_status
-         WHERE status IN ('firing', 'resolved', 'superseded')
-             AND firstReceived >= ?1 AND firstReceived < ?2
+         WHERE {OF_ANY_STATUS} AND firstReceived >= ?1 AND firstReceived < ?2
          GROUP BY name, cause, severity",
-    )?;
+    ))?;
     let issues = select.query_map((from.millis(), until.millis()), |row| {
         Ok(Issue {
             name: row.get(0)?,

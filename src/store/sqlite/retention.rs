@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
-use super::{alerts, columns::Columns, json::json, knowledge, state};
+use super::{alerts, json::json, knowledge, state};
 use crate::{
     model::{Alert, Carried, InstanceChange, Time},
     store::{Expired, ExpiryBatch},
@@ -42,7 +42,7 @@ pub fn expire_alerts(tx: &Transaction<'_>, batch: ExpiryBatch) -> rusqlite::Resu
     let mut rows = delete.query((batch.before.millis(), batch.limit))?;
     let mut deleted = Vec::new();
     while let Some(row) = rows.next()? {
-        match alerts::alert(&mut Columns::of(row)) {
+        match alerts::alert_of(row) {
             Ok(alert) => deleted.push(alert),
             Err(error) => {
                 tracing::error!(%error, "an old alert cannot be read; it is deleted uncounted");

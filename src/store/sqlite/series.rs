@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::json::from_json;
+use super::{alerts::OF_ANY_STATUS, json::from_json};
 use crate::{
     model::{COUNTED, Sample, Time},
     store::{AlertBucket, Bucket, Buckets},
@@ -90,14 +90,14 @@ pub fn alerts(
     wanted: Buckets,
     limit: usize,
 ) -> rusqlite::Result<Vec<AlertBucket>> {
-    let mut select = connection.prepare_cached(
+    let mut select = connection.prepare_cached(&format!(
         "SELECT (firstReceived + ?4) / ?5 AS bucket, count(*),
              count(*) FILTER (WHERE status = 'resolved')
          FROM alerts INDEXED BY alerts_name
-         WHERE name = ?1 AND status IN ('firing', 'resolved', 'superseded')
+         WHERE name = ?1 AND {OF_ANY_STATUS}
              AND firstReceived >= ?2 AND firstReceived < ?3
          GROUP BY bucket ORDER BY bucket DESC LIMIT ?6",
-    )?;
+    ))?;
     let Buckets { from, until, width_ms, offset_ms } = wanted;
     let params = (name, from.millis(), until.millis(), offset_ms, width_ms.max(1), limit);
     let buckets = select.query_map(params, |row| {

@@ -58,13 +58,13 @@ impl Disk {
     }
 
     /// What the service has to be started with, so that it can fail.
-    pub fn variables(&self) -> [(&'static str, String); 2] {
+    pub fn variables(&self) -> [(&'static str, &str); 2] {
         [("LD_PRELOAD", text(&self.library)), ("FAULT", text(&self.switch))]
     }
 
     /// The same, so that its power can be cut.
     #[allow(dead_code)] // why: the bench that shares this has no use for it
-    pub fn variables_for_a_cut(&self) -> [(&'static str, String); 2] {
+    pub fn variables_for_a_cut(&self) -> [(&'static str, &str); 2] {
         [("LD_PRELOAD", text(&self.library)), ("KEPT", text(&self.kept))]
     }
 
@@ -94,6 +94,6 @@ impl Disk {
     }
 }
 
-fn text(path: &Path) -> String {
-    path.to_str().unwrap_or_default().to_owned()
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
 }
