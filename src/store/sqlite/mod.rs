@@ -129,9 +129,8 @@ impl Store for SqliteStore {
         let position = Position(self.writer.data_version().await?);
         self.readers
             .read(move |connection| {
-                let snapshot = connection.unchecked_transaction()?;
-                let entries = knowledge::entries(&snapshot)?;
-                Ok(Loaded { entries, figures: figures::all(&snapshot)?, position })
+                let entries = knowledge::entries(connection)?;
+                Ok(Loaded { entries, figures: figures::all(connection)?, position })
             })
             .await
     }

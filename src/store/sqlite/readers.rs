@@ -25,7 +25,8 @@ impl Readers {
         Self { file, idle: Arc::default(), permits: Arc::new(Semaphore::new(CONNECTIONS)) }
     }
 
-    /// Runs `work` on a connection of its own, off the async threads.
+    /// Runs `work` on a connection of its own, off the async threads. All its statements see the
+    /// database as the first of them does.
     pub async fn read<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -39,7 +40,8 @@ impl Readers {
             file.check()?;
             let free = idle.lock().pop();
             let connection = free.map_or_else(|| file.reader(), Ok)?;
-            let result = work(&connection).map_err(store_error);
+            let snapshot = connection.unchecked_transaction();
+            let result = snapshot.and_then(|snapshot| work(&snapshot)).map_err(store_error);
             idle.lock().push(connection);
             drop(permit);
             result
@@ -51,5 +53,26 @@ impl Readers {
     pub fn close(&self) {
         self.permits.close();
         self.idle.lock().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_statements_of_a_read_see_one_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, writing) = DatabaseFile::open(&folder.path().join("read.db")).unwrap();
+        writing.execute_batch("CREATE TABLE t (n)").unwrap();
+        let readers = Readers::new(Arc::new(file));
+        let rows = |c: &Connection| c.query_row("SELECT count(*) FROM t", [], |row| row.get(0));
+        let during = move |connection: &Connection| {
+            let before: i64 = rows(connection)?;
+            writing.execute("INSERT INTO t VALUES (1)", [])?;
+            Ok((before, rows(connection)?))
+        };
+        assert_eq!(readers.read(during).await.unwrap(), (0, 0));
+        assert_eq!(readers.read(rows).await.unwrap(), 1);
     }
 }
