@@ -4,14 +4,14 @@
 use std::{
     net::SocketAddr,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use reqwest::header;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    H2, Place, Process, Raw, Running, eventually, h2,
+    H2, Place, Process, Raw, Running, Stopwatch, eventually, h2,
     keys::{ADMIN, OPERATOR},
 };
 
@@ -88,7 +88,7 @@ async fn impatient(place: &Place) -> Running {
 async fn a_head_that_comes_drop_by_drop_is_given_up() {
     let place = Place::sqlite();
     let service = impatient(&place).await;
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     let mut silent = Raw::open(service.address()).await;
     let mut slow = Raw::open(service.address()).await;
     let mut again = Raw::open(service.address()).await;
@@ -107,7 +107,7 @@ async fn a_head_that_comes_drop_by_drop_is_given_up() {
 async fn answered_pings_do_not_keep_an_idle_connection() {
     let place = Place::sqlite();
     let service = impatient(&place).await;
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     for asks in [false, true] {
         let mut pinging = H2::open(service.address(), None).await;
         if asks {

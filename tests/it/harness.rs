@@ -18,6 +18,7 @@ mod raw;
 mod redis;
 mod running;
 mod server;
+mod stopwatch;
 pub mod world;
 
 pub use self::{
@@ -33,6 +34,7 @@ pub use self::{
     redis::Redis,
     running::Running,
     server::Server,
+    stopwatch::Stopwatch,
     world::World,
 };
 

@@ -1,17 +1,12 @@
 //! The life of the process: how it starts, how it ends, and with which exit code.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use serde_json::Value;
 
 use crate::harness::{
-    Alert, Place, Process, Raw, TOKEN, hmac_hex, on_lone_mongodb, on_mongodb, on_sqlite, payload,
+    Alert, Place, Process, Raw, Stopwatch, TOKEN, hmac_hex, on_lone_mongodb, on_mongodb, on_sqlite,
+    payload,
 };
 
 /// A webhook that the service has begun to read and whose body is not all there yet.
@@ -74,7 +69,7 @@ async fn a_second_signal_ends_it_at_once() {
     let _request = request_under_way(&process, &one_alert()).await;
     process.terminate();
     process.line_with("stopping").await;
-    let told = Instant::now();
+    let told = Stopwatch::start();
     process.terminate();
     assert_eq!(process.exit_code().await, 1);
     assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
@@ -103,7 +98,7 @@ async fn silent_connections_do_not_hold_the_end_up() {
     idle.send("GET /ready HTTP/1.1\r\nhost: x\r\n\r\n").await;
     idle.read_until("ready").await;
     process.terminate();
-    let told = Instant::now();
+    let told = Stopwatch::start();
     assert_eq!(process.exit_code().await, 0);
     assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
 }
@@ -111,7 +106,7 @@ async fn silent_connections_do_not_hold_the_end_up() {
 async fn with_nothing_to_do_it_ends_at_once(place: &Place) {
     let mut process = place.spawn(&[]).await;
     process.terminate();
-    let told = Instant::now();
+    let told = Stopwatch::start();
     assert_eq!(process.exit_code().await, 0);
     assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
 }

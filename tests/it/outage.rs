@@ -1,16 +1,13 @@
 //! The store goes away while the service runs, and comes back.
 
-use std::{
-    fs,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::json;
 
 use crate::harness::{
-    Alert, Place, Proxy, Running, eventually, on_lone_mongodb, on_mongodb, on_sqlite, payload,
+    Alert, Place, Proxy, Running, Stopwatch, eventually, on_lone_mongodb, on_mongodb, on_sqlite,
+    payload,
 };
 
 /// A store that can be taken away.
@@ -191,7 +188,7 @@ async fn a_file_locked_by_another_is_an_outage_of_writes_alone() {
         service.operator().ask("DiskFull").await;
         service.viewer().get("/api/persistence/historical").await.expect(200);
     };
-    let asked = Instant::now();
+    let asked = Stopwatch::start();
     let ((refused, took), (), _) = tokio::join!(
         async { (refused.await, asked.elapsed()) },
         meanwhile,

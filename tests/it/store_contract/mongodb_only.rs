@@ -8,13 +8,12 @@ use orchestrator::{
     store::{Edit, Edited, Group, Store, StoreError, migrate, mongodb::MongoStore},
 };
 use secrecy::SecretString;
-use tokio::time::Instant;
 
 use super::{
     export::{an_export_shows_one_moment, documents},
     samples::{at, delete, edit, entry, firing, group, learned, outcomes, record},
 };
-use crate::harness::{Proxy, Server};
+use crate::harness::{Proxy, Server, Stopwatch};
 
 /// How soon a store that is away must say so.
 const SOON: Duration = Duration::from_secs(5);
@@ -137,7 +136,7 @@ async fn a_server_that_is_not_there_is_unavailable_soon() {
         listener.local_addr().unwrap()
     };
     let uri = SecretString::from(format!("mongodb://user:secret@{closed}/?authSource=admin"));
-    let asked = Instant::now();
+    let asked = Stopwatch::start();
     let error = MongoStore::open(&uri, "test").await.unwrap_err();
     assert!(error.is_unavailable() && asked.elapsed() < SOON, "{error} {:?}", asked.elapsed());
     assert!(!format!("{error} {error:?}").contains("secret"));
@@ -145,7 +144,7 @@ async fn a_server_that_is_not_there_is_unavailable_soon() {
 
 async fn all_operations_fail_soon(store: &dyn Store) {
     async fn soon<T>(operation: impl Future<Output = Result<T, StoreError>>) {
-        let asked = Instant::now();
+        let asked = Stopwatch::start();
         let error = operation.await.err().expect("the store is away");
         assert!(error.is_unavailable(), "{error}");
         assert!(asked.elapsed() < SOON, "{:?}", asked.elapsed());
@@ -176,7 +175,7 @@ async fn a_store_that_goes_away_is_unavailable_and_comes_back_by_itself() {
     proxy.cut();
     all_operations_fail_soon(&store).await;
     proxy.open();
-    let asked = Instant::now();
+    let asked = Stopwatch::start();
     assert_eq!(outcomes(&store, vec![firing("a")]).await, [Outcome::Duplicate]);
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     // Connections that broke unseen are replaced by the first write.
@@ -194,7 +193,7 @@ async fn a_server_that_falls_silent_is_unavailable_soon() {
     migrate::up(&store, "test", &SystemClock, false).await.unwrap();
 
     proxy.silence();
-    let asked = Instant::now();
+    let asked = Stopwatch::start();
     let error = store.ping().await.unwrap_err();
     assert!(error.is_unavailable() && asked.elapsed() < SOON, "{error} {:?}", asked.elapsed());
 }

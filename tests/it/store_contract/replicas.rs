@@ -21,13 +21,12 @@ use orchestrator::{
         mongodb::MongoStore,
     },
 };
-use tokio::time::Instant;
 
 use super::samples::{
     at, caused, delete, edit, entry, firing, group, learned, learned_figures, make, outcomes,
     record, resolved, shown,
 };
-use crate::harness::Server;
+use crate::harness::{Server, Stopwatch};
 
 /// Makes a test of each promise on both topologies.
 macro_rules! on_both {
@@ -486,7 +485,7 @@ async fn a_strangers_open_transaction_holds_up_nobody_else() {
     for id in [learned().as_str(), "kb"] {
         base.update_one(doc! { "id": id }, touch.clone()).session(&mut session).await.unwrap();
     }
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     let other = ReceivedAlert { name: "Other".to_owned(), ..firing("c") };
     let alerts = vec![resolved("a"), firing("b"), other];
     let expected = [Outcome::Updated, Outcome::New, Outcome::New];
