@@ -298,7 +298,7 @@ impl Writer {
                 }
                 figures.into_iter().for_each(|(id, figures)| self.state.set_figures(&id, figures));
                 self.position = position;
-                self.counted = None;
+                self.recent.may_differ();
             }
             Followed::Everything(loaded) => return self.reloaded(loaded),
         }
@@ -321,7 +321,7 @@ impl Writer {
         }
         self.state = state;
         self.stale = false;
-        self.counted = None;
+        self.recent.may_differ();
         self.publish();
     }
 }

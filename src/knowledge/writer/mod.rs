@@ -1,7 +1,7 @@
 //! The one door for changes: a task that takes every change from one queue, writes groups of them
 //! to the store, applies them to memory, publishes the new state and answers.
 //!
-//! There is no timer between a request and the store: while one group is written the next one
+//! There is no timer between a request and the writer: while one group is written the next one
 //! gathers. What people and alerts change is answered once it is durable; what queries taught is
 //! in memory at once and waits in [`pending`] for the next group. As the state has one owner,
 //! nothing here is locked.
@@ -12,6 +12,7 @@ mod operations;
 pub(super) mod patterns;
 mod pending;
 mod questions;
+mod recent;
 pub(super) mod request;
 
 use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
@@ -27,6 +28,7 @@ use self::{
     operations::{Alone, Done, Running},
     patterns::PatternLimits,
     pending::Pending,
+    recent::Recent,
     request::{ChangeError, Request},
 };
 use super::{shared::Shared, state::State};
@@ -40,8 +42,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// that it takes at most a third of the time, and never so long that a second passes.
 const GATHER_LEAST: Duration = Duration::from_millis(50);
 const GATHER_MOST: Duration = Duration::from_millis(400);
-/// How often recent alerts are counted again.
-const COUNT_EVERY: Duration = Duration::from_secs(30);
 /// Records of questions that are written with one group.
 const FLUSH_AT_ONCE: usize = 1_000;
 
@@ -69,7 +69,7 @@ pub struct Writer {
     flush_limit: usize,
     /// What waits could not be written while finishing.
     gave_up: bool,
-    counted: Option<Instant>,
+    recent: Recent,
     /// When the last taking over of others' changes began.
     follow_began: Instant,
     /// Since when there may be changes of others that are not in memory.
@@ -111,7 +111,7 @@ impl Writer {
             stale: false,
             flush_limit: FLUSH_AT_ONCE,
             gave_up: false,
-            counted: None,
+            recent: Recent::default(),
             follow_began: Instant::now(),
             behind_since: None,
             finishing: None,
@@ -122,6 +122,7 @@ impl Writer {
     pub async fn run(mut self) {
         let mut running: FuturesOrdered<Running> = FuturesOrdered::new();
         let mut news = Some(self.news());
+        let mut counting = None;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -151,12 +152,19 @@ impl Writer {
                     news = None;
                     self.heard(changed);
                 }
+                settled = ended(&mut counting) => {
+                    counting = None;
+                    self.settled(settled);
+                }
                 request = self.requests.recv() => match request {
                     Some(request) => self.take(request),
                     // Whoever could ask is gone, and nobody waits for what is left.
                     None => return,
                 },
-                _ = tick.tick() => self.tick(),
+                _ = tick.tick() => {
+                    self.tick();
+                    counting = counting.or_else(|| self.count_recent());
+                }
             }
         }
     }
@@ -181,14 +189,8 @@ impl Writer {
 
     fn tick(&mut self) {
         self.show_lag();
-        let due = self.counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY);
-        if self.alone.is_empty() && self.finishing.is_none() {
-            if self.stale {
-                self.alone.push_back(Alone::Reload { answer: None });
-            }
-            if due {
-                self.alone.push_back(Alone::Count);
-            }
+        if self.stale && self.alone.is_empty() && self.finishing.is_none() {
+            self.alone.push_back(Alone::Reload { answer: None });
         }
     }
 

@@ -9,10 +9,10 @@ use super::{
     Writer,
     apply::tell,
     group::{Batch, Take, build, gather},
+    recent::Settled,
     request::Answer,
 };
 use crate::{
-    knowledge::shared::RECENT_MS,
     model::{Entry, Figures},
     store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Result, Store},
 };
@@ -24,7 +24,7 @@ pub(super) enum Alone {
     Reload { answer: Option<Answer<()>> },
     Figures(Vec<String>),
     Find { id: String, answer: oneshot::Sender<Option<Entry>> },
-    Count,
+    Count(Settled),
 }
 
 /// An operation of the store that has ended.
@@ -64,9 +64,8 @@ impl Writer {
                 Alone::Find { id, answer } => {
                     Box::pin(async move { Done::Found(find(store.as_ref(), id).await, answer) })
                 }
-                Alone::Count => {
-                    let since = self.shared.clock.now().plus_millis(-RECENT_MS);
-                    Box::pin(async move { Done::Counted(store.received_since(since).await) })
+                Alone::Count(settled) => {
+                    Box::pin(async move { Done::Counted(settled.complete(store.as_ref()).await) })
                 }
             });
         }
@@ -167,15 +166,7 @@ impl Writer {
                 self.give_up_waiting(&error);
                 tell(answer, Err(error));
             }
-            Done::Counted(Ok(recent)) => {
-                self.counted = Some(Instant::now());
-                if self.state.alerts.last24_hours != recent {
-                    self.state.alerts.last24_hours = recent;
-                    self.state.revision += 1;
-                    self.publish();
-                }
-            }
-            Done::Counted(Err(_)) => {}
+            Done::Counted(counted) => self.counted(counted),
             Done::Found(found, answer) => {
                 let _ = answer.send(found.ok().flatten().and_then(|found| self.found(found)));
             }

@@ -156,6 +156,7 @@ impl Replica {
         });
         Figures {
             firing: summary["alerts"]["firing"].as_i64().unwrap(),
+            recent: summary["alerts"]["last24Hours"].as_i64().unwrap(),
             entries: entries.collect(),
         }
     }
@@ -165,6 +166,8 @@ impl Replica {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     pub firing: i64,
+    /// Those received within a day, which here are all.
+    pub recent: i64,
     /// Occurrences and firing instances of each entry.
     pub entries: BTreeMap<String, (i64, i64)>,
 }
@@ -207,6 +210,7 @@ impl Fleet {
             let entry = fold.entries.entry(of).or_default();
             *entry = (entry.0 + 1, entry.1 + firing);
             fold.firing += firing;
+            fold.recent += 1;
         }
         fold
     }
