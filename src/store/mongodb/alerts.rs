@@ -118,7 +118,7 @@ impl Known {
         let mut fields = alert_fields(alert);
         fields.insert("timestamp", date(alert.timestamp));
         fields.insert("firstReceived", date(alert.first_received));
-        fields.insert("changedBy", &store.id);
+        fields.insert("changedBy", store.mark());
         fields.insert("syncedAt", date(store.server_now()));
         if let Some(carried) = &alert.carried {
             let batch = self.batches.get(&key).copied().unwrap_or(0);
@@ -159,7 +159,7 @@ pub(super) fn replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -
     let mut set = fields;
     set.insert("firstReceived", date(alert.first_received));
     set.insert("revision", stored.revision.unwrap_or(0) + 1);
-    set.insert("changedBy", &*store.id);
+    set.insert("changedBy", store.mark());
     if stored.alert.entry_id != alert.entry_id {
         let mut moved = stored.moved_from.clone();
         moved.push(stored.alert.entry_id.clone());
@@ -180,7 +180,7 @@ pub(super) fn replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -
 /// What another process changed may not have been followed yet, and after this write it does not
 /// show any more that it was another, so the entries are read again.
 fn note_change_of_other(store: &MongoStore, stored: &StoredAlert) {
-    if stored.changed_by.as_ref() == Some(&store.id) {
+    if stored.changed_by.as_ref().is_some_and(|mark| mark.starts_with(&*store.id)) {
         return;
     }
     let mut unsettled = store.unsettled();

@@ -58,10 +58,12 @@ pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStor
         snapshots: has_snapshots(&hello),
         clock: Arc::new(Mutex::new((follow::clock_of(&hello)?, Instant::now()))),
         id: Uuid::new_v4().to_string(),
+        marks: Arc::default(),
         followed: Arc::default(),
         unsettled: Arc::default(),
         unanswered: Arc::default(),
         watch: Arc::default(),
+        pace: Arc::default(),
         fence: None,
     })
 }

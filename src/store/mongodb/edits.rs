@@ -107,7 +107,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
             let current = doc! { "id": id, "summedUp": { "$exists": true } };
             let add = doc! {
                 "$addToSet": { "provenance.derivedFrom": { "$each": sources } },
-                "$set": { "changedBy": &store.id },
+                "$set": { "changedBy": store.mark() },
                 "$currentDate": { "syncedAt": true },
             };
             update(store, current, add).await
@@ -140,7 +140,7 @@ fn write(store: &MongoStore, entry: &Entry) -> Document {
     if entry.category == Category::Question {
         fields.insert("summedUp", summed_up_fields(&entry.summed_up));
     }
-    fields.insert("changedBy", &*store.id);
+    fields.insert("changedBy", store.mark());
     let mut update = doc! { "$set": fields, "$currentDate": { "syncedAt": true } };
     if !unset.is_empty() {
         update.insert("$unset", unset);

@@ -158,7 +158,7 @@ async fn add_sums(
                 let mut sums = entry.summed_up;
                 sums.add_batch(note.number, &note.sums[&entry.id]);
                 let query = doc! { "id": &entry.id, "summedUp.batch": entry.summed_up.batch };
-                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": &store.id };
+                let set = doc! { "summedUp": summed_up_fields(&sums), "changedBy": store.mark() };
                 let update = doc! { "$set": set, "$currentDate": { "syncedAt": true } };
                 command::update_all(query, update)
             })
@@ -199,7 +199,7 @@ async fn mark(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
             let update = doc! {
                 "$set": {
                     "carried": carried_fields(&alert.carried, note.number),
-                    "changedBy": &store.id,
+                    "changedBy": store.mark(),
                 },
                 "$inc": { "revision": 1_i64 },
                 "$currentDate": { "syncedAt": true },
@@ -282,7 +282,7 @@ fn changes(
 async fn announce(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
     let ids: Vec<&String> = note.alerts.iter().map(|alert| &alert.id).collect();
     let update = doc! {
-        "$set": { "changedBy": &store.id },
+        "$set": { "changedBy": store.mark() },
         "$currentDate": { "syncedAt": true },
     };
     let statement = command::update_all(doc! { "_id": { "$in": ids } }, update);

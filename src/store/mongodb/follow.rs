@@ -3,8 +3,8 @@
 //! Every change of an entry or an alert says who made it (`changedBy`) and when (`syncedAt`, by
 //! the server's clock). A process leaves out alerts that it changed itself, and when it changes one
 //! that another process changed before it, it notes that the entry is to be read again. Entries
-//! change seldom, and in parts by several: they are read whoever changed them. Deleted entries leave nothing behind: that some are missing shows in the
-//! number of documents, and then all ids are read.
+//! change seldom, and in parts by several: they are read whoever changed them. Deleted entries leave
+//! nothing behind: that some are missing shows in the number of documents, and then all ids are read.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{
     IDENTITIES, MongoStore,
     error::MongoError,
-    figures, knowledge,
+    figures, knowledge, watch,
     wire::{carried, date, entry, time_in},
 };
 use crate::{
@@ -128,7 +128,7 @@ fn changed_since(from: Position) -> Document {
 
 fn changed_by_others(store: &MongoStore, from: Position) -> Document {
     let mut query = changed_since(from);
-    query.insert("changedBy", doc! { "$ne": &store.id });
+    query.insert("changedBy", watch::by_others(&store.id));
     query
 }
 

@@ -21,6 +21,7 @@ mod history;
 mod knowledge;
 mod lease;
 mod listing;
+mod pace;
 mod patterns;
 mod put;
 mod record;
@@ -35,7 +36,10 @@ mod wire;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     future::Future,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,7 +49,7 @@ use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use self::{error::MongoError, follow::KnownEntries, watch::Watch};
+use self::{error::MongoError, follow::KnownEntries, pace::Pace, watch::Watch};
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
     Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Issue, ListPosition,
@@ -72,8 +76,9 @@ pub struct MongoStore {
     probes: Database,
     /// Whether the topology can show one moment to several reads.
     snapshots: bool,
-    /// Who this process is to the others.
+    /// Who this process is to the others, and how often it has left its mark.
     id: String,
+    marks: Arc<AtomicU64>,
     /// What the server's clock showed, and when it was asked.
     clock: Arc<Mutex<(Time, Instant)>>,
     /// Entries that this process knows of.
@@ -84,6 +89,8 @@ pub struct MongoStore {
     unanswered: Arc<Mutex<HashSet<String>>>,
     /// Hears of changes of others, where the server says so.
     watch: Arc<Watch>,
+    /// When a group is full enough.
+    pace: Arc<Pace>,
     /// The lease that this handle works under.
     fence: Option<Fence>,
 }
@@ -108,6 +115,12 @@ impl MongoStore {
     fn server_now(&self) -> Time {
         let (time, asked) = *self.clock.lock();
         time.plus_millis(i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// What a document says of who changed it last (`changedBy`). No two are alike, so that each change
+    /// shows in the change stream whose it is.
+    fn mark(&self) -> String {
+        format!("{}.{}", self.id, self.marks.fetch_add(1, Ordering::Relaxed))
     }
 
     fn followed(&self) -> MutexGuard<'_, KnownEntries> {
@@ -175,9 +188,11 @@ impl Store for MongoStore {
     }
 
     async fn commit(&self, group: Arc<Gathering>) -> Result<Committed> {
+        self.pace.gather().await;
         let group = group.close();
-        let large = PER_ALERT.saturating_mul(u32::try_from(group.alerts.len()).unwrap_or(u32::MAX));
-        within(LONG + large, commit::commit(self, group)).await
+        let alerts = group.alerts.len();
+        let large = PER_ALERT.saturating_mul(u32::try_from(alerts).unwrap_or(u32::MAX));
+        self.pace.of(alerts, within(LONG + large, commit::commit(self, group))).await
     }
 
     fn queues(&self) -> bool {

@@ -141,7 +141,7 @@ impl<'a> Patterns<'a> {
         let update = doc! {
             "$unset": { "carried": "" },
             "$inc": { "revision": 1_i64 },
-            "$set": { "changedBy": &self.store.id },
+            "$set": { "changedBy": self.store.mark() },
             "$currentDate": { "syncedAt": true },
         };
         let collection = Collection::Alerts.name();
@@ -161,7 +161,7 @@ pub(super) fn insert_statement(store: &MongoStore, entry: &Entry) -> Document {
     let mut document = entry_document(entry);
     document.remove("id");
     document.insert("_id", &entry.id);
-    document.insert("changedBy", &*store.id);
+    document.insert("changedBy", store.mark());
     let update = doc! { "$setOnInsert": document, "$currentDate": { "syncedAt": true } };
     upsert(doc! { "id": &entry.id }, update)
 }

@@ -107,7 +107,7 @@ fn set(query: Document, id: Bson, mut fields: Document, optional: &[&str]) -> Do
 fn with_change(store: &MongoStore, mut statement: Document) -> Document {
     if let Ok(update) = statement.get_document_mut("u") {
         if let Ok(set) = update.get_document_mut("$set") {
-            set.insert("changedBy", &*store.id);
+            set.insert("changedBy", store.mark());
         }
         update.insert("$currentDate", doc! { "syncedAt": true });
     }

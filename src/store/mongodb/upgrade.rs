@@ -122,7 +122,7 @@ async fn upgrade_documents(store: &MongoStore, documents: &[Document]) -> Result
 
 fn entry_statement(store: &MongoStore, id: Bson, document: &Document) -> Document {
     let mut set = document.clone();
-    set.insert("changedBy", &*store.id);
+    set.insert("changedBy", store.mark());
     let unset: Document = COUNTERS.iter().map(|name| ((*name).to_owned(), "".into())).collect();
     let query = doc! { "_id": id, "summedUp": { "$exists": false } };
     let update = doc! { "$set": set, "$unset": unset, "$currentDate": { "syncedAt": true } };

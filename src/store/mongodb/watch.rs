@@ -145,19 +145,27 @@ async fn answered<T>(
     Ok(timeout(within, asked).await.map_err(|_| MongoError::Silent(within))??)
 }
 
-/// Events that may be news. Most are a process' own: alerts that it inserted. A repeat that only
-/// moves the last receipt on is none for anybody.
+/// Events that may be news. Most are a process' own, which it knows of. A repeat that only moves the
+/// last receipt on is none for anybody.
 fn of_others(id: &str) -> [Document; 2] {
-    let collections = [Collection::Alerts.name(), IDENTITIES, Collection::KnowledgeBase.name()];
+    let (alerts, entries) = (Collection::Alerts.name(), Collection::KnowledgeBase.name());
     let news = doc! { "$or": [
-        { "operationType": "insert", "fullDocument.changedBy": { "$ne": id } },
-        { "operationType": "update", "updateDescription.updatedFields.syncedAt": { "$exists": true },
-            "updateDescription.updatedFields.changedBy": { "$ne": id } },
+        { "operationType": "insert", "fullDocument.changedBy": by_others(id) },
+        { "operationType": "update", "updateDescription.updatedFields.changedBy": by_others(id),
+            "$or": [
+                { "updateDescription.updatedFields.syncedAt": { "$exists": true } },
+                { "ns.coll": entries },
+            ] },
         { "operationType": { "$in": ["replace", "delete"] } },
-        { "ns.coll": Collection::KnowledgeBase.name() },
     ] };
+    let watched = doc! { "ns.coll": { "$in": [alerts, entries, IDENTITIES] } };
     [
-        doc! { "$match": { "$and": [{ "ns.coll": { "$in": collections.to_vec() } }, news] } },
+        doc! { "$match": { "$and": [watched, news] } },
         doc! { "$project": { "_id": 1, "operationType": 1 } },
     ]
+}
+
+/// Marks of other processes, or none; see [`MongoStore::mark`].
+pub(super) fn by_others(id: &str) -> Document {
+    doc! { "$not": { "$regex": format!("^{id}") } }
 }

@@ -4,8 +4,10 @@
 use mongodb::bson::{DateTime, Document, doc};
 use serde_json::json;
 
-use crate::harness::{Place, Running, eventually, on_mongodb};
+use crate::harness::{Alert, Place, Running, eventually, on_mongodb, payload};
 
+/// How often a replica has looked for what others changed.
+const LOOKS: &str = r#"store_operation_duration_seconds_count{operation="follow"}"#;
 /// The name by which the server knows the replica whose stream fails.
 const FAILING: &str = "failing";
 
@@ -75,4 +77,28 @@ async fn behind_a_lost_place_everything_is_read_again(place: &Place) {
 #[tokio::test]
 async fn behind_a_lost_place_everything_is_read_again_on_mongodb() {
     on_mongodb(behind_a_lost_place_everything_is_read_again).await;
+}
+
+/// In a storm it would look for it all the time.
+async fn what_a_replica_changes_itself_is_no_news_to_it(place: &Place) {
+    let (one, other) = two(place).await;
+    write(&other, "Zookeeper is gone", &one).await;
+    let looks = one.sample(LOOKS).await;
+    for number in 0..20 {
+        // It is stored, refreshes the text of its pattern, and ends.
+        let start = json!(format!("2026-11-24T08:00:{number:02}Z"));
+        let alert = Alert::firing("DiskFull", &format!("disk{number}")).with("startsAt", start);
+        for alert in [alert.clone(), alert.resolved_after(60)] {
+            one.alertmanager().notify(&payload([alert])).await.expect(200);
+        }
+        one.operator().write(&json!({ "title": format!("Disk {number}") })).await;
+    }
+    write(&other, "Yarn queue is full", &one).await;
+    let more = one.sample(LOOKS).await - looks;
+    assert!((1.0..=3.0).contains(&more), "{more}");
+}
+
+#[tokio::test]
+async fn what_a_replica_changes_itself_is_no_news_to_it_on_mongodb() {
+    on_mongodb(what_a_replica_changes_itself_is_no_news_to_it).await;
 }

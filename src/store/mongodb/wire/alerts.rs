@@ -19,7 +19,7 @@ pub(in super::super) struct StoredAlert {
     pub(in super::super) alert: Alert,
     /// Counts the changes of the document, from 1; `None` in documents from before migration 4.
     pub(in super::super) revision: Option<i64>,
-    /// The process that last changed it.
+    /// The mark of the process that last changed it.
     pub(in super::super) changed_by: Option<String>,
     /// Entries that it belonged to before, the latest last.
     pub(in super::super) moved_from: Vec<String>,
