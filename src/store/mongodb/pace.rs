@@ -48,3 +48,30 @@ impl Pace {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pause(pace: &Pace) -> Duration {
+        let asked = Instant::now();
+        pace.gather().await;
+        asked.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_waits_for_those_that_were_answered_just_now() {
+        const TOOK: Duration = Duration::from_millis(40);
+        let pace = Pace::default();
+        assert_eq!(pause(&pace).await, Duration::ZERO);
+        pace.of(SEVERAL, sleep(TOOK)).await;
+        assert_eq!(pause(&pace).await, TOOK / SHARE);
+        pace.of(SEVERAL, sleep(Duration::from_secs(9))).await;
+        assert_eq!(pause(&pace).await, LONGEST);
+        // Nobody comes back so late, and one sender alone is not held up.
+        sleep(Duration::from_secs(9)).await;
+        assert_eq!(pause(&pace).await, Duration::ZERO);
+        pace.of(SEVERAL - 1, sleep(TOOK)).await;
+        assert_eq!(pause(&pace).await, Duration::ZERO);
+    }
+}
