@@ -156,7 +156,8 @@ fn of_others(id: &str) -> [Document; 2] {
                 { "updateDescription.updatedFields.syncedAt": { "$exists": true } },
                 { "ns.coll": entries },
             ] },
-        { "operationType": { "$in": ["replace", "delete"] } },
+        // Deleted, replaced, or a whole collection that was dropped.
+        { "operationType": { "$nin": ["insert", "update"] } },
     ] };
     let watched = doc! { "ns.coll": { "$in": [alerts, entries, IDENTITIES] } };
     [
