@@ -180,7 +180,7 @@ pub(super) fn replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -
 /// What another process changed may not have been followed yet, and after this write it does not
 /// show any more that it was another, so the entries are read again.
 fn note_change_of_other(store: &MongoStore, stored: &StoredAlert) {
-    if stored.changed_by.as_ref().is_some_and(|mark| mark.starts_with(&*store.id)) {
+    if stored.changed_by.as_ref().is_some_and(|mark| store.is_own(mark)) {
         return;
     }
     let mut unsettled = store.unsettled();

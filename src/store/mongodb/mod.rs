@@ -123,6 +123,11 @@ impl MongoStore {
         format!("{}.{}", self.id, self.marks.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Whether a mark is this process'.
+    fn is_own(&self, mark: &str) -> bool {
+        mark.starts_with(&self.id)
+    }
+
     fn followed(&self) -> MutexGuard<'_, KnownEntries> {
         self.followed.lock()
     }

@@ -8,6 +8,9 @@ use std::{
 
 /// How often the machine is looked at.
 const BEAT: Duration = Duration::from_millis(10);
+/// A shorter delay is none of the machine's: a service that takes the processor from others is not
+/// to be excused for it.
+const STALL: Duration = Duration::from_millis(250);
 
 /// Time since a moment, without that for which the machine stood still: a virtual one is paused now
 /// and then, and what a service promises does not depend on that.
@@ -26,8 +29,9 @@ static HEART: LazyLock<Mutex<Heart>> = LazyLock::new(|| {
     thread::spawn(|| {
         loop {
             thread::sleep(BEAT);
-            let now = Instant::now();
             let mut heart = HEART.lock().unwrap_or_else(PoisonError::into_inner);
+            // Not before the lock is held: the sum would fall for whoever looked in between.
+            let now = Instant::now();
             let late = heart.late_at(now);
             heart.late += late;
             heart.last = now;
@@ -38,7 +42,8 @@ static HEART: LazyLock<Mutex<Heart>> = LazyLock::new(|| {
 
 impl Heart {
     fn late_at(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.last).saturating_sub(2 * BEAT)
+        let late = now.saturating_duration_since(self.last);
+        if late < STALL { Duration::ZERO } else { late }
     }
 }
 

@@ -128,7 +128,7 @@ fn forget_peak(process: u32) {
 }
 
 #[tokio::test]
-async fn a_body_costs_no_more_than_thrice_its_size_and_ten_stay_under_200_mb() {
+async fn of_ten_bodies_at_once_each_costs_at_most_thrice_its_size_and_all_stay_under_200_mb() {
     let place = Place::sqlite();
     let service = place.spawn(&[]).await;
     let (process, sender) = (service.id(), service.alertmanager());
