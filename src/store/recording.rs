@@ -1,13 +1,12 @@
 //! What a group of received alerts changes: decided here once, for every backend.
 //!
-//! A backend looks up what is stored under [`keys`], what is open of each of the
-//! [`fingerprints`], the latest instance of those [`without_start`], and what is remembered of
-//! instances that are deleted; [`fold`] decides, and the backend writes what it says.
+//! A backend answers what is stored and remembered of those that a group names ([`Lookup`]),
+//! [`fold`] decides, and the backend writes what it says.
 //!
 //! The rules: one instance per fingerprint and start; at most one open instance a fingerprint,
 //! an earlier one is superseded by a later one that fires; deciding again changes nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     Alert, AlertKey, Instance, InstanceChange, Outcome, ReceivedAlert, Remembered, Status, Time,
@@ -38,35 +37,67 @@ pub enum Write {
 pub struct Fold {
     /// One for each alert of the group, in its order.
     pub outcomes: Vec<Outcome>,
-    /// The instance that each alert is taken to be, in the order of the group.
-    pub instances: Vec<AlertKey>,
+    /// When the instance began that each alert is taken to be, in the order of the group.
+    pub starts: Vec<Time>,
     /// One for each instance that the group is about.
     pub writes: Vec<Write>,
     /// The instances whose part in figures changes.
     pub changes: Vec<InstanceChange>,
 }
 
-/// Instances that the group names: a backend must look up which of them are stored.
-pub fn keys(group: &[AssignedAlert]) -> HashSet<AlertKey> {
-    let keys = group.iter().map(|AssignedAlert { alert, .. }| AlertKey {
-        fingerprint: alert.fingerprint.clone(),
-        // One that does not say when it began may begin with its receipt, as another did.
-        starts_at: alert.starts_at.unwrap_or(alert.received_at),
-    });
-    keys.collect()
+/// The alerts of a group that are of one fingerprint.
+#[derive(Debug, Default)]
+pub struct Named<'a> {
+    /// Theirs.
+    pub fingerprint: &'a str,
+    /// When their instances began; one that does not say it may begin with its receipt, as another
+    /// did.
+    pub starts: BTreeSet<Time>,
+    /// Whether one is resolved and does not say when it began.
+    pub latest: bool,
+    /// With their places in the group.
+    alerts: Vec<(usize, &'a AssignedAlert)>,
 }
 
-/// The fingerprints of the group: a backend must look up the open instances of each.
-pub fn fingerprints(group: &[AssignedAlert]) -> HashSet<&str> {
-    group.iter().map(|assigned| assigned.alert.fingerprint.as_str()).collect()
+impl Named<'_> {
+    /// The instances that they name.
+    pub fn keys(&self) -> impl Iterator<Item = AlertKey> {
+        let key = |&starts_at| AlertKey { fingerprint: self.fingerprint.to_owned(), starts_at };
+        self.starts.iter().map(key)
+    }
 }
 
-/// Fingerprints of resolved alerts that do not say when they began: a backend must look up the
-/// latest instance of each.
-pub fn without_start(group: &[AssignedAlert]) -> HashSet<&str> {
-    let alerts = group.iter().map(|assigned| &assigned.alert);
-    let alerts = alerts.filter(|a| a.starts_at.is_none() && a.status == Status::Resolved);
-    alerts.map(|alert| alert.fingerprint.as_str()).collect()
+/// The alerts of a group by fingerprint, in the order of those, as an index has them.
+pub fn named(group: &[AssignedAlert]) -> Vec<Named<'_>> {
+    let mut all = BTreeMap::<&str, Named<'_>>::new();
+    for (place, assigned) in group.iter().enumerate() {
+        let alert = &assigned.alert;
+        let named = all.entry(&alert.fingerprint).or_default();
+        named.fingerprint = &alert.fingerprint;
+        named.starts.insert(alert.starts_at.unwrap_or(alert.received_at));
+        named.latest |= alert.starts_at.is_none() && alert.status == Status::Resolved;
+        named.alerts.push((place, assigned));
+    }
+    all.into_values().collect()
+}
+
+/// What a decision needs to know.
+pub trait Lookup {
+    /// Why it cannot be told.
+    type Error;
+
+    /// The stored instances of a fingerprint: those of its [`starts`](Named::starts), what is open,
+    /// and the [`latest`](Named::latest) if that is asked for. There may be others among them.
+    ///
+    /// # Errors
+    /// The store's.
+    fn stored(&mut self, named: &Named<'_>) -> Result<Vec<Alert>, Self::Error>;
+
+    /// What is remembered of an instance that is not stored any more.
+    ///
+    /// # Errors
+    /// The store's.
+    fn remembered(&mut self, key: &AlertKey) -> Result<Option<Remembered>, Self::Error>;
 }
 
 /// An instance while the group is being folded.
@@ -78,97 +109,104 @@ struct Slot {
     touched: bool,
 }
 
-/// Decides what `group` changes, given what is `stored` of it (see the module) and what is
-/// `remembered` of instances that are not stored.
-pub fn fold(
-    stored: Vec<Alert>,
-    remembered: &HashMap<AlertKey, Remembered>,
-    group: &[AssignedAlert],
-) -> Fold {
-    let mut slots = Slots::of(stored);
-    let (outcomes, instances) =
-        group.iter().map(|received| slots.receive(received, remembered)).unzip();
-    slots.into_fold(outcomes, instances)
+/// The instances of a fingerprint by their start. Boxed, as a map makes room for eleven at once, and
+/// most fingerprints have one.
+type Instances = BTreeMap<Time, Box<Slot>>;
+
+/// Decides what `group` changes, one fingerprint after the other: what is stored of one is needed no
+/// longer than that takes.
+///
+/// # Errors
+/// The lookup's.
+pub fn fold<L: Lookup>(lookup: &mut L, group: &[AssignedAlert]) -> Result<Fold, L::Error> {
+    let (mut fold, mut decided) = (Fold::default(), Vec::with_capacity(group.len()));
+    for named in named(group) {
+        let mut instances = by_start(lookup.stored(&named)?);
+        for (place, received) in named.alerts {
+            let (outcome, start) = receive(&mut instances, received, lookup)?;
+            decided.push((place, (outcome, start)));
+        }
+        fold.add(instances);
+    }
+    decided.sort_unstable_by_key(|(place, _)| *place);
+    (fold.outcomes, fold.starts) = decided.into_iter().map(|(_, decided)| decided).unzip();
+    Ok(fold)
 }
 
 /// Of several open instances of a fingerprint the latest stays open: the others as they are to be
 /// `at` that time. What two replicas opened at once is settled by this.
 pub fn supersede(stored: Vec<Alert>, at: Time) -> Vec<Alert> {
-    let mut slots = Slots::of(stored);
-    slots.0.values_mut().for_each(|instances| supersede_earlier(instances, at));
-    let slots = slots.0.into_values().flat_map(BTreeMap::into_values);
-    slots.filter(|slot| slot.changed).map(|slot| slot.alert).collect()
+    let mut all = BTreeMap::<String, Vec<Alert>>::new();
+    for alert in stored {
+        all.entry(alert.fingerprint.clone()).or_default().push(alert);
+    }
+    let superseded = all.into_values().flat_map(|stored| {
+        let mut instances = by_start(stored);
+        supersede_earlier(&mut instances, at);
+        instances.into_values().filter(|slot| slot.changed).map(|slot| slot.alert)
+    });
+    superseded.collect()
 }
 
-/// The instances of each fingerprint by their start.
-struct Slots(HashMap<String, BTreeMap<Time, Slot>>);
+fn by_start(stored: Vec<Alert>) -> Instances {
+    let slots = stored.into_iter().map(|alert| {
+        let before = Some(alert.instance());
+        let slot = Slot { alert, before, stored: true, changed: false, touched: false };
+        (slot.alert.starts_at, Box::new(slot))
+    });
+    slots.collect()
+}
 
-impl Slots {
-    fn of(stored: Vec<Alert>) -> Self {
-        let mut slots: HashMap<String, BTreeMap<Time, Slot>> = HashMap::new();
-        for alert in stored {
-            let before = Some(alert.instance());
-            let slot = Slot { alert, before, stored: true, changed: false, touched: false };
-            let of_fingerprint = slots.entry(slot.alert.fingerprint.clone()).or_default();
-            of_fingerprint.insert(slot.alert.starts_at, slot);
-        }
-        Self(slots)
-    }
-
-    fn receive(
-        &mut self,
-        AssignedAlert { alert: received, entry_id }: &AssignedAlert,
-        remembered: &HashMap<AlertKey, Remembered>,
-    ) -> (Outcome, AlertKey) {
-        let instances = self.0.entry(received.fingerprint.clone()).or_default();
-        let starts_at = start_of(received, instances);
-        let later_is_open = instances
-            .range((std::ops::Bound::Excluded(starts_at), std::ops::Bound::Unbounded))
-            .any(|(_, slot)| slot.alert.status == Status::Firing);
-        let key = AlertKey { fingerprint: received.fingerprint.clone(), starts_at };
-        let outcome = match instances.get_mut(&starts_at) {
-            Some(slot) => receive_again(slot, received, entry_id, later_is_open),
-            None => {
-                let remembered = remembered.get(&key);
-                let mut alert = first_receipt(received, entry_id.clone(), starts_at);
-                if later_is_open && alert.status == Status::Firing {
-                    alert.status = Status::Superseded;
-                }
-                if let Some(remembered) = remembered {
-                    alert.first_received = remembered.first_received;
-                    alert.carried = Some(remembered.carried.clone());
-                }
-                let slot =
-                    Slot { alert, before: None, stored: false, changed: true, touched: true };
-                instances.insert(starts_at, slot);
-                if remembered.is_some() { Outcome::Updated } else { Outcome::New }
+fn receive<L: Lookup>(
+    instances: &mut Instances,
+    AssignedAlert { alert: received, entry_id }: &AssignedAlert,
+    lookup: &mut L,
+) -> Result<(Outcome, Time), L::Error> {
+    let starts_at = start_of(received, instances);
+    let later_is_open = instances
+        .range((std::ops::Bound::Excluded(starts_at), std::ops::Bound::Unbounded))
+        .any(|(_, slot)| slot.alert.status == Status::Firing);
+    let outcome = match instances.get_mut(&starts_at) {
+        Some(slot) => receive_again(slot, received, entry_id, later_is_open),
+        None => {
+            let mut alert = first_receipt(received, entry_id.clone(), starts_at);
+            if later_is_open && alert.status == Status::Firing {
+                alert.status = Status::Superseded;
             }
-        };
-        supersede_earlier(instances, received.received_at);
-        (outcome, key)
-    }
+            let remembered = lookup.remembered(&alert.key())?;
+            let outcome = if remembered.is_some() { Outcome::Updated } else { Outcome::New };
+            if let Some(remembered) = remembered {
+                alert.first_received = remembered.first_received;
+                alert.carried = Some(remembered.carried);
+            }
+            let slot = Slot { alert, before: None, stored: false, changed: true, touched: true };
+            instances.insert(starts_at, Box::new(slot));
+            outcome
+        }
+    };
+    supersede_earlier(instances, received.received_at);
+    Ok((outcome, starts_at))
+}
 
-    fn into_fold(self, outcomes: Vec<Outcome>, instances: Vec<AlertKey>) -> Fold {
-        let mut fold = Fold { outcomes, instances, ..Fold::default() };
-        let slots = self.0.into_values().flat_map(BTreeMap::into_values);
-        for slot in slots.filter(|slot| slot.touched || slot.changed) {
+impl Fold {
+    fn add(&mut self, instances: Instances) {
+        for slot in instances.into_values().filter(|slot| slot.touched || slot.changed) {
             let after = Some(slot.alert.instance());
             if slot.before != after {
-                fold.changes.push(InstanceChange { before: slot.before, after });
+                self.changes.push(InstanceChange { before: slot.before, after });
             }
-            fold.writes.push(match (slot.stored, slot.changed) {
+            self.writes.push(match (slot.stored, slot.changed) {
                 (false, _) => Write::Insert(slot.alert),
                 (true, true) => Write::Replace(slot.alert),
                 (true, false) => Write::Touch(slot.alert.key(), slot.alert.timestamp),
             });
         }
-        fold
     }
 }
 
 /// When the instance began: as the alert says, else it joins the open instance, else, resolved,
 /// the latest one, else it begins with its receipt.
-fn start_of(received: &ReceivedAlert, instances: &BTreeMap<Time, Slot>) -> Time {
+fn start_of(received: &ReceivedAlert, instances: &Instances) -> Time {
     let open = || {
         let open = instances.iter().rev().find(|(_, s)| s.alert.status == Status::Firing);
         open.map(|(start, _)| *start)
@@ -181,7 +219,7 @@ fn start_of(received: &ReceivedAlert, instances: &BTreeMap<Time, Slot>) -> Time 
 }
 
 /// Of several open instances the latest stays open.
-fn supersede_earlier(instances: &mut BTreeMap<Time, Slot>, at: Time) {
+fn supersede_earlier(instances: &mut Instances, at: Time) {
     let open = instances.values_mut().filter(|slot| slot.alert.status == Status::Firing);
     for earlier in open.rev().skip(1) {
         earlier.alert.status = Status::Superseded;

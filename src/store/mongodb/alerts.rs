@@ -3,7 +3,10 @@
 //! A document is changed by compare-and-set on its `revision`. The statements upsert, so that a
 //! lost race fails as a statement of its own (a duplicate key) while all others go on.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+};
 
 use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
@@ -19,7 +22,7 @@ use super::{
 };
 use crate::{
     model::{Alert, AlertKey, Collection, Remembered, Time},
-    store::recording::{self, AssignedAlert},
+    store::recording::{self, AssignedAlert, Lookup, Named},
 };
 
 /// So many of the entries that an alert belonged to are kept, for others to follow.
@@ -28,10 +31,10 @@ const MOVES_KEPT: usize = 8;
 /// What is stored of the instances that a group names, and what is remembered of others.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    stored: HashMap<AlertKey, StoredAlert>,
+    stored: HashMap<String, BTreeMap<Time, StoredAlert>>,
     /// Revisions of documents that stand in the place of an alert and cannot be read.
     unreadable: HashMap<String, Option<i64>>,
-    pub(super) remembered: HashMap<AlertKey, Remembered>,
+    remembered: HashMap<AlertKey, Remembered>,
     batches: HashMap<AlertKey, i64>,
 }
 
@@ -42,20 +45,22 @@ impl Known {
         received: &[AssignedAlert],
     ) -> Result<Self, MongoError> {
         let mut known = Self::default();
-        let keys = recording::keys(received);
+        let named = recording::named(received);
+        let keys: Vec<AlertKey> = named.iter().flat_map(Named::keys).collect();
         let ids: Vec<String> = keys.iter().map(alert_id).collect();
-        let fingerprints: Vec<_> = recording::fingerprints(received).into_iter().collect();
+        let fingerprints: Vec<_> = named.iter().map(|named| named.fingerprint).collect();
         let open = doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" };
         // Two questions, each answered by its own index.
         let stored = find(store, doc! { "_id": { "$in": ids } });
         let (stored, open) = futures::try_join!(stored, find(store, open))?;
         known.take(stored);
         known.take(open);
-        let without_start: Vec<_> = recording::without_start(received).into_iter().collect();
-        if !without_start.is_empty() {
-            known.take(latest(store, &without_start).await?);
+        let latest = named.iter().filter(|named| named.latest);
+        let latest: Vec<_> = latest.map(|named| named.fingerprint).collect();
+        if !latest.is_empty() {
+            known.take(find_latest(store, &latest).await?);
         }
-        let absent: Vec<_> = keys.iter().filter(|key| !known.stored.contains_key(key)).collect();
+        let absent: Vec<_> = keys.iter().filter(|key| known.get(key).is_none()).collect();
         if !absent.is_empty() {
             known.remember(store, &absent).await?;
         }
@@ -66,7 +71,8 @@ impl Known {
         for document in documents {
             match (alert(&document), document.get_str("_id")) {
                 (Some(stored), _) => {
-                    self.stored.insert(stored.alert.key(), stored);
+                    let AlertKey { fingerprint, starts_at } = stored.alert.key();
+                    self.stored.entry(fingerprint).or_default().insert(starts_at, stored);
                 }
                 (None, Ok(id)) => {
                     let revision = document.get("revision").and_then(integer);
@@ -101,14 +107,9 @@ impl Known {
         Ok(())
     }
 
-    /// The stored alerts.
-    pub(super) fn alerts(&self) -> Vec<Alert> {
-        self.stored.values().map(|stored| stored.alert.clone()).collect()
-    }
-
     /// The alert that is stored under this key.
     pub(super) fn get(&self, key: &AlertKey) -> Option<&StoredAlert> {
-        self.stored.get(key)
+        self.stored.get(&key.fingerprint)?.get(&key.starts_at)
     }
 
     /// What stores an alert where none is.
@@ -136,6 +137,19 @@ impl Known {
                 Operation::Insert(fields)
             }
         }
+    }
+}
+
+impl Lookup for &Known {
+    type Error = Infallible;
+
+    fn stored(&mut self, named: &Named<'_>) -> Result<Vec<Alert>, Infallible> {
+        let stored = self.stored.get(named.fingerprint).into_iter().flat_map(BTreeMap::values);
+        Ok(stored.map(|stored| stored.alert.clone()).collect())
+    }
+
+    fn remembered(&mut self, key: &AlertKey) -> Result<Option<Remembered>, Infallible> {
+        Ok(self.remembered.get(key).cloned())
     }
 }
 
@@ -202,7 +216,10 @@ pub(super) async fn find(store: &MongoStore, query: Document) -> Result<Vec<Docu
 }
 
 /// The latest instance of each fingerprint.
-async fn latest(store: &MongoStore, fingerprints: &[&str]) -> Result<Vec<Document>, MongoError> {
+async fn find_latest(
+    store: &MongoStore,
+    fingerprints: &[&str],
+) -> Result<Vec<Document>, MongoError> {
     let pipeline = [
         doc! { "$match": { "fingerprint": { "$in": fingerprints } } },
         doc! { "$sort": { "fingerprint": 1, "startsAt": -1 } },

@@ -100,7 +100,7 @@ impl<'a> Recording<'a> {
     async fn round(&mut self, patterns: &mut Patterns<'_>) -> Result<(), MongoError> {
         let received = self.received();
         let known = Known::read(self.store, &received).await?;
-        let fold = fold(known.alerts(), &known.remembered, &received);
+        let Ok(fold) = fold(&mut &known, &received);
         let planned = self.plan(&known, &fold.writes);
         let changes: Vec<_> = planned.iter().filter_map(|write| write.change.clone()).collect();
         patterns.concern(changes.iter().flat_map(|change| [&change.before, &change.after]));
@@ -182,8 +182,10 @@ impl<'a> Recording<'a> {
 
     fn settle(&mut self, fold: Fold, planned: Vec<Planned>, lost: &HashSet<AlertKey>) {
         let places = std::mem::take(&mut self.pending);
-        for ((place, outcome), key) in places.into_iter().zip(fold.outcomes).zip(fold.instances) {
-            match lost.contains(&key) {
+        for ((place, outcome), starts_at) in places.into_iter().zip(fold.outcomes).zip(fold.starts)
+        {
+            let fingerprint = self.group.alerts[place].alert.fingerprint.clone();
+            match lost.contains(&AlertKey { fingerprint, starts_at }) {
                 true => self.pending.push(place),
                 false => self.outcomes[place] = outcome,
             }

@@ -1,6 +1,6 @@
 //! Alerts in SQLite: a group is looked up, decided by [`recording`], and written.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::cmp::Reverse;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{Alert, AlertKey, Remembered, Status, Time},
-    store::recording::{self, AssignedAlert, Fold, Write},
+    store::recording::{self, AssignedAlert, Fold, Lookup, Named, Write},
 };
 
 /// What [`alert`] reads, in its order.
@@ -30,8 +30,7 @@ pub fn decide(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result
     if group.is_empty() {
         return Ok(Fold::default());
     }
-    let (stored, remembered) = stored(tx, group)?;
-    Ok(recording::fold(stored, &remembered, group))
+    recording::fold(&mut Known::new(tx)?, group)
 }
 
 /// Writes what was decided; the caller commits.
@@ -58,37 +57,53 @@ pub fn put_all(tx: &Transaction<'_>, mut alerts: Vec<Alert>) -> rusqlite::Result
     whole.new.write(tx)
 }
 
-type Known = (Vec<Alert>, HashMap<AlertKey, Remembered>);
+/// What is stored and remembered.
+struct Known<'a> {
+    /// The instance itself, and what is open of its fingerprint.
+    instances: CachedStatement<'a>,
+    latest: CachedStatement<'a>,
+    identity: CachedStatement<'a>,
+}
 
-fn stored(tx: &Transaction<'_>, group: &[AssignedAlert]) -> rusqlite::Result<Known> {
-    let (mut stored, mut remembered) = (Vec::new(), HashMap::new());
-    // The instance itself, and what is open of its fingerprint.
-    let mut known = tx.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_instance
-         WHERE fingerprint = ?1 AND (startsAt = ?2 OR status = 'firing')"
-    ))?;
-    let mut identity = tx.prepare_cached(
-        "SELECT carried, firstReceived FROM alert_identities
-         WHERE fingerprint = ?1 AND startsAt = ?2",
-    )?;
-    for key in recording::keys(group) {
+impl<'a> Known<'a> {
+    fn new(tx: &'a Transaction<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            instances: tx.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_instance
+                 WHERE fingerprint = ?1 AND (startsAt = ?2 OR status = 'firing')"
+            ))?,
+            latest: tx.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM alerts WHERE fingerprint = ?1
+                 ORDER BY startsAt DESC LIMIT 1"
+            ))?,
+            identity: tx.prepare_cached(
+                "SELECT carried, firstReceived FROM alert_identities
+                 WHERE fingerprint = ?1 AND startsAt = ?2",
+            )?,
+        })
+    }
+}
+
+impl Lookup for Known<'_> {
+    type Error = rusqlite::Error;
+
+    fn stored(&mut self, named: &Named<'_>) -> rusqlite::Result<Vec<Alert>> {
+        let mut stored = Vec::new();
+        for start in &named.starts {
+            for alert in self.instances.query_map((named.fingerprint, start.millis()), alert_of)? {
+                stored.push(alert?);
+            }
+        }
+        if named.latest {
+            stored.extend(self.latest.query_row([named.fingerprint], alert_of).optional()?);
+        }
+        Ok(stored)
+    }
+
+    fn remembered(&mut self, key: &AlertKey) -> rusqlite::Result<Option<Remembered>> {
         let params = (&key.fingerprint, key.starts_at.millis());
-        let before = stored.len();
-        for alert in known.query_map(params, alert_of)? {
-            stored.push(alert?);
-        }
-        if stored[before..].iter().all(|alert: &Alert| alert.starts_at != key.starts_at) {
-            let known = identity.query_row(params, remembered_row).optional()?;
-            remembered.extend(known.map(|known| (key, known)));
-        }
+        self.identity.query_row(params, remembered_row).optional()
     }
-    let mut latest = tx.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM alerts WHERE fingerprint = ?1 ORDER BY startsAt DESC LIMIT 1"
-    ))?;
-    for fingerprint in recording::without_start(group) {
-        stored.extend(latest.query_row([fingerprint], alert_of).optional()?);
-    }
-    Ok((stored, remembered))
 }
 
 /// Alerts of these entries that fire now, so many of each at most, the newest first.
