@@ -20,6 +20,8 @@ mod json;
 mod knowledge;
 mod listing;
 #[cfg(test)]
+mod log_writes;
+#[cfg(test)]
 mod plans;
 mod put;
 mod readers;
