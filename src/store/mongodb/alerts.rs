@@ -4,7 +4,7 @@
 //! lost race fails as a statement of its own (a duplicate key) while all others go on.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     convert::Infallible,
 };
 
@@ -49,10 +49,9 @@ impl Known {
         let keys: Vec<AlertKey> = named.iter().flat_map(Named::keys).collect();
         let ids: Vec<String> = keys.iter().map(alert_id).collect();
         let fingerprints: Vec<_> = named.iter().map(|named| named.fingerprint).collect();
-        let open = doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" };
         // Two questions, each answered by its own index.
         let stored = find(store, doc! { "_id": { "$in": ids } });
-        let (stored, open) = futures::try_join!(stored, find(store, open))?;
+        let (stored, open) = futures::try_join!(stored, open(store, &fingerprints))?;
         known.take(stored);
         known.take(open);
         let latest = named.iter().filter(|named| named.latest);
@@ -213,6 +212,38 @@ pub(super) async fn find(store: &MongoStore, query: Document) -> Result<Vec<Docu
     let found = store.documents(Collection::Alerts).find(query).batch_size(2_000).await?;
     let documents: Vec<Document> = found.try_collect().await?;
     Ok(documents.into_iter().filter(is_ours).collect())
+}
+
+/// The open instances of these fingerprints.
+pub(super) async fn open<T: AsRef<str>>(
+    store: &MongoStore,
+    fingerprints: &[T],
+) -> Result<Vec<Document>, MongoError> {
+    find(store, of_open(fingerprints)).await
+}
+
+fn of_open<T: AsRef<str>>(fingerprints: &[T]) -> Document {
+    let fingerprints: Vec<&str> = fingerprints.iter().map(AsRef::as_ref).collect();
+    doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" }
+}
+
+/// Those of these fingerprints that have several open instances.
+pub(super) async fn several_open(
+    store: &MongoStore,
+    fingerprints: &[String],
+) -> Result<Vec<String>, MongoError> {
+    let of_index = doc! { "_id": 0, "fingerprint": 1 };
+    let alerts = store.documents(Collection::Alerts);
+    let mut open =
+        alerts.find(of_open(fingerprints)).projection(of_index).batch_size(2_000).await?;
+    let (mut once, mut several) = (HashSet::new(), HashSet::new());
+    while let Some(document) = open.try_next().await? {
+        let fingerprint = document.get_str("fingerprint").unwrap_or_default();
+        if !once.insert(fingerprint.to_owned()) {
+            several.insert(fingerprint.to_owned());
+        }
+    }
+    Ok(several.into_iter().collect())
 }
 
 /// The latest instance of each fingerprint.

@@ -226,8 +226,11 @@ pub(super) async fn close_all(
     if fingerprints.is_empty() {
         return Ok(None);
     }
-    let open = doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" };
-    let open: Vec<_> = alerts::find(store, open).await?.iter().filter_map(alert).collect();
+    let several = alerts::several_open(store, &fingerprints).await?;
+    if several.is_empty() {
+        return Ok(None);
+    }
+    let open: Vec<_> = alerts::open(store, &several).await?.iter().filter_map(alert).collect();
     let by_key: HashMap<_, _> = open.iter().map(|stored| (stored.alert.key(), stored)).collect();
     let closed = supersede(open.iter().map(|stored| stored.alert.clone()).collect(), at);
     let closed: Vec<_> =
