@@ -185,9 +185,9 @@ async fn of_ten_bodies_at_once_each_costs_at_most_thrice_its_size_and_all_stay_u
     let service = place.spawn(&[]).await;
     let (process, sender) = (service.id(), service.alertmanager());
     work_in(&sender).await;
-    let rest = memory_mb(process, "VmRSS:");
-    forget_peak(process);
     let body = notification(4 * MIB);
+    let rest = memory_at_rest_mb(process).await;
+    forget_peak(process);
     let sending = (0..10).map(|_| sender.post_bytes("/webhook/alerts", &body));
     for answer in futures::future::join_all(sending).await {
         let answer: Value = answer.expect(200).json();
