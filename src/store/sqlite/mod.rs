@@ -20,8 +20,6 @@ mod json;
 mod knowledge;
 mod listing;
 #[cfg(test)]
-mod log_writes;
-#[cfg(test)]
 mod plans;
 mod put;
 mod readers;
