@@ -233,13 +233,22 @@ impl State {
             return None;
         }
         self.revision += 1;
-        if let Some(old) = &old {
-            self.stats.remove(&id, old);
-            self.link(&id, old, false);
+        match &old {
+            // What alerts refresh is seldom more than the description.
+            Some(old) if is_filed_alike(old, &entry) => {
+                self.stats.remove_counted(&id, old);
+                self.stats.add_counted(&id, &entry);
+            }
+            _ => {
+                if let Some(old) = &old {
+                    self.stats.remove(&id, old);
+                    self.link(&id, old, false);
+                }
+                self.orphans.remove(&id);
+                self.stats.add(&id, &entry);
+                self.link(&id, &entry, true);
+            }
         }
-        self.orphans.remove(&id);
-        self.stats.add(&id, &entry);
-        self.link(&id, &entry, true);
         self.entries.insert(id, Arc::clone(&entry));
         old.is_none_or(|old| old.text != entry.text).then_some(entry)
     }
@@ -283,6 +292,16 @@ fn step<'a>(
             false => of.tally.plus(carried.tally()),
         };
     }
+}
+
+/// Whether two texts of an entry have the same [`keys`], and count alike in all that does not change
+/// with figures and times.
+fn is_filed_alike(a: &Entry, b: &Entry) -> bool {
+    let (from, other) = (&a.provenance, &b.provenance);
+    (a.category, &a.pattern, &a.title) == (b.category, &b.pattern, &b.title)
+        && (&a.runbook_url, &a.tags) == (&b.runbook_url, &b.tags)
+        && (from.source_type, &from.source_model) == (other.source_type, &other.source_model)
+        && from.derived_from == other.derived_from
 }
 
 /// What patterns and runbooks find each other by, the surest first; nothing for other entries.
@@ -339,6 +358,51 @@ pub fn alert_name(pattern: &Entry) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{AlertPattern, EntryText, Severity, SourceType};
+
+    /// What a pattern is found by, and what it counts for.
+    fn placed(state: &State) -> String {
+        let tags: Vec<_> =
+            state.stats.top_tags(9).map(|(tag, n)| (tag.to_owned(), n)).collect();
+        let names: std::collections::BTreeMap<_, _> = state.names.iter().collect();
+        let causes: std::collections::BTreeMap<_, _> = state.causes.iter().collect();
+        let counted = (state.stats.by_severity().clone(), state.stats.by_source_type().clone());
+        format!("{names:?} {causes:?} {tags:?} {counted:?} {:?}", state.stats.derived_from())
+    }
+
+    #[test]
+    fn an_entry_that_changes_is_filed_as_if_it_had_always_been_so() {
+        let text = EntryText::new("A", Category::AlertPattern, Severity::Low);
+        let mut first = Entry::new("kb".into(), text, Time::default());
+        first.pattern = Some(AlertPattern { alertname: "A".into(), cause: "c".into() }.into());
+        let change = |change: fn(&mut Entry)| {
+            let mut entry = first.clone();
+            change(&mut entry);
+            entry
+        };
+        let changed = [
+            change(|entry| Arc::make_mut(&mut entry.text).description = "more".into()),
+            change(|entry| Arc::make_mut(&mut entry.text).severity = Severity::High),
+            change(|entry| Arc::make_mut(&mut entry.text).runbook_url = Some("https://r/b".into())),
+            change(|entry| Arc::make_mut(&mut entry.text).tags = vec!["a".into(), "b".into()]),
+            change(|entry| Arc::make_mut(&mut entry.text).category = Category::Runbook),
+            change(|entry| Arc::make_mut(&mut entry.text).title = "B".into()),
+            change(|entry| entry.pattern = None),
+            change(|entry| {
+                Arc::make_mut(&mut entry.provenance).source_type = SourceType::Runbook;
+            }),
+            change(|entry| {
+                Arc::make_mut(&mut entry.provenance).derived_from = vec!["books:a.md".into()];
+            }),
+        ];
+        for to in changed {
+            let (mut state, mut fresh) = (State::default(), State::default());
+            state.put(first.clone());
+            state.put(to.clone());
+            fresh.put(to);
+            assert_eq!(placed(&state), placed(&fresh));
+        }
+    }
 
     #[test]
     fn what_ends_before_its_beginning_is_heard_of_leaves_nothing_firing() {

@@ -272,39 +272,49 @@ fn receive_again(
     let known = &slot.alert;
     // The pattern of the same alerts stays the same, also when there is room for another now.
     let same_pattern = known.name == received.name && known.cause == received.cause;
-    let entry_id = if same_pattern { &known.entry_id } else { entry_id };
-    let mut now = first_receipt(received, entry_id.to_owned(), known.starts_at);
-    if now.status == Status::Firing && later_is_open {
-        // Sent before the later instance began, whatever came in between.
-        now.status = if known.status == Status::Firing { Status::Superseded } else { known.status };
-        (now.resolved_at, now.duration) = (known.resolved_at, known.duration);
-    }
-    // A resolved alert sent again without an end keeps the end that it has.
-    if known.status == Status::Resolved
-        && now.status == Status::Resolved
-        && received.ends_at.is_none()
-    {
-        (now.resolved_at, now.duration) = (known.resolved_at, known.duration);
-    }
-    now.timestamp = now.timestamp.max(known.timestamp);
-    now.first_received = known.first_received;
-    now.carried = known.carried.clone();
-    let same_state = now.status == known.status
-        && now.resolved_at == known.resolved_at
-        && now.entry_id == known.entry_id;
-    now.changed_at = match same_state {
-        true => known.changed_at,
-        false => received.received_at.max(known.changed_at),
+    let entry_id = if same_pattern { known.entry_id.as_str() } else { entry_id };
+    // Sent before the later instance began, whatever came in between.
+    let is_earlier = received.status == Status::Firing && later_is_open;
+    let status = match (is_earlier, known.status) {
+        (false, _) => received.status,
+        (true, Status::Firing) => Status::Superseded,
+        (true, known) => known,
     };
+    // A resolved alert sent again without an end keeps the end that it has.
+    let says_no_end = received.ends_at.is_none()
+        && (known.status, status) == (Status::Resolved, Status::Resolved);
+    let resolved_at = match is_earlier || says_no_end {
+        true => known.resolved_at,
+        false => resolved_at(received, known.starts_at),
+    };
+    let timestamp = received.received_at.max(known.timestamp);
+    let same_state = status == known.status
+        && resolved_at == known.resolved_at
+        && entry_id == known.entry_id;
     let same_content = same_pattern
-        && now.severity == known.severity
-        && now.labels == known.labels
-        && now.annotations == known.annotations;
+        && received.severity == known.severity
+        && received.labels == known.labels
+        && received.annotations == known.annotations;
     if same_state && same_content {
-        slot.alert.timestamp = now.timestamp;
+        slot.alert.timestamp = timestamp;
         return Outcome::Duplicate;
     }
-    slot.alert = now;
+    slot.alert = Alert {
+        status,
+        timestamp,
+        first_received: known.first_received,
+        changed_at: match same_state {
+            true => known.changed_at,
+            false => received.received_at.max(known.changed_at),
+        },
+        resolved_at,
+        duration: match resolved_at == known.resolved_at {
+            true => known.duration,
+            false => resolved_at.map(|end| end.since(known.starts_at)),
+        },
+        carried: known.carried.clone(),
+        ..first_receipt(received, entry_id.to_owned(), known.starts_at)
+    };
     slot.changed = true;
     Outcome::Updated
 }

@@ -6,7 +6,11 @@
 
 use std::{
     ffi::c_int,
-    sync::mpsc::{self, SyncSender},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, SyncSender},
+    },
     thread,
 };
 
@@ -32,17 +36,31 @@ impl Pages {
         let most = (free / 8 / 4_096).clamp(1_000, 16_000) as c_int;
         Self { due: most / 4, most }
     }
+
+    /// How long a log is that has the most.
+    pub fn most_bytes(self) -> u64 {
+        log_bytes(self.most)
+    }
+}
+
+/// How long a log of so many pages is: each has a head of 24 bytes, and the file one of 32.
+fn log_bytes(pages: c_int) -> u64 {
+    32 + u64::from(pages.unsigned_abs()) * (24 + 4_096)
 }
 
 /// The thread, once it is started.
-pub struct Checkpointer(thread::JoinHandle<()>);
+pub struct Checkpointer {
+    thread: thread::JoinHandle<()>,
+    used: Arc<AtomicU64>,
+}
 
 impl Checkpointer {
     /// Starts it for what this connection writes.
     pub fn start(file: &DatabaseFile, writing: &mut Connection, pages: Pages) -> Result<Self> {
         let own = file.connect()?;
         let (due, wakes) = mpsc::sync_channel(1);
-        writing.wal_hook(Some(watch(due, pages))).map_err(store_error)?;
+        let used = Arc::new(AtomicU64::new(0));
+        writing.wal_hook(Some(watch(due, Arc::clone(&used), pages))).map_err(store_error)?;
         let work = move || {
             for () in wakes {
                 let moved = own.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -52,13 +70,19 @@ impl Checkpointer {
             }
         };
         let thread = thread::Builder::new().name("sqlite-checkpointer".into()).spawn(work);
-        thread.map(Self).map_err(StoreError::unavailable)
+        let thread = thread.map_err(StoreError::unavailable)?;
+        Ok(Self { thread, used })
+    }
+
+    /// Bytes of the log that were in use after the last commit.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Ends it, with the checkpoint that is under way.
     pub fn stop(self, writing: &mut Connection) {
         let deaf = writing.wal_hook(None::<fn(&mut Wal, c_int) -> rusqlite::Result<()>>);
-        if deaf.is_err() || self.0.join().is_err() {
+        if deaf.is_err() || self.thread.join().is_err() {
             tracing::error!("the thread that makes SQLite's checkpoints had died");
         }
     }
@@ -67,10 +91,12 @@ impl Checkpointer {
 /// Is told after each commit how many pages are in the log. It never fails: the commit is done.
 fn watch(
     tell: SyncSender<()>,
+    used: Arc<AtomicU64>,
     Pages { due, most }: Pages,
 ) -> impl FnMut(&mut Wal, c_int) -> rusqlite::Result<()> {
     let mut told_at = 0;
     move |log, pages| {
+        used.store(log_bytes(pages), Ordering::Relaxed);
         if pages < told_at {
             told_at = 0;
         }

@@ -30,16 +30,32 @@ pub struct DatabaseFile {
     identity: Identity,
     /// The most bytes that it was seen to have.
     length: AtomicU64,
-    /// The path of its write-ahead log, and which file that is once there is one.
+    /// The path of its write-ahead log, which file that is once there is one, and how many bytes it
+    /// had when it was last looked at.
     log: PathBuf,
     log_identity: OnceLock<Identity>,
+    log_length: AtomicU64,
 }
 
 /// Device and inode.
 type Identity = (u64, u64);
 
-fn identity(metadata: &fs::Metadata) -> Identity {
-    (metadata.dev(), metadata.ino())
+/// Which file is at a path, and how many bytes it has.
+///
+/// Its times are not asked for: where they were, a file system that keeps fine times notes the next
+/// write's exactly, and writes them to the disk with the next sync.
+fn look_at(path: &Path) -> io::Result<(Identity, u64)> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+        let wanted = StatxFlags::INO | StatxFlags::SIZE;
+        if let Ok(now) = statx(CWD, path, AtFlags::empty(), wanted) {
+            let device = makedev(now.stx_dev_major, now.stx_dev_minor);
+            return Ok(((device, now.stx_ino), now.stx_size));
+        }
+    }
+    let now = fs::metadata(path)?;
+    Ok(((now.dev(), now.ino()), now.len()))
 }
 
 impl DatabaseFile {
@@ -51,15 +67,16 @@ impl DatabaseFile {
                 format!("cannot open or make the database file {}: {error}", path.display()),
             ))
         })?;
-        let metadata = fs::metadata(path).map_err(StoreError::unavailable)?;
+        let (identity, length) = look_at(path).map_err(StoreError::unavailable)?;
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         let file = Self {
             path: path.to_owned(),
-            identity: identity(&metadata),
-            length: AtomicU64::new(metadata.len()),
+            identity,
+            length: AtomicU64::new(length),
             log: log.into(),
             log_identity: OnceLock::new(),
+            log_length: AtomicU64::new(0),
         };
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
             let journal: String =
@@ -103,13 +120,13 @@ impl DatabaseFile {
     pub fn check(&self) -> Result<()> {
         // What another thread sees meanwhile may be more than what is seen here.
         let known = self.length.load(Ordering::Acquire);
-        let now = fs::metadata(&self.path).map_err(StoreError::unavailable)?;
-        if identity(&now) != self.identity {
+        let (identity, length) = look_at(&self.path).map_err(StoreError::unavailable)?;
+        if identity != self.identity {
             return Err(StoreError::unavailable("the database file was replaced by another"));
         }
         // It only grows: pages that are free stay.
-        self.length.fetch_max(now.len(), Ordering::AcqRel);
-        if now.len() < known {
+        self.length.fetch_max(length, Ordering::AcqRel);
+        if length < known {
             return Err(StoreError::unavailable("the database file was cut"));
         }
         self.check_log()
@@ -117,17 +134,28 @@ impl DatabaseFile {
 
     /// The write-ahead log is made by the first write and stays while the database is open.
     fn check_log(&self) -> Result<()> {
-        match (fs::metadata(&self.log), self.log_identity.get()) {
-            (Ok(now), Some(known)) if identity(&now) != *known => {
+        match (look_at(&self.log), self.log_identity.get()) {
+            (Ok((identity, _)), Some(known)) if identity != *known => {
                 Err(StoreError::unavailable("the write-ahead log was replaced by another"))
             }
-            (Ok(now), None) => {
-                let _ = self.log_identity.set(identity(&now));
+            (Ok((identity, length)), _) => {
+                self.log_identity.get_or_init(|| identity);
+                self.log_length.store(length, Ordering::Release);
                 Ok(())
             }
             (Err(error), Some(_)) => Err(StoreError::unavailable(error)),
-            (Ok(_), Some(_)) | (Err(_), None) => Ok(()),
+            (Err(_), None) => Ok(()),
         }
+    }
+
+    /// Bytes of the write-ahead log, as the last [`check`](Self::check) saw it.
+    pub fn log_length(&self) -> u64 {
+        self.log_length.load(Ordering::Acquire)
+    }
+
+    /// The write-ahead log, to write at its end.
+    pub fn append_to_log(&self) -> io::Result<fs::File> {
+        OpenOptions::new().append(true).open(&self.log)
     }
 }
 

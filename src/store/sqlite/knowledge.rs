@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{columns::Columns, json::json};
 use crate::{
@@ -136,43 +136,52 @@ fn with_sources(provenance: &Provenance, sources: &[String]) -> Provenance {
     provenance
 }
 
-/// Writes an entry whole, over the one of its id if there is one; figures are not stored.
+/// Writes an entry whole, in the place of the one of its id if there is one; figures are not stored.
 pub fn put(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
-    let mut put = tx.prepare_cached(
-        "INSERT OR REPLACE INTO knowledge_base (id, version, title, category, severity,
-             description, rootCause, solution, prerequisites, steps, expectedOutcome, tags,
-             relatedEntries, runbookUrl, provenance, pattern, firstSeen, lastUpdated, notes,
-             helped, notHelped, summedUp)
-         VALUES (:id, :version, :title, :category, :severity, :description, :rootCause, :solution,
-             :prerequisites, :steps, :expectedOutcome, :tags, :relatedEntries, :runbookUrl,
-             :provenance, :pattern, :firstSeen, :lastUpdated, :notes, :helped, :notHelped,
-             :summedUp)",
+    let mut update = tx.prepare_cached(
+        "UPDATE knowledge_base SET version = ?2, title = ?3, category = ?4, severity = ?5,
+             description = ?6, rootCause = ?7, solution = ?8, prerequisites = ?9, steps = ?10,
+             expectedOutcome = ?11, tags = ?12, relatedEntries = ?13, runbookUrl = ?14,
+             provenance = ?15, pattern = ?16, firstSeen = ?17, lastUpdated = ?18, notes = ?19,
+             helped = ?20, notHelped = ?21, summedUp = ?22
+         WHERE id = ?1",
     )?;
-    put.execute(named_params! {
-        ":id": entry.id,
-        ":version": entry.version,
-        ":title": entry.title,
-        ":category": entry.category.as_str(),
-        ":severity": entry.severity.as_str(),
-        ":description": entry.description,
-        ":rootCause": entry.root_cause,
-        ":solution": entry.solution,
-        ":prerequisites": json(&entry.prerequisites)?,
-        ":steps": json(&entry.steps)?,
-        ":expectedOutcome": entry.expected_outcome,
-        ":tags": json(&entry.tags)?,
-        ":relatedEntries": json(&entry.related_entries)?,
-        ":runbookUrl": entry.runbook_url,
-        ":provenance": json(&*entry.provenance)?,
-        ":pattern": entry.pattern.as_deref().map(json).transpose()?,
-        ":firstSeen": entry.first_seen.millis(),
-        ":lastUpdated": entry.written.millis(),
-        ":notes": json(&*entry.notes)?,
-        ":helped": entry.helped,
-        ":notHelped": entry.not_helped,
-        ":summedUp": json(&entry.summed_up)?,
-    })?;
+    if write_whole(&mut update, entry)? == 0 {
+        let mut insert = tx.prepare_cached(&format!(
+            "INSERT INTO knowledge_base ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+                 ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
+        ))?;
+        write_whole(&mut insert, entry)?;
+    }
     Ok(())
+}
+
+/// Runs a statement with the fields of an entry in the order of [`COLUMNS`]; how many rows it changed.
+fn write_whole(statement: &mut CachedStatement<'_>, entry: &Entry) -> rusqlite::Result<usize> {
+    statement.execute(params![
+        entry.id,
+        entry.version,
+        entry.title,
+        entry.category.as_str(),
+        entry.severity.as_str(),
+        entry.description,
+        entry.root_cause,
+        entry.solution,
+        json(&entry.prerequisites)?,
+        json(&entry.steps)?,
+        entry.expected_outcome,
+        json(&entry.tags)?,
+        json(&entry.related_entries)?,
+        entry.runbook_url,
+        json(&*entry.provenance)?,
+        entry.pattern.as_deref().map(json).transpose()?,
+        entry.first_seen.millis(),
+        entry.written.millis(),
+        json(&*entry.notes)?,
+        entry.helped,
+        entry.not_helped,
+        json(&entry.summed_up)?,
+    ])
 }
 
 /// One entry from [`COLUMNS`], without figures.

@@ -19,6 +19,7 @@ mod hours;
 mod json;
 mod knowledge;
 mod listing;
+mod log;
 #[cfg(test)]
 mod plans;
 mod put;

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::{
     checkpointer::{Checkpointer, Pages},
     connection::{BUSY_TIMEOUT, DatabaseFile, store_error, write_error},
+    log,
 };
 use crate::store::{Result, StoreError};
 
@@ -56,15 +57,17 @@ pub struct Writer {
 impl Writer {
     /// Hands the connection to a new thread.
     pub fn start(file: Arc<DatabaseFile>, mut connection: Connection) -> Result<Self> {
-        let checkpointer =
-            Checkpointer::start(&file, &mut connection, Pages::within(file.free_space()?))?;
+        let pages = Pages::within(file.free_space()?);
+        let checkpointer = Checkpointer::start(&file, &mut connection, pages)?;
         let (jobs, queue) = mpsc::channel::<Job>();
+        let written = Arc::clone(&file);
         let thread = thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || {
                 let mut hand = Hand { connection, locked: false };
                 for job in queue {
                     job(&mut hand);
+                    log::keep_ahead(&written, &mut hand.connection, &checkpointer, pages);
                 }
                 checkpointer.stop(&mut hand.connection);
                 // Leaves one file behind instead of three; what remains in the WAL is safe too.
