@@ -157,14 +157,14 @@ pub enum Imported {
 /// The known entry with the text of an imported one, if that makes a difference. What is learned
 /// stays, and so does what open questions it answered.
 pub fn reimported(known: &Entry, imported: &Entry, now: Time) -> Option<Entry> {
-    let mut provenance = Provenance::clone(&imported.provenance);
+    let mut provenance = Arc::clone(&imported.provenance);
     provenance.keep_sources_of(&known.provenance);
-    if known.text == imported.text && *known.provenance == provenance {
+    if known.text == imported.text && known.provenance == provenance {
         return None;
     }
     Some(Entry {
         text: Arc::clone(&imported.text),
-        provenance: Arc::new(provenance),
+        provenance,
         version: known.version + 1,
         written: now,
         ..known.clone()

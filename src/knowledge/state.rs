@@ -362,8 +362,7 @@ mod tests {
 
     /// What a pattern is found by, and what it counts for.
     fn placed(state: &State) -> String {
-        let tags: Vec<_> =
-            state.stats.top_tags(9).map(|(tag, n)| (tag.to_owned(), n)).collect();
+        let tags: Vec<_> = state.stats.top_tags(9).map(|(tag, n)| (tag.to_owned(), n)).collect();
         let names: std::collections::BTreeMap<_, _> = state.names.iter().collect();
         let causes: std::collections::BTreeMap<_, _> = state.causes.iter().collect();
         let counted = (state.stats.by_severity().clone(), state.stats.by_source_type().clone());

@@ -1,6 +1,6 @@
 //! Where the text of an entry comes from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
@@ -153,12 +153,12 @@ impl Provenance {
 
     /// Keeps the sources of the entry as it was: what questions it answered, and, unless it is a
     /// runbook, whose file alone tells where it is from, all others.
-    pub fn keep_sources_of(&mut self, known: &Self) {
+    pub fn keep_sources_of(self: &mut Arc<Self>, known: &Self) {
         let files = self.source_type == SourceType::Runbook;
         for source in &known.derived_from {
             let kept = !files || source.starts_with(QUESTION_PREFIX);
             if kept && !self.derived_from.contains(source) {
-                self.derived_from.push(source.clone());
+                Arc::make_mut(self).derived_from.push(source.clone());
             }
         }
     }

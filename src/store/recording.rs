@@ -288,9 +288,8 @@ fn receive_again(
         false => resolved_at(received, known.starts_at),
     };
     let timestamp = received.received_at.max(known.timestamp);
-    let same_state = status == known.status
-        && resolved_at == known.resolved_at
-        && entry_id == known.entry_id;
+    let same_state =
+        status == known.status && resolved_at == known.resolved_at && entry_id == known.entry_id;
     let same_content = same_pattern
         && received.severity == known.severity
         && received.labels == known.labels

@@ -12,7 +12,7 @@ use crate::{
         editing::EditError, indexing::Urgency, learning::is_learned, search::IndexChange,
         state::State,
     },
-    model::{Entry, InstanceChange, Outcome, Provenance, Status},
+    model::{Entry, InstanceChange, Outcome, Status},
     store::{Committed, Edit, Edited, Expired, Followed, Loaded, Result, StoreError},
 };
 
@@ -34,11 +34,7 @@ impl Writer {
             if is_learned(known, &entry) {
                 urgency = Urgency::Seldom;
             }
-            let mut provenance = Provenance::clone(&entry.provenance);
-            provenance.keep_sources_of(&known.provenance);
-            if provenance.derived_from.len() > entry.provenance.derived_from.len() {
-                entry.provenance = Arc::new(provenance);
-            }
+            entry.provenance.keep_sources_of(&known.provenance);
         }
         if let Some(entry) = self.state.put(entry) {
             self.shared.indexer.enqueue(IndexChange::Upsert(entry), urgency);

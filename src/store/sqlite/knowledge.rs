@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction,
 
 use super::{columns::Columns, json::json};
 use crate::{
-    model::{Category, Entry, EntryText, Figures, Provenance, Severity},
+    model::{Category, Entry, EntryText, Figures, Provenance, Severity, SummedUp},
     store::{Edit, Edited, Pattern},
 };
 
@@ -86,44 +86,62 @@ pub fn make(tx: &Transaction<'_>, patterns: Vec<Arc<Entry>>) -> rusqlite::Result
     Ok(made)
 }
 
+/// What edits keep of a stored entry, or go by.
+struct Kept {
+    version: u64,
+    provenance: Provenance,
+    summed_up: SummedUp,
+}
+
+fn kept(tx: &Transaction<'_>, id: &str) -> rusqlite::Result<Option<Kept>> {
+    let mut select = tx
+        .prepare_cached("SELECT version, provenance, summedUp FROM knowledge_base WHERE id = ?1")?;
+    let kept = |row: &Row<'_>| {
+        let mut columns = Columns::of(row);
+        let (version, provenance) = (columns.next()?, columns.json()?);
+        Ok(Kept { version, provenance, summed_up: columns.json()? })
+    };
+    select.query_row([id], kept).optional()
+}
+
 /// Makes one change; the caller commits.
 pub fn edit(tx: &Transaction<'_>, edit: &Edit) -> rusqlite::Result<Edited> {
-    let stored = get(tx, edit.entry_id())?;
-    match (edit, stored) {
-        (Edit::Write { entry, expected: None }, None) => {
-            put(tx, entry)?;
-            Ok(Edited::Done)
+    let id = edit.entry_id();
+    let Some(kept) = kept(tx, id)? else {
+        let Edit::Write { entry, expected: None } = edit else { return Ok(Edited::Missing) };
+        put(tx, entry)?;
+        return Ok(Edited::Done);
+    };
+    let conflicts = match edit {
+        Edit::Write { expected, .. } => *expected != Some(kept.version),
+        Edit::Delete { expected, .. } => expected.is_some_and(|version| version != kept.version),
+        Edit::AddSources { .. } => false,
+    };
+    if conflicts {
+        let stored = get(tx, id)?.map(Box::new);
+        return Ok(stored.map_or(Edited::Missing, Edited::Conflict));
+    }
+    match edit {
+        Edit::Write { entry, .. } => put(tx, &in_place_of(entry, kept))?,
+        Edit::AddSources { sources, .. } => {
+            let provenance = json(&with_sources(&kept.provenance, sources))?;
+            tx.prepare_cached("UPDATE knowledge_base SET provenance = ?2 WHERE id = ?1")?
+                .execute([id, &provenance])?;
         }
-        (_, None) => Ok(Edited::Missing),
-        (Edit::Write { entry, expected }, Some(stored)) => {
-            if *expected != Some(stored.version) {
-                return Ok(Edited::Conflict(Box::new(stored)));
-            }
-            put(tx, &in_place_of(entry, stored))?;
-            Ok(Edited::Done)
-        }
-        (Edit::AddSources { sources, .. }, Some(stored)) => {
-            let provenance = with_sources(&stored.provenance, sources);
-            put(tx, &Entry { provenance: provenance.into(), ..stored })?;
-            Ok(Edited::Done)
-        }
-        (Edit::Delete { id, expected }, Some(stored)) => {
-            if expected.is_some_and(|expected| expected != stored.version) {
-                return Ok(Edited::Conflict(Box::new(stored)));
-            }
+        Edit::Delete { .. } => {
             tx.prepare_cached("DELETE FROM knowledge_base WHERE id = ?1")?.execute([id])?;
-            Ok(Edited::Done)
         }
     }
+    Ok(Edited::Done)
 }
 
 /// What an edit writes: sums are the store's own, but those of questions, and sources only gain.
-fn in_place_of(entry: &Entry, stored: Entry) -> Entry {
-    let mut provenance = Provenance::clone(&entry.provenance);
-    provenance.keep_sources_of(&stored.provenance);
+fn in_place_of(entry: &Entry, kept: Kept) -> Entry {
+    let mut provenance = Arc::clone(&entry.provenance);
+    provenance.keep_sources_of(&kept.provenance);
     let question = entry.category == Category::Question;
-    let summed_up = if question { entry.summed_up } else { stored.summed_up };
-    Entry { provenance: provenance.into(), summed_up, ..entry.clone() }
+    let summed_up = if question { entry.summed_up } else { kept.summed_up };
+    Entry { provenance, summed_up, ..entry.clone() }
 }
 
 fn with_sources(provenance: &Provenance, sources: &[String]) -> Provenance {

@@ -21,6 +21,8 @@ mod knowledge;
 mod listing;
 mod log;
 #[cfg(test)]
+mod log_writes;
+#[cfg(test)]
 mod plans;
 mod put;
 mod readers;
