@@ -2,7 +2,7 @@
 
 FROM rust:1.95-trixie AS build
 WORKDIR /build
-COPY Cargo.toml Cargo.lock build.rs ./
+COPY Cargo.toml Cargo.lock ./
 COPY .cargo ./.cargo
 COPY src ./src
 COPY web ./web

@@ -21,8 +21,6 @@ mod knowledge;
 mod listing;
 mod log;
 #[cfg(test)]
-mod log_writes;
-#[cfg(test)]
 mod plans;
 mod put;
 mod readers;
