@@ -5,7 +5,7 @@
 
 use std::{io::Write, time::Duration};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
     checkpointer::{Checkpointer, Pages},
@@ -24,7 +24,7 @@ const LEAST_FREE: u64 = 16 << 20;
 /// need it.
 pub fn keep_ahead(
     file: &DatabaseFile,
-    writing: &mut Connection,
+    writing: &Connection,
     checkpointer: &Checkpointer,
     pages: Pages,
 ) {
@@ -42,12 +42,12 @@ fn is_short(used: u64, length: u64, most: u64) -> bool {
 
 /// Adds zeros to the log. SQLite reads it up to the first page that is none, which zeros are not;
 /// where it writes, it writes over them.
-fn lengthen(file: &DatabaseFile, writing: &mut Connection, used: u64, most: u64) -> Result<()> {
+fn lengthen(file: &DatabaseFile, writing: &Connection, used: u64, most: u64) -> Result<()> {
     writing.busy_timeout(Duration::ZERO).map_err(store_error)?;
     // Whoever has this lock is the only one that writes to the log, in this process and in others.
-    let begun = writing.transaction_with_behavior(TransactionBehavior::Immediate);
-    let alone = begun.map_err(store_error)?;
-    alone.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
+    let begun = Transaction::new_unchecked(writing, TransactionBehavior::Immediate);
+    writing.busy_timeout(BUSY_TIMEOUT).map_err(store_error)?;
+    let _alone = begun.map_err(store_error)?;
     file.check()?;
     let length = file.log_length();
     if is_short(used, length, most) && file.free_space()? >= LEAST_FREE {
@@ -83,9 +83,9 @@ mod tests {
     fn commits_do_not_lengthen_a_log_that_is_ahead_of_them() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ahead.db");
-        let (file, mut writing) = open(&path);
+        let (file, writing) = open(&path);
         writing.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY, x TEXT)").unwrap();
-        lengthen(&file, &mut writing, 0, MOST).unwrap();
+        lengthen(&file, &writing, 0, MOST).unwrap();
         let length = file.log_length();
         assert_eq!(length, 1 << 20);
         (0..50).for_each(|n| insert(&writing, n));
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(rows(&left), 50);
 
         for _ in 0..9 {
-            lengthen(&file, &mut writing, MOST, MOST).unwrap();
+            lengthen(&file, &writing, MOST, MOST).unwrap();
         }
         assert_eq!(file.log_length(), MOST);
         insert(&writing, 50);
@@ -111,25 +111,25 @@ mod tests {
     fn what_another_process_writes_is_not_written_over() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("two.db");
-        let ((file, mut writing), (_, mut other)) = (open(&path), open(&path));
+        let ((file, writing), (_, mut other)) = (open(&path), open(&path));
         writing.execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY, x TEXT)").unwrap();
         for n in 0..200 {
             insert(if n % 2 == 0 { &other } else { &writing }, n);
             if n % 20 == 0 {
-                lengthen(&file, &mut writing, (n as u64) << 14, MOST).unwrap();
+                lengthen(&file, &writing, (n as u64) << 14, MOST).unwrap();
             }
         }
         let begun = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
         insert(&begun, 200);
         let length = file.log_length();
-        assert!(lengthen(&file, &mut writing, length, MOST).is_err());
+        assert!(lengthen(&file, &writing, length, MOST).is_err());
         file.check().unwrap();
         assert_eq!(file.log_length(), length);
         begun.commit().unwrap();
         // Cut by another process, it begins anew.
         other.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         insert(&writing, 201);
-        lengthen(&file, &mut writing, 8_000, MOST).unwrap();
+        lengthen(&file, &writing, 8_000, MOST).unwrap();
         insert(&other, 202);
         let sound: String = other.query_row("PRAGMA integrity_check", [], |r| r.get(0)).unwrap();
         assert_eq!((sound.as_str(), rows(&writing)), ("ok", 203));

@@ -67,7 +67,7 @@ impl Writer {
                 let mut hand = Hand { connection, locked: false };
                 for job in queue {
                     job(&mut hand);
-                    log::keep_ahead(&written, &mut hand.connection, &checkpointer, pages);
+                    log::keep_ahead(&written, &hand.connection, &checkpointer, pages);
                 }
                 checkpointer.stop(&mut hand.connection);
                 // Leaves one file behind instead of three; what remains in the WAL is safe too.
