@@ -43,6 +43,9 @@ fn is_short(used: u64, length: u64, most: u64) -> bool {
 /// Adds zeros to the log. SQLite reads it up to the first page that is none, which zeros are not;
 /// where it writes, it writes over them.
 fn lengthen(file: &DatabaseFile, writing: &Connection, used: u64, most: u64) -> Result<()> {
+    if file.free_space()? < LEAST_FREE {
+        return Ok(());
+    }
     writing.busy_timeout(Duration::ZERO).map_err(store_error)?;
     // Whoever has this lock is the only one that writes to the log, in this process and in others.
     let begun = Transaction::new_unchecked(writing, TransactionBehavior::Immediate);
@@ -50,7 +53,7 @@ fn lengthen(file: &DatabaseFile, writing: &Connection, used: u64, most: u64) -> 
     let _alone = begun.map_err(store_error)?;
     file.check()?;
     let length = file.log_length();
-    if is_short(used, length, most) && file.free_space()? >= LEAST_FREE {
+    if is_short(used, length, most) {
         let missing = (used + ZEROS.len() as u64).min(most).saturating_sub(length);
         let zeros = usize::try_from(missing).ok().and_then(|missing| ZEROS.get(..missing));
         let mut log = file.append_to_log().map_err(StoreError::unavailable)?;
