@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Base, QuestionFilter, state::alert_name};
+use super::{Base, QuestionFilter, links::alert_name};
 use crate::model::{Category, Entry};
 
 /// Which entries are listed; what is `None` does not matter.

@@ -16,6 +16,7 @@ pub mod export;
 mod freshness;
 mod indexing;
 mod learning;
+mod links;
 mod listing;
 mod network;
 mod open_questions;

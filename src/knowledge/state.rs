@@ -9,7 +9,8 @@ use imbl::{HashMap, OrdSet};
 
 use super::{
     answering::{Known, MAX_TOGETHER},
-    runbook::links,
+    links::{Links, alert_name},
+    runbook::links::is_written_for,
     stats::Stats,
     summary::AlertActivity,
 };
@@ -24,23 +25,13 @@ const MAX_LINKS: usize = 50;
 /// Alerts that began so near to each other fire together.
 const TOGETHER_MS: i64 = 10 * 60_000;
 
-/// The alerts and runbooks that belong to one alert name.
-#[derive(Clone, Debug, Default)]
-struct Named {
-    patterns: OrdSet<Arc<str>>,
-    runbooks: OrdSet<Arc<str>>,
-}
-
 /// All entries, figures about them, and what belongs together.
 #[derive(Clone, Default)]
 pub struct State {
     entries: HashMap<Arc<str>, Arc<Entry>>,
     /// Figures of stored instances whose entry does not exist (any more).
     orphans: HashMap<Arc<str>, Figures>,
-    /// By what patterns and runbooks find each other by: what makes the links between patterns and runbooks, whichever comes first.
-    names: HashMap<Arc<str>, Named>,
-    /// How many patterns an alert name has.
-    causes: HashMap<Arc<str>, usize>,
+    links: Links,
     /// The entries of which alerts fire, by when the last of them began.
     firing: OrdSet<(Time, Arc<str>)>,
     /// How many instances fire. It is below zero for a moment where one ends that another process
@@ -83,7 +74,7 @@ impl State {
     pub fn view(&self, entry: &Entry) -> Entry {
         let mut view = entry.clone();
         let text = Arc::make_mut(&mut view.text);
-        for linked in self.linked(entry) {
+        for linked in self.links.of(entry) {
             if text.related_entries.len() >= MAX_LINKS {
                 break;
             }
@@ -103,55 +94,20 @@ impl State {
         view
     }
 
-    fn linked<'a>(&'a self, entry: &Entry) -> impl Iterator<Item = &'a Arc<str>> {
-        let of: fn(&Named) -> &OrdSet<Arc<str>> = match entry.category {
-            Category::AlertPattern => |named| &named.runbooks,
-            _ => |named| &named.patterns,
-        };
-        keys(entry).into_iter().filter_map(|key| self.names.get(key.as_str())).flat_map(of)
-    }
-
     /// The runbook written for a pattern's alert, else the surest other one; of several one that
     /// says what helps.
     pub fn runbook_of(&self, pattern: &Entry) -> Option<&Arc<Entry>> {
         let name = alert_name(pattern)?;
-        let named = keys(pattern).into_iter().filter_map(|key| self.names.get(key.as_str()));
-        let runbooks = named.flat_map(|named| named.runbooks.iter().take(MAX_LINKS));
+        let runbooks = self.links.runbooks_of(pattern, MAX_LINKS);
         let runbooks = runbooks.filter_map(|id| self.entries.get(id));
-        let rank = |runbook: &&Arc<Entry>| {
-            (runbook.solution.is_empty(), !links::is_written_for(runbook, name))
-        };
+        let rank =
+            |runbook: &&Arc<Entry>| (runbook.solution.is_empty(), !is_written_for(runbook, name));
         runbooks.min_by_key(rank)
     }
 
     /// How many causes of an alert name have a pattern.
     pub fn causes(&self, alertname: &str) -> usize {
-        self.causes.get(alertname).copied().unwrap_or(0)
-    }
-
-    fn link(&mut self, id: &Arc<str>, entry: &Entry, there: bool) {
-        if let Some(name) = alert_name(entry) {
-            let count = self.causes.entry(name.into()).or_default();
-            *count = if there { *count + 1 } else { count.saturating_sub(1) };
-            if *count == 0 {
-                self.causes.remove(name);
-            }
-        }
-        let of: fn(&mut Named) -> &mut OrdSet<Arc<str>> = match entry.category {
-            Category::AlertPattern => |named| &mut named.patterns,
-            _ => |named| &mut named.runbooks,
-        };
-        for key in keys(entry) {
-            let named = self.names.entry(key.as_str().into()).or_default();
-            if there {
-                of(named).insert(Arc::clone(id));
-            } else {
-                of(named).remove(id);
-            }
-            if named.patterns.is_empty() && named.runbooks.is_empty() {
-                self.names.remove(key.as_str());
-            }
-        }
+        self.links.causes(alertname)
     }
 
     /// The figures of the entry of this id, whether or not it exists.
@@ -242,11 +198,11 @@ impl State {
             _ => {
                 if let Some(old) = &old {
                     self.stats.remove(&id, old);
-                    self.link(&id, old, false);
+                    self.links.set(&id, old, false);
                 }
                 self.orphans.remove(&id);
                 self.stats.add(&id, &entry);
-                self.link(&id, &entry, true);
+                self.links.set(&id, &entry, true);
             }
         }
         self.entries.insert(id, Arc::clone(&entry));
@@ -262,7 +218,7 @@ impl State {
         self.entries.remove(&id);
         self.revision += 1;
         self.stats.remove(&id, &entry);
-        self.link(&id, &entry, false);
+        self.links.set(&id, &entry, false);
         if entry.figures != Figures::default() {
             self.orphans.insert(id, entry.figures);
         }
@@ -294,7 +250,7 @@ fn step<'a>(
     }
 }
 
-/// Whether two texts of an entry have the same [`keys`], and count alike in all that does not change
+/// Whether two texts of an entry find the same others ([`Links`]), and count alike in all that does not change
 /// with figures and times.
 fn is_filed_alike(a: &Entry, b: &Entry) -> bool {
     let (from, other) = (&a.provenance, &b.provenance);
@@ -302,18 +258,6 @@ fn is_filed_alike(a: &Entry, b: &Entry) -> bool {
         && (&a.runbook_url, &a.tags) == (&b.runbook_url, &b.tags)
         && (from.source_type, &from.source_model) == (other.source_type, &other.source_model)
         && from.derived_from == other.derived_from
-}
-
-/// What patterns and runbooks find each other by, the surest first; nothing for other entries.
-fn keys(entry: &Entry) -> Vec<String> {
-    match entry.category {
-        Category::AlertPattern => {
-            let name = alert_name(entry).unwrap_or(&entry.title);
-            links::keys_of_pattern(name, entry.runbook_url.as_deref())
-        }
-        Category::Runbook => links::keys_of_runbook(entry).into_iter().collect(),
-        _ => Vec::new(),
-    }
 }
 
 impl Known for State {
@@ -330,7 +274,7 @@ impl Known for State {
     }
 
     fn patterns_of(&self, runbook: &Entry) -> Vec<&Arc<Entry>> {
-        self.linked(runbook).take(MAX_LINKS).filter_map(|id| self.get(id)).collect()
+        self.links.of(runbook).take(MAX_LINKS).filter_map(|id| self.get(id)).collect()
     }
 
     fn fires_with(&self, pattern: &Entry) -> Vec<&Arc<Entry>> {
@@ -350,11 +294,6 @@ impl Known for State {
     }
 }
 
-/// The name of the alerts that a pattern is learned from.
-pub fn alert_name(pattern: &Entry) -> Option<&str> {
-    pattern.pattern.as_ref().map(|pattern| pattern.alertname.as_str())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,10 +302,8 @@ mod tests {
     /// What a pattern is found by, and what it counts for.
     fn placed(state: &State) -> String {
         let tags: Vec<_> = state.stats.top_tags(9).map(|(tag, n)| (tag.to_owned(), n)).collect();
-        let names: std::collections::BTreeMap<_, _> = state.names.iter().collect();
-        let causes: std::collections::BTreeMap<_, _> = state.causes.iter().collect();
         let counted = (state.stats.by_severity().clone(), state.stats.by_source_type().clone());
-        format!("{names:?} {causes:?} {tags:?} {counted:?} {:?}", state.stats.derived_from())
+        format!("{} {tags:?} {counted:?} {:?}", state.links.sorted(), state.stats.derived_from())
     }
 
     #[test]
