@@ -127,7 +127,6 @@ impl Service {
             body_limit: settings.server.body_limit,
             webhook_body_limit: settings.server.webhook_body_limit,
             bodies: BodyBudget::new(settings.server.body_limit, settings.server.webhook_body_limit),
-            request_timeout: settings.server.request_timeout,
             clock,
             phase: phase.clone(),
             started: std::time::Instant::now(),

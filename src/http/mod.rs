@@ -154,9 +154,7 @@ pub fn router(app: &App) -> Router {
         .method_not_allowed_fallback(move |request| not_allowed.clone().oneshot(request))
         .fallback_service(unmatched(Method::GET, only_counted(|_| ready(Err(Error::NotFound)))));
     let preflights = unmatched(Method::OPTIONS, guard::cors::preflight(&app.cors));
-    // One stack of layers, because the router boxes a request once for each of its own.
     guard::cors::around(router, &app.cors, preflights)
-        .layer((guard::request_id::layer(), compression()))
 }
 
 /// The router of the metrics' own listener.
@@ -172,14 +170,19 @@ pub fn metrics_router(metrics: Arc<crate::telemetry::Metrics>) -> Router {
 }
 
 /// gzip, for who takes it, from this many bytes on.
-fn compression() -> CompressionLayer<SizeAbove> {
+pub fn compression() -> CompressionLayer<SizeAbove> {
     CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(1025))
 }
+
+/// Headers that an answer has, about.
+const HEADERS: usize = 12;
 
 /// An answer of JSON text.
 pub fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
+    // Room for what guards and layers add.
+    response.headers_mut().reserve(HEADERS);
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response

@@ -50,6 +50,9 @@ impl Parameters {
     /// Of this request to a route that knows these.
     pub fn of(uri: &Uri, known: &[Parameter]) -> Self {
         let mut parameters = Self { given: Vec::new(), problems: Vec::new() };
+        if uri.query().is_none() {
+            return parameters;
+        }
         match axum::extract::Query::try_from_uri(uri) {
             Ok(axum::extract::Query(given)) => parameters.given = given,
             Err(_) => parameters.wrong("", "the query string cannot be read".into()),

@@ -1,11 +1,6 @@
 //! What handlers and guards share: the domain behind the routes, and who may call.
 
-use std::{
-    net::SocketAddr,
-    ops::Deref,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, ops::Deref, sync::Arc, time::Instant};
 
 use ipnet::IpNet;
 
@@ -63,8 +58,6 @@ pub struct AppParts {
     pub webhook_body_limit: usize,
     /// Room for all bodies together.
     pub bodies: BodyBudget,
-    /// How long a whole request may take.
-    pub request_timeout: Duration,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Starting, serving or draining.

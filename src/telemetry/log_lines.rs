@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fmt,
     io::{self, Write},
     sync::LazyLock,
@@ -9,12 +10,13 @@ use std::{
 
 use prometheus::IntCounter;
 use serde::ser::{SerializeMap, Serializer as _};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::value::RawValue;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
 };
 use tracing_subscriber::{
+    field::RecordFields,
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter,
         format::Writer,
@@ -57,11 +59,12 @@ where
         // Of the request's span its id; what the event says itself counts more.
         for span in context.event_scope().into_iter().flatten() {
             let extensions = span.extensions();
-            let around = extensions.get::<FormattedFields<N>>();
-            let around = around.and_then(|text| serde_json::from_str::<Map<_, _>>(text).ok());
-            for (name, value) in around.into_iter().flatten() {
+            let around = extensions.get::<FormattedFields<N>>().map_or("", |text| text);
+            let around = serde_json::Deserializer::from_str(around).into_iter();
+            let around = around.map_while(Result::ok).flat_map(BTreeMap::<String, _>::into_iter);
+            for (name, value) in around {
                 if !fields.0.iter().any(|(known, _)| *known == name) {
-                    fields.0.push((name.into(), cleaned(value)));
+                    fields.0.push((name.into(), value));
                 }
             }
         }
@@ -94,12 +97,22 @@ fn line(
     Ok(String::from_utf8(bytes)?)
 }
 
-/// A value from a span, with its texts cleaned.
-fn cleaned(value: Value) -> Box<RawValue> {
-    raw(&match value {
-        Value::String(text) => Value::String(clean(&text, MAX_VALUE).into_owned()),
-        other => other,
-    })
+/// A span's fields, as [`JsonLines`] reads them: one JSON object each time that it gets some.
+pub(super) struct JsonSpans;
+
+impl<'writer> FormatFields<'writer> for JsonSpans {
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        let mut recorded = Fields::default();
+        fields.record(&mut recorded);
+        let named = recorded.0.iter().map(|(name, value)| (name, value));
+        let mut bytes = Vec::with_capacity(64);
+        serde_json::Serializer::new(&mut bytes).collect_map(named).map_err(|_| fmt::Error)?;
+        writer.write_str(str::from_utf8(&bytes).map_err(|_| fmt::Error)?)
+    }
 }
 
 fn raw(value: &impl serde::Serialize) -> Box<RawValue> {

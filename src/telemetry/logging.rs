@@ -14,14 +14,14 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::ParseError,
-    fmt::{MakeWriter, format::JsonFields},
+    fmt::MakeWriter,
     layer::SubscriberExt,
     util::{SubscriberInitExt, TryInitError},
 };
 
 pub use super::log_queue::flush;
 use super::{
-    log_lines::{JsonLines, LogWriter},
+    log_lines::{JsonLines, JsonSpans, LogWriter},
     log_queue::LogQueue,
     throttle::Throttle,
 };
@@ -89,7 +89,7 @@ where
         LogFormat::Pretty => Box::new(lines),
         LogFormat::Json => {
             let format = JsonLines { instance: settings.instance.clone() };
-            Box::new(lines.fmt_fields(JsonFields::new()).event_format(format))
+            Box::new(lines.fmt_fields(JsonSpans).event_format(format))
         }
     };
     Ok(Box::new(Registry::default().with(filter).with(throttle).with(lines)))
@@ -117,6 +117,7 @@ mod tests {
 
     use parking_lot::Mutex;
     use serde_json::Value;
+    use tracing::field::Empty;
 
     use super::*;
 
@@ -179,6 +180,20 @@ mod tests {
         let line: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(line["details"], serde_json::json!({"reason": "unknown"}));
         assert_eq!(text.matches("r-1").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn fields_of_all_spans_around_a_line_are_its_own_also_those_that_came_later() {
+        let text = logged("info", LogFormat::Json, || {
+            let outer = tracing::info_span!("task", name = "retention", count = Empty, id = 1);
+            outer.record("count", 2);
+            let _outer = outer.entered();
+            tracing::info_span!("request", id = 3).in_scope(|| tracing::info!("done"));
+        });
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&line["name"], &line["count"]), (&"retention".into(), &2.into()));
+        assert_eq!(line["id"], 3, "the inner one counts more");
+        assert_eq!(text.matches("\"id\"").count(), 1, "{text}");
     }
 
     #[test]

@@ -5,28 +5,10 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use axum::{
-    extract::{ConnectInfo, Request},
-    http::HeaderMap,
-};
+use axum::http::HeaderMap;
 use ipnet::IpNet;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
-
-/// Nobody knows where a request comes from: a defect of the listener. To make up an address would
-/// be to count all such requests as one client's.
-#[derive(Debug, thiserror::Error)]
-#[error("the request has no client address")]
-pub struct NoAddress;
-
-/// The address of a request's client.
-///
-/// # Errors
-/// If the listener has not said who the peer is.
-pub fn of_request(request: &Request, trusted: &[IpNet]) -> Result<IpAddr, NoAddress> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().ok_or(NoAddress)?;
-    Ok(client_ip(peer.0.ip(), request.headers(), trusted))
-}
 
 /// The client's address. `peer` is the other end of the connection, `trusted` the networks of
 /// the proxies whose `X-Forwarded-For` is believed.

@@ -8,7 +8,7 @@ use axum::{
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use serde_json::json;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -26,7 +26,7 @@ use crate::{
 /// call; with no origin listed nothing is added, and browsers deny.
 pub fn around<S>(router: Router, settings: &CorsSettings, preflights: S) -> Router
 where
-    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+    S: Service<Request, Response: IntoResponse, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync
@@ -39,7 +39,7 @@ where
         let preflights = preflights.clone();
         async move {
             match request.method() == Method::OPTIONS {
-                true => preflights.oneshot(request).await,
+                true => preflights.oneshot(request).await.map(IntoResponse::into_response),
                 false => Ok(next.run(request).await),
             }
         }

@@ -18,17 +18,22 @@ pub mod request_id;
 pub mod signature;
 
 use std::{
-    convert::Infallible, future::Future, net::IpAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc,
+    convert::Infallible,
+    future::Future,
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
 };
 
 use axum::{
     body::Body,
     http::{HeaderValue, Request, header, request::Parts},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use futures::FutureExt;
 use tokio::time::Instant;
-use tower::{Service, service_fn};
+use tower::{Layer, Service, service_fn};
 use tracing::Instrument;
 
 use self::{
@@ -36,11 +41,11 @@ use self::{
     request_id::RequestId,
 };
 use super::{
-    Error,
+    Error, compression,
     error::LoggedCause,
     extract::{Caller, GuardedRequest, RequestContext, RoleLevel, VerifiedBody},
     parameters::Parameter,
-    server::Deadline,
+    server::Arrival,
     state::App,
 };
 use crate::{
@@ -83,7 +88,7 @@ where
         Box::pin(async move {
             admit_anyone(&app, &request.context, &request.parts, request.bucket).await?;
             check_parameters(&app, &request)?;
-            body::in_time(request.context.deadline, handler(app, request)).await
+            body::in_time(request.context.deadline, pin!(handler(app, request))).await
         })
     });
     Guarded { access: Access::Anyone, handler: guarded }
@@ -142,7 +147,8 @@ where
         Box::pin(async move {
             let proven = signature::prove(&app, &mut request).await?;
             check_parameters(&app, &request)?;
-            body::in_time(request.context.deadline, handler(proven, app, request.context)).await
+            body::in_time(request.context.deadline, pin!(handler(proven, app, request.context)))
+                .await
         })
     });
     Guarded { access: Access::WebhookSender, handler: guarded }
@@ -179,7 +185,7 @@ where
     let caller = bearer::authorize::<R>(&app, &request, key)?;
     check_parameters(&app, &request)?;
     reads::note(&app, &caller.key, &request);
-    body::in_time(request.context.deadline, handler(caller, app, request)).await
+    body::in_time(request.context.deadline, pin!(handler(caller, app, request))).await
 }
 
 /// Refuses every query parameter at a route that knows none; what a route knows its handler
@@ -212,18 +218,21 @@ pub struct GuardedRoute {
     pub guarded: Guarded,
 }
 
-/// All guards of one route around its handler.
+/// All guards of one route around its handler. What the router itself would be layered with stands
+/// here, too: it boxes each request once more for that.
 pub fn stack(
     app: &App,
     route: GuardedRoute,
-) -> impl Service<Request<Body>, Response = Response, Error = Infallible, Future: Send>
+) -> impl Service<Request<Body>, Response: IntoResponse, Error = Infallible, Future: Send>
 + Clone
 + Send
 + Sync
 + 'static
 + use<> {
     let (app, route) = (app.clone(), Arc::new(route));
-    service_fn(move |request| enter(app.clone(), Arc::clone(&route), request).map(Ok))
+    let entered =
+        service_fn(move |request| enter(app.clone(), Arc::clone(&route), request).map(Ok));
+    (request_id::layer(), compression()).layer(entered)
 }
 
 /// The outermost guard: names the request, finds its client, counts, and finishes the answer.
@@ -231,18 +240,19 @@ async fn enter(app: App, route: Arc<GuardedRoute>, request: Request<Body>) -> Re
     let started = Instant::now();
     let metrics = &route.metrics;
     let in_flight = metrics.begin();
-    let request_id = RequestId::of(request.headers());
+    let request_id = RequestId::given(&request);
     let span = tracing::info_span!("request", requestId = request_id.as_str());
-    let client = client_ip::of_request(&request, &app.trusted_proxies);
-    let client = client.map_err(|error| Error::Internal(Arc::new(error)));
-    let (mut response, client) = match client {
-        Ok(client) => {
-            let deadline = request.extensions().get::<Deadline>();
-            let deadline =
-                deadline.map_or_else(|| started + app.request_timeout, |Deadline(at)| *at);
+    let arrival = Arrival::of(&request).map_err(|error| Error::Internal(Arc::new(error)));
+    let (mut response, client) = match arrival {
+        Ok(Arrival { peer, deadline }) => {
+            let client = client_ip::client_ip(peer.ip(), request.headers(), &app.trusted_proxies);
             let context = RequestContext::new(request_id, client, deadline, Arc::clone(metrics));
-            let answered = answer(app, &route, context, request).instrument(span.clone());
-            (answered.await, Some(client))
+            let answering = span.in_scope(|| answering(app, &route, context.clone(), request));
+            let mut response = answered(answering, &context).instrument(span.clone()).await;
+            if let Some(decision) = context.limit() {
+                decision.announce(response.headers_mut());
+            }
+            (response, Some(client))
         }
         Err(error) => (error.into_response(request_id.as_str()), None),
     };
@@ -259,35 +269,34 @@ async fn enter(app: App, route: Arc<GuardedRoute>, request: Request<Body>) -> Re
     response
 }
 
-/// The guard and handler of the route itself.
-async fn answer(
+/// The guard and handler of the route itself, not begun.
+fn answering(
     app: App,
     route: &GuardedRoute,
     context: RequestContext,
     request: Request<Body>,
-) -> Response {
+) -> Answering {
     cors::note_denied(&app, &context, request.headers());
     let (parts, body) = request.into_parts();
     let (bucket, known) = (route.bucket, route.parameters);
-    let answered = match host::check(parts.version, &parts.uri, &parts.headers) {
+    match host::check(parts.version, &parts.uri, &parts.headers) {
         Ok(()) => {
-            let context = context.clone();
             let request = GuardedRequest { parts, body, context, bucket, known, forwarded: None };
-            // A defect in one handler is that request's failure, not its connection's.
-            let answering = AssertUnwindSafe((route.guarded.handler)(app, request)).catch_unwind();
-            answering.await.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))))
+            (route.guarded.handler)(app, request)
         }
         // Whoever sends it, it is counted like a stranger's.
-        Err(error) => {
+        Err(error) => Box::pin(async move {
             rate_limit::admit(&app, &context, bucket, &Holder::Stranger).await.and(Err(error))
-        }
-    };
-    let mut response =
-        answered.unwrap_or_else(|error| error.into_response(context.request_id.as_str()));
-    if let Some(decision) = context.limit() {
-        decision.announce(response.headers_mut());
+        }),
     }
-    response
+}
+
+/// Its answer, whatever happens.
+async fn answered(answering: Answering, context: &RequestContext) -> Response {
+    // A defect in one handler is that request's failure, not its connection's.
+    let answer = AssertUnwindSafe(answering).catch_unwind().await;
+    let answer = answer.unwrap_or_else(|_| Err(Error::Internal(Arc::new(Panicked))));
+    answer.unwrap_or_else(|error| error.into_response(context.request_id.as_str()))
 }
 
 /// A handler panicked; the panic itself is logged where it happens.

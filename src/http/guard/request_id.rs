@@ -11,9 +11,9 @@ use axum::{
 };
 use tower::util::MapRequestLayer;
 use tower_http::request_id::{
-    MakeRequestId, MakeRequestUuid, PropagateRequestIdLayer, RequestId as RequestIdHeader,
-    SetRequestIdLayer,
+    MakeRequestId, PropagateRequestIdLayer, RequestId as RequestIdHeader, SetRequestIdLayer,
 };
+use uuid::Uuid;
 
 /// The header that carries it, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,7 +21,7 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Keeps a good id, gives one else, and puts it into the answer.
 type RequestIdLayer = (
     MapRequestLayer<fn(Request<Body>) -> Request<Body>>,
-    SetRequestIdLayer<MakeRequestUuid>,
+    SetRequestIdLayer<NewUuid>,
     PropagateRequestIdLayer,
 );
 
@@ -33,13 +33,16 @@ const MAX_LENGTH: usize = 128;
 pub fn layer() -> RequestIdLayer {
     (
         MapRequestLayer::new(without_unacceptable),
-        SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid),
+        SetRequestIdLayer::new(X_REQUEST_ID, NewUuid),
         PropagateRequestIdLayer::new(X_REQUEST_ID),
     )
 }
 
 fn without_unacceptable(mut request: Request<Body>) -> Request<Body> {
     let headers = request.headers_mut();
+    if !headers.contains_key(X_REQUEST_ID) {
+        return request;
+    }
     let own = headers.get(X_REQUEST_ID).filter(|value| is_acceptable(value.as_bytes())).cloned();
     headers.remove(X_REQUEST_ID);
     if let Some(own) = own {
@@ -48,21 +51,38 @@ fn without_unacceptable(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
+/// Makes a version 4 UUID, without a text of its own in between.
+#[derive(Clone, Copy)]
+pub struct NewUuid;
+
+impl MakeRequestId for NewUuid {
+    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestIdHeader> {
+        Some(RequestIdHeader::new(RequestId::random().0))
+    }
+}
+
 /// The id of one request; visible ASCII only, and cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// Of a request that [`layer`] has named, or that it has not come to.
+    /// Of a request that [`layer`] does not come to.
     pub fn of(headers: &HeaderMap) -> Self {
         let own = headers.get(X_REQUEST_ID).filter(|value| is_acceptable(value.as_bytes()));
         own.cloned().map_or_else(Self::random, Self)
     }
 
+    /// Of a request that [`layer`] has named.
+    pub fn given<B>(request: &Request<B>) -> Self {
+        let given = request.extensions().get::<RequestIdHeader>();
+        given.map_or_else(|| Self::of(request.headers()), |id| Self(id.header_value().clone()))
+    }
+
     fn random() -> Self {
-        let made = MakeRequestUuid.make_request_id(&Request::new(()));
+        let mut text = Uuid::encode_buffer();
+        let made = HeaderValue::from_str(Uuid::new_v4().hyphenated().encode_lower(&mut text));
         // A UUID always makes a header value.
-        Self(made.map_or(HeaderValue::from_static("unnamed"), RequestIdHeader::into_header_value))
+        Self(made.unwrap_or(HeaderValue::from_static("unnamed")))
     }
 
     /// For the answer's header.

@@ -5,7 +5,6 @@
 //! has a timer for the heads of HTTP/1 only.
 
 use std::{
-    collections::BTreeMap,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -25,10 +24,6 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Refusals with 429, one after the other, that a connection survives: who asks on regardless has
 /// to connect anew, and what it sent ahead is not looked at.
 const MOST_REFUSALS: u32 = 32;
-
-/// When a request must have been answered; handlers are given up at that moment.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline(pub Instant);
 
 /// On an answer: its client may take longer than the request's own deadline, until this.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +56,7 @@ struct State {
     /// Since when bytes have come without a request.
     head_since: Option<Instant>,
     /// The requests under way, by when each must be over.
-    under_way: BTreeMap<u64, Instant>,
+    under_way: Vec<(u64, Instant)>,
     begun: u64,
     /// Bytes came since the last request: the next one is not of the same read.
     fresh: bool,
@@ -87,7 +82,7 @@ impl Activity {
             http2: false,
             quiet_since: Instant::now(),
             head_since: None,
-            under_way: BTreeMap::new(),
+            under_way: Vec::new(),
             begun: 0,
             fresh: false,
             refusals: 0,
@@ -126,8 +121,8 @@ impl Activity {
         state.window.get_or_insert_with(|| Window { since: Instant::now(), written: 0 });
     }
 
-    /// A request's head is there.
-    pub fn begin(&self, http2: bool) -> (UnderWay, Deadline) {
+    /// A request's head is there. It must have been answered by the moment that is returned.
+    pub fn begin(&self, http2: bool) -> (UnderWay, Instant) {
         let mut state = self.0.lock();
         // The head counts as part of the request; on HTTP/2 its bytes cannot be told from others'.
         let head = state.head_since.take().filter(|_| !http2);
@@ -135,8 +130,8 @@ impl Activity {
         let id = state.begun;
         state.begun += 1;
         (state.asked, state.http2) = (true, http2);
-        state.under_way.insert(id, deadline + GRACE);
-        (UnderWay { activity: self.clone(), id }, Deadline(deadline))
+        state.under_way.push((id, deadline + GRACE));
+        (UnderWay { activity: self.clone(), id }, deadline)
     }
 
     /// Whether the request that begins came together with the one before it. Whoever sends many at
@@ -167,7 +162,7 @@ impl Activity {
 impl State {
     fn broken(&mut self, now: Instant) -> Option<Broken> {
         let late = |since: Instant, span: Duration| now.duration_since(since) >= span;
-        if self.under_way.values().any(|by| now >= *by) || self.is_stalled(now) {
+        if self.under_way.iter().any(|(_, by)| now >= *by) || self.is_stalled(now) {
             return Some(Broken::Stalled);
         }
         if !self.under_way.is_empty() {
@@ -208,14 +203,16 @@ pub struct UnderWay {
 impl UnderWay {
     /// Gives the answer until then.
     pub fn answer_by(&self, by: Instant) {
-        self.activity.0.lock().under_way.insert(self.id, by + GRACE);
+        let mut state = self.activity.0.lock();
+        let of_this = state.under_way.iter_mut().filter(|(id, _)| *id == self.id);
+        of_this.for_each(|(_, until)| *until = by + GRACE);
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut state = self.activity.0.lock();
-        state.under_way.remove(&self.id);
+        state.under_way.retain(|(id, _)| *id != self.id);
         if state.under_way.is_empty() {
             state.quiet_since = Instant::now();
             // What was read ahead of time shows as a request at once, or waits for more bytes.

@@ -71,9 +71,9 @@ async fn the_head_is_part_of_the_request() {
     let activity = activity();
     activity.read();
     advance(HEAD / 2).await;
-    let (_under_way, Deadline(deadline)) = activity.begin(false);
+    let (_under_way, deadline) = activity.begin(false);
     assert_eq!(deadline - Instant::now(), REQUEST - HEAD / 2);
-    let (_under_way, Deadline(deadline)) = activity.begin(true);
+    let (_under_way, deadline) = activity.begin(true);
     assert_eq!(deadline - Instant::now(), REQUEST);
 }
 

@@ -11,7 +11,6 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::ConnectInfo,
     http::{HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use hyper::{body::Incoming, service::service_fn};
@@ -23,9 +22,9 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::{Duration, timeout},
+    time::{Duration, Instant, timeout},
 };
-use tower::ServiceExt;
+use tower::Service;
 
 use super::{
     Server,
@@ -63,6 +62,32 @@ const UNSENT: u32 = 128 * 1024;
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// For a year, browsers ask by TLS only.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// On a request: who sends it, and when it must have been answered; handlers are given up at that
+/// moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The other end of its connection.
+    pub peer: SocketAddr,
+    /// That moment.
+    pub deadline: Instant,
+}
+
+/// Nobody knows where a request comes from: a defect of the listener. To make up an address would
+/// be to count all such requests as one client's.
+#[derive(Debug, thiserror::Error)]
+#[error("the request has no client address")]
+pub struct NoAddress;
+
+impl Arrival {
+    /// Of this request.
+    ///
+    /// # Errors
+    /// If the listener has not said it.
+    pub fn of<B>(request: &Request<B>) -> Result<Self, NoAddress> {
+        request.extensions().get().copied().ok_or(NoAddress)
+    }
+}
 
 /// A connection that was let in.
 pub struct Connection {
@@ -129,14 +154,14 @@ impl Connection {
         let Self { server, admitted, peer, activity, watcher, phase, welcome } = self;
         // The handshake had a limit of its own.
         activity.restart();
-        let answering = Answering {
+        let answering = Arc::new(Answering {
             server: Arc::clone(&server),
             activity: activity.clone(),
             peer,
             probes_only: admitted.probes_only,
             welcome,
-        };
-        let service = service_fn(move |request| answering.clone().answer(request));
+        });
+        let service = service_fn(move |request| Arc::clone(&answering).answer(request));
         let stream = TokioIo::new(Watched::new(stream, activity.clone()));
         let builder = builder(admitted.probes_only.is_none());
         let served = watcher.watch(builder.serve_connection(stream, service).into_owned());
@@ -209,7 +234,6 @@ async fn idle_while_draining(phase: &Phase, activity: &Activity) {
 }
 
 /// Answers the requests of one connection.
-#[derive(Clone)]
 struct Answering {
     server: Arc<Server>,
     activity: Activity,
@@ -219,11 +243,13 @@ struct Answering {
 }
 
 impl Answering {
-    async fn answer(self, mut request: Request<Incoming>) -> Result<Response<Tracked>, Infallible> {
+    async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Tracked>, Infallible> {
         let http2 = request.version() == Version::HTTP_2;
         let (under_way, deadline) = self.activity.begin(http2);
-        request.extensions_mut().insert(ConnectInfo(self.peer));
-        request.extensions_mut().insert(deadline);
+        request.extensions_mut().insert(Arrival { peer: self.peer, deadline });
         if self.activity.is_heaped() {
             tokio::task::yield_now().await;
         }
@@ -232,7 +258,8 @@ impl Answering {
                 self.server.metrics.refused(reason);
                 refusal(&request)
             }
-            _ => self.server.router.clone().oneshot(request.map(Body::new)).await?,
+            // A router is always ready.
+            _ => self.server.router.clone().call(request.map(Body::new)).await?,
         };
         self.welcome.store(true, Ordering::Relaxed);
         let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;

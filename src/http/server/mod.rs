@@ -18,11 +18,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-pub use self::{
-    activity::{AnswerBy, Deadline},
-    limits::Limits,
-    tls::SharedTls,
-};
+pub use self::{activity::AnswerBy, connection::Arrival, limits::Limits, tls::SharedTls};
 use self::{admission::Admission, connection::Connection};
 use crate::{shutdown::Phase, telemetry::ListenerMetrics};
 
