@@ -1,9 +1,10 @@
 //! The service beside a bare axum handler, under `wrk -t1 -c32`, in one run.
 //!
 //! `cargo bench --bench load [-- SECONDS]` starts both in this process, drives them with Debian's
-//! `wrk`, and prints a table. The service has all its guards on, with limits set to 0; each
-//! webhook is answered only when its alert is on the disk. On MongoDB too, if
-//! `TEST_MONGODB_URI` is set. Then comes the plan's profile.
+//! `wrk`, five times in turns, so many seconds each (2), and prints of each route the middle turn and
+//! its share. The service has all its guards on, with limits set to 0; each webhook is answered only
+//! when its alert is on the disk. On MongoDB too, if `TEST_MONGODB_URI` is set. Then comes the plan's
+//! profile.
 //!
 //! `cargo bench --bench load -- --model DIR [SECONDS]` is webhooks alone, without a model and while the
 //! one in that folder embeds 10,000 entries.
@@ -37,6 +38,9 @@ const KEY: &str = "api-key-of-the-load-bench-0123456789abcdef";
 /// How often webhooks are sent in turns without and beside embedding.
 const ROUNDS: usize = 4;
 
+/// How often a bare handler and a route take turns.
+const TURNS: usize = 5;
+
 /// One line of the table.
 struct Row {
     what: String,
@@ -55,7 +59,7 @@ fn main() -> ExitCode {
     }
     let only_profile = std::env::args().any(|arg| arg == "profile");
     if !only_profile {
-        throughput(given.unwrap_or(5));
+        throughput(given.unwrap_or(2));
     }
     let seconds = given.filter(|_| only_profile).unwrap_or(60);
     if profile::run(seconds, &report_folder()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -158,55 +162,61 @@ async fn teach(service: SocketAddr, patterns: usize) {
     }
 }
 
-/// Each route beside a bare handler, for so many seconds each.
+/// Each route beside a bare handler, in turns of so many seconds each.
 fn throughput(seconds: u64) {
     let Some(Scripts { fresh, same, query, _folder }) = Scripts::write() else { return };
     let runtime = runtime();
 
     let bare = runtime.block_on(start_bare());
-    let drive = |what, address: SocketAddr, path: &str, script: Option<&Path>| {
-        let row = wrk(what, &format!("http://{address}{path}"), script, seconds);
-        println!("{}", line(&row));
-        row
+    let started = runtime.block_on(Started::service(&[]));
+    let drive = |what, address: SocketAddr, path, script: Option<&Path>| {
+        wrk(what, &format!("http://{address}{path}"), script, seconds)
+    };
+    let get = |what, path| {
+        let bare = || drive("bare axum GET", bare, "/health", None);
+        in_turns(bare, || drive(what, started.address, path, None), 0.5);
+    };
+    let post = |what, script: &Path| {
+        let path = "/webhook/alerts";
+        let bare = || drive("bare axum POST", bare, path, Some(&fresh));
+        in_turns(bare, || drive(what, started.address, path, Some(script)), 0.15);
     };
     print_head();
-    let bare_get = drive("bare axum GET", bare, "/health", None);
-    let bare_post = drive("bare axum POST", bare, "/webhook/alerts", Some(&fresh));
-
-    let started = runtime.block_on(Started::service(&[]));
-    let sqlite = started.address;
-    let on_sqlite = [
-        (drive("GET /health", sqlite, "/health", None), &bare_get, 0.5),
-        (
-            drive("GET /api/knowledge/summary", sqlite, "/api/knowledge/summary", None),
-            &bare_get,
-            0.5,
-        ),
-        (
-            drive("POST one new alert, SQLite", sqlite, "/webhook/alerts", Some(&fresh)),
-            &bare_post,
-            0.15,
-        ),
-        (
-            drive("POST one known alert, SQLite", sqlite, "/webhook/alerts", Some(&same)),
-            &bare_post,
-            0.15,
-        ),
-    ];
-    drive("POST a query", sqlite, "/api/knowledge/query", Some(&query));
+    get("GET /health", "/health");
+    get("GET /api/knowledge/summary", "/api/knowledge/summary");
+    post("POST one new alert, SQLite", &fresh);
+    post("POST one known alert, SQLite", &same);
+    let row = drive("POST a query", started.address, "/api/knowledge/query", Some(&query));
+    println!("{}", line(&row));
     #[allow(clippy::disallowed_methods)] // why: a bench takes its server as the tests do
     if let Ok(uri) = std::env::var("TEST_MONGODB_URI") {
         let started = runtime.block_on(Started::service(&[
             ("DATABASE_URL", uri),
             ("DB_NAME", format!("bench_{}", std::process::id())),
         ]));
-        drive("POST one new alert, MongoDB", started.address, "/webhook/alerts", Some(&fresh));
+        let what = "POST one new alert, MongoDB";
+        let rows =
+            (0..TURNS).map(|_| drive(what, started.address, "/webhook/alerts", Some(&fresh)));
+        rows.for_each(|row| println!("{}", line(&row)));
     }
-    println!();
-    for (row, bare, aim) in on_sqlite {
-        let ratio = row.per_second / bare.per_second;
-        println!("{:<44}{ratio:>8.2} of {} (aim: {aim})", row.what, bare.what);
-    }
+}
+
+/// A bare handler and a route, one after the other again and again, because a machine's own speed
+/// changes; prints the turn with the middle share, and what share that is.
+fn in_turns(bare: impl Fn() -> Row, route: impl Fn() -> Row, aim: f64) {
+    let share = |(bare, route): &(Row, Row)| route.per_second / bare.per_second;
+    let mut turns: Vec<_> = (0..TURNS).map(|_| (bare(), route())).collect();
+    turns.sort_by(|one, other| share(one).total_cmp(&share(other)));
+    let middle @ (bare, route) = &turns[TURNS / 2];
+    println!("{}", line(bare));
+    println!("{}", line(route));
+    let (least, most) = (share(&turns[0]), share(&turns[TURNS - 1]));
+    println!(
+        "{:<44}{:>8.2} of {}, {least:.2} to {most:.2} (aim: {aim})",
+        "",
+        share(middle),
+        bare.what
+    );
 }
 
 /// A handler that does nothing, for comparison.
