@@ -62,7 +62,8 @@ where
             let around = extensions.get::<FormattedFields<N>>().map_or("", |text| text);
             let around = serde_json::Deserializer::from_str(around).into_iter();
             let around = around.map_while(Result::ok).flat_map(BTreeMap::<String, _>::into_iter);
-            for (name, value) in around {
+            // Of a field that it got twice the later value.
+            for (name, value) in around.collect::<BTreeMap<_, _>>() {
                 if !fields.0.iter().any(|(known, _)| *known == name) {
                     fields.0.push((name.into(), value));
                 }

@@ -186,7 +186,7 @@ mod tests {
     fn fields_of_all_spans_around_a_line_are_its_own_also_those_that_came_later() {
         let text = logged("info", LogFormat::Json, || {
             let outer = tracing::info_span!("task", name = "retention", count = Empty, id = 1);
-            outer.record("count", 2);
+            outer.record("count", 1).record("count", 2);
             let _outer = outer.entered();
             tracing::info_span!("request", id = 3).in_scope(|| tracing::info!("done"));
         });

@@ -25,7 +25,7 @@ pub fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Err
     // Empty is allowed where the target has no host of its own.
     let host = host.to_str().ok();
     // Unlike an authority, it has no user.
-    let names = |host: &str| !host.as_bytes().contains(&b'@') && host.parse::<Authority>().is_ok();
+    let names = |host: &str| !host.contains('@') && host.parse::<Authority>().is_ok();
     let host = host.filter(|host| host.is_empty() || names(host));
     match (host, uri.authority()) {
         (None, _) => Err(Error::BadRequest("The Host header names no host".into())),

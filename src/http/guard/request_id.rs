@@ -40,12 +40,9 @@ pub fn layer() -> RequestIdLayer {
 
 fn without_unacceptable(mut request: Request<Body>) -> Request<Body> {
     let headers = request.headers_mut();
-    if !headers.contains_key(X_REQUEST_ID) {
-        return request;
-    }
-    let own = headers.get(X_REQUEST_ID).filter(|value| is_acceptable(value.as_bytes())).cloned();
-    headers.remove(X_REQUEST_ID);
-    if let Some(own) = own {
+    if let Some(own) = headers.remove(X_REQUEST_ID)
+        && is_acceptable(own.as_bytes())
+    {
         headers.insert(X_REQUEST_ID, own);
     }
     request
