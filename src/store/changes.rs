@@ -192,13 +192,24 @@ pub struct Loaded {
 pub struct Position(pub i64);
 
 /// What is known of whether other processes changed something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// They may have: to be followed from the last position.
-    Perhaps,
+    Perhaps(Option<Looked>),
     /// The store was exchanged or set back, or so much happened that it cannot tell what: all is to
     /// be read again.
     Everything,
+}
+
+/// What was read ahead of following, beside the writing: of all that was changed the larger part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// Up to where.
+    pub position: Position,
+    /// Entries whose instances other processes changed.
+    pub entry_ids: HashSet<String>,
+    /// How many instances were superseded because another process had opened a later one.
+    pub superseded: u64,
 }
 
 /// What other processes changed.

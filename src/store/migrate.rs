@@ -53,7 +53,8 @@ macro_rules! migrations {
             6 "0006" "embeddings",
             7 "0007" "alert_inbox",
             8 "0008" "alerts_at_once",
-            9 "0009" "firing_apart"
+            9 "0009" "firing_apart",
+            10 "0010" "fewer_indexes"
         )
     };
     (@scripts $folder:literal, $ending:literal: $($number:literal $padded:literal $name:literal),+) => {

@@ -29,7 +29,7 @@ use futures::stream::BoxStream;
 pub use self::{
     changes::{
         Changed, Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Gathering, Group, Learn,
-        Loaded, Pattern, Position,
+        Loaded, Looked, Pattern, Position,
     },
     embeddings::StoredEmbedding,
     error::{LeaseLost, Result, StoreError},
@@ -97,12 +97,12 @@ pub trait Store: Send + Sync + 'static {
     /// All entries and figures at one moment.
     async fn load(&self) -> Result<Loaded>;
 
-    /// Ends when another process may have changed something: at once, where the store says so,
-    /// else some time after it was asked.
-    async fn changed(&self) -> Changed;
+    /// Ends when another process may have changed something since `position`: at once, where the
+    /// store says so, else some time after it was asked. Groups may be written meanwhile.
+    async fn changed(&self, position: Position) -> Changed;
 
-    /// What other processes changed since `position`.
-    async fn follow(&self, position: Position) -> Result<Followed>;
+    /// What other processes changed since `position`; what was `looked` at is not read again.
+    async fn follow(&self, position: Position, looked: Option<Looked>) -> Result<Followed>;
 
     /// Writes a group; durable when it returns. It is closed when it begins to be written.
     async fn commit(&self, group: Arc<Gathering>) -> Result<Committed>;

@@ -20,7 +20,7 @@ pub use self::health::StoreHealth;
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
     Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Issue, ListPosition,
-    Loaded, Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
+    Loaded, Looked, Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::{
     model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
@@ -116,8 +116,8 @@ impl Store for InstrumentedStore {
         self.observe("load", self.inner.load()).await
     }
 
-    async fn follow(&self, position: Position) -> Result<Followed> {
-        self.observe("follow", self.inner.follow(position)).await
+    async fn follow(&self, position: Position, looked: Option<Looked>) -> Result<Followed> {
+        self.observe("follow", self.inner.follow(position, looked)).await
     }
 
     async fn commit(&self, group: Arc<Gathering>) -> Result<Committed> {
@@ -269,8 +269,8 @@ impl Store for InstrumentedStore {
         self.observe("note_retention", self.inner.note_retention(at)).await
     }
 
-    async fn changed(&self) -> Changed {
-        self.inner.changed().await
+    async fn changed(&self, position: Position) -> Changed {
+        self.inner.changed(position).await
     }
 
     /// The time is that to the first document; a failure on the way counts too.

@@ -171,18 +171,21 @@ impl Writer {
 
     /// Ends when others may have changed something.
     fn news(&self) -> News {
-        let store = Arc::clone(&self.shared.store);
+        let (store, position) = (Arc::clone(&self.shared.store), self.position);
         let gather = (self.follow_began.elapsed() * 2).clamp(GATHER_LEAST, GATHER_MOST);
         Box::pin(async move {
             tokio::time::sleep(gather).await;
-            store.changed().await
+            store.changed(position).await
         })
     }
 
     fn heard(&mut self, changed: Changed) {
         self.behind_since.get_or_insert_with(Instant::now);
+        if let Changed::Perhaps(Some(looked)) = &changed {
+            self.shared.metrics.alerts_superseded_total.inc_by(looked.superseded);
+        }
         self.alone.push_back(match changed {
-            Changed::Perhaps if !self.stale => Alone::Follow { answer: None },
+            Changed::Perhaps(looked) if !self.stale => Alone::Follow { looked, answer: None },
             _ => Alone::Reload { answer: None },
         });
     }
@@ -236,7 +239,9 @@ impl Writer {
             Request::Reload { answer } => {
                 self.alone.push_back(Alone::Reload { answer: Some(answer) });
             }
-            Request::Follow { answer } => self.alone.push_back(Alone::Follow { answer }),
+            Request::Follow { answer } => {
+                self.alone.push_back(Alone::Follow { looked: None, answer })
+            }
             Request::Finish { answer } => self.finishing = Some(answer),
         }
     }

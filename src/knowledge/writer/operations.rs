@@ -14,13 +14,13 @@ use super::{
 };
 use crate::{
     model::{Entry, Figures},
-    store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Result, Store},
+    store::{Committed, Expired, ExpiryBatch, Followed, Loaded, Looked, Result, Store},
 };
 
 /// An operation of the store that has the store for itself.
 pub(super) enum Alone {
     Expire { batch: ExpiryBatch, store: Arc<dyn Store>, answer: Answer<Expired> },
-    Follow { answer: Option<Answer<()>> },
+    Follow { looked: Option<Looked>, answer: Option<Answer<()>> },
     Reload { answer: Option<Answer<()>> },
     Figures(Vec<String>),
     Find { id: String, answer: oneshot::Sender<Option<Entry>> },
@@ -49,10 +49,12 @@ impl Writer {
                 Alone::Expire { batch, store, answer } => {
                     Box::pin(async move { Done::Expired(store.expire_alerts(batch).await, answer) })
                 }
-                Alone::Follow { answer } => {
+                Alone::Follow { looked, answer } => {
                     self.follow_began = Instant::now();
                     let position = self.position;
-                    Box::pin(async move { Done::Followed(store.follow(position).await, answer) })
+                    Box::pin(
+                        async move { Done::Followed(store.follow(position, looked).await, answer) },
+                    )
                 }
                 Alone::Reload { answer } => {
                     self.follow_began = Instant::now();

@@ -4,11 +4,11 @@
 //! lost race fails as a statement of its own (a duplicate key) while all others go on.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     convert::Infallible,
 };
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Bson, Document, doc};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     error::MongoError,
     wire::{
         ALERT_OPTIONAL, StoredAlert, alert, alert_fields, alert_id, carried, carried_fields, date,
-        integer, is_ours, missing, time_in,
+        integer, is_ours, missing, of_fingerprint, time_in,
     },
 };
 use crate::{
@@ -25,6 +25,8 @@ use crate::{
     store::recording::{self, AssignedAlert, Lookup, Named},
 };
 
+/// Fingerprints whose latest instances are looked for at the same time.
+const AT_ONCE: usize = 8;
 /// So many of the entries that an alert belonged to are kept, for others to follow.
 const MOVES_KEPT: usize = 8;
 
@@ -222,28 +224,9 @@ pub(super) async fn open<T: AsRef<str>>(
     find(store, of_open(fingerprints)).await
 }
 
-fn of_open<T: AsRef<str>>(fingerprints: &[T]) -> Document {
+pub(super) fn of_open<T: AsRef<str>>(fingerprints: &[T]) -> Document {
     let fingerprints: Vec<&str> = fingerprints.iter().map(AsRef::as_ref).collect();
     doc! { "fingerprint": { "$in": fingerprints }, "status": "firing" }
-}
-
-/// Those of these fingerprints that have several open instances.
-pub(super) async fn several_open(
-    store: &MongoStore,
-    fingerprints: &[String],
-) -> Result<Vec<String>, MongoError> {
-    let of_index = doc! { "_id": 0, "fingerprint": 1 };
-    let alerts = store.documents(Collection::Alerts);
-    let mut open =
-        alerts.find(of_open(fingerprints)).projection(of_index).batch_size(2_000).await?;
-    let (mut once, mut several) = (HashSet::new(), HashSet::new());
-    while let Some(document) = open.try_next().await? {
-        let fingerprint = document.get_str("fingerprint").unwrap_or_default();
-        if !once.insert(fingerprint.to_owned()) {
-            several.insert(fingerprint.to_owned());
-        }
-    }
-    Ok(several.into_iter().collect())
 }
 
 /// The latest instance of each fingerprint.
@@ -251,16 +234,11 @@ async fn find_latest(
     store: &MongoStore,
     fingerprints: &[&str],
 ) -> Result<Vec<Document>, MongoError> {
-    let pipeline = [
-        doc! { "$match": { "fingerprint": { "$in": fingerprints } } },
-        doc! { "$sort": { "fingerprint": 1, "startsAt": -1 } },
-        doc! { "$group": { "_id": "$fingerprint", "latest": { "$first": "$$ROOT" } } },
-    ];
-    let groups = store.documents(Collection::Alerts).aggregate(pipeline).await?;
-    let groups: Vec<Document> = groups.try_collect().await?;
-    let latest = groups.into_iter().filter_map(|mut group| match group.remove("latest") {
-        Some(Bson::Document(alert)) => Some(alert),
-        _ => None,
-    });
-    Ok(latest.collect())
+    let documents = store.documents(Collection::Alerts);
+    let queries: Vec<_> = fingerprints.iter().map(|of| of_fingerprint(of)).collect();
+    let latest = queries
+        .into_iter()
+        .map(|query| documents.find_one(query).sort(doc! { "startsAt": -1 }).into_future());
+    let latest: Vec<_> = stream::iter(latest).buffer_unordered(AT_ONCE).try_collect().await?;
+    Ok(latest.into_iter().flatten().collect())
 }

@@ -62,6 +62,7 @@ pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStor
         followed: Arc::default(),
         unsettled: Arc::default(),
         unanswered: Arc::default(),
+        suspects: Arc::default(),
         watch: Arc::default(),
         pace: Arc::default(),
         fence: None,

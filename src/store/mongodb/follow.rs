@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use super::{
     IDENTITIES, MongoStore,
     error::MongoError,
-    figures, knowledge, watch,
+    figures, knowledge, open, watch,
     wire::{carried, date, entry, time_in},
 };
 use crate::{
-    model::{Collection, EntryDocument, Time},
-    store::{Followed, Position},
+    model::{Collection, EntryDocument, Status, Time},
+    store::{Followed, Looked, Position},
 };
 
 /// How far each look reaches back before the one before it, because writes end a little after
@@ -58,6 +58,10 @@ impl KnownEntries {
         self.ids.remove(id);
     }
 
+    fn not_before(&self, position: Position) -> Position {
+        Position(position.0.max(self.quiet_until))
+    }
+
     fn accounts_for(&self, documents: i64) -> bool {
         self.ids.len() as i64 + self.beyond == documents
     }
@@ -82,9 +86,27 @@ pub(super) async fn document_count(store: &MongoStore) -> Result<i64, MongoError
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followed, MongoError> {
-    let from = Position(from.0.max(store.followed().quiet_until));
+/// Looks at the instances that others changed. While a group is written these are read beside it:
+/// among all that this process itself wrote of late it takes a server a while to find them.
+pub(super) async fn look(store: &MongoStore, from: Position) -> Result<Looked, MongoError> {
+    let from = store.followed().not_before(from);
     let position = now(store).await?;
+    let ByOthers { entry_ids, opened } = instances_of(store, from).await?;
+    let superseded = open::settle(store, opened).await?;
+    Ok(Looked { position, entry_ids, superseded })
+}
+
+/// Reads what was changed, while no group is written: what is stored is told to memory as it is.
+pub(super) async fn follow(
+    store: &MongoStore,
+    from: Position,
+    looked: Option<Looked>,
+) -> Result<Followed, MongoError> {
+    let Looked { position, entry_ids: mut stale, .. } = match looked {
+        Some(looked) => looked,
+        None => look(store, from).await?,
+    };
+    let from = store.followed().not_before(from);
     if position.0 < from.0.saturating_sub(OVERLAP_MS) {
         // Another member leads now, whose clock is behind: what it writes bears times that are
         // over already.
@@ -95,14 +117,14 @@ pub(super) async fn follow(store: &MongoStore, from: Position) -> Result<Followe
     if !unsettled.is_empty() {
         query = doc! { "$or": [query, { "id": { "$in": &unsettled } }] };
     }
-    let mut entries = knowledge::find(store, query).await?;
+    let found = knowledge::find(store, query);
+    let (mut entries, documents) = futures::try_join!(found, document_count(store))?;
     let mut unknown = store.followed().learn(entries.keys());
-    let (deleted, unseen) = compare(store).await?;
+    let (deleted, unseen) = compare(store, documents).await?;
     for id in unseen {
         entries.extend(knowledge::find(store, knowledge::written_as(&id)).await?);
         unknown.push(id);
     }
-    let mut stale = instances_of(store, from).await?;
     stale.extend(unsettled.iter().cloned().chain(unknown));
     let ids: Vec<String> = stale.iter().cloned().collect();
     let mut figures = figures::of(store, Some(&ids)).await?;
@@ -132,10 +154,18 @@ fn changed_by_others(store: &MongoStore, from: Position) -> Document {
     query
 }
 
-/// Entries whose instances others changed, or deleted.
-async fn instances_of(store: &MongoStore, from: Position) -> Result<HashSet<String>, MongoError> {
-    let parts = doc! { "entryId": 1, "movedFrom": 1, "carried": 1 };
-    let mut ids = HashSet::new();
+/// What others did to instances.
+#[derive(Debug, Default)]
+struct ByOthers {
+    /// Entries whose instances they changed, or deleted.
+    entry_ids: HashSet<String>,
+    /// Fingerprints of which they opened one, or changed one that is open.
+    opened: HashSet<String>,
+}
+
+async fn instances_of(store: &MongoStore, from: Position) -> Result<ByOthers, MongoError> {
+    let parts = doc! { "entryId": 1, "movedFrom": 1, "carried": 1, "status": 1, "fingerprint": 1 };
+    let ByOthers { entry_ids: mut ids, mut opened } = ByOthers::default();
     for collection in [Collection::Alerts.name(), IDENTITIES] {
         let documents = store.db.collection::<Document>(collection);
         let found = documents.find(changed_by_others(store, from)).projection(parts.clone());
@@ -145,15 +175,20 @@ async fn instances_of(store: &MongoStore, from: Position) -> Result<HashSet<Stri
             ids.extend(moved.filter_map(|id| id.as_str().map(str::to_owned)));
             ids.extend(instance.get_str("entryId").ok().map(str::to_owned));
             ids.extend(carried(&instance).map(|(carried, _)| carried.entry_id));
+            if instance.get_str("status").is_ok_and(|status| status == Status::Firing.as_str()) {
+                opened.extend(instance.get_str("fingerprint").ok().map(str::to_owned));
+            }
         }
     }
-    Ok(ids)
+    Ok(ByOthers { entry_ids: ids, opened })
 }
 
 /// The ids of entries that this process knows of and that were deleted, and of entries that it does
 /// not know of, because a program of before wrote them.
-async fn compare(store: &MongoStore) -> Result<(Vec<String>, Vec<String>), MongoError> {
-    let documents = document_count(store).await?;
+async fn compare(
+    store: &MongoStore,
+    documents: i64,
+) -> Result<(Vec<String>, Vec<String>), MongoError> {
     if store.followed().accounts_for(documents) {
         return Ok(<_>::default());
     }

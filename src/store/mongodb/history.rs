@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
 
 use super::{
     MongoStore,
     error::MongoError,
     series::moments,
-    wire::{alert, date, integer, json, number},
+    wire::{alert, date, integer, json, number, one_of},
 };
 use crate::{
-    model::{Alert, Collection, Consolidation, MetricDay, Time, consolidation_from_json},
+    model::{Alert, Collection, Consolidation, MetricDay, Status, Time, consolidation_from_json},
     store::{AlertCounts, Issue},
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn collection_counts(
 
 /// How many alerts were first received at or after `since`.
 pub(super) async fn received_since(store: &MongoStore, since: Time) -> Result<u64, MongoError> {
-    let since = doc! { "firstReceived": { "$gte": date(since) } };
+    let since = doc! { "status": of_any(), "firstReceived": { "$gte": date(since) } };
     Ok(store.documents(Collection::Alerts).count_documents(since).await?)
 }
 
@@ -71,7 +71,12 @@ pub(super) async fn received_counts(
     from: Time,
     until: Time,
 ) -> Result<AlertCounts, MongoError> {
-    by_severity(store, first_received(from, until)).await
+    let (mut counts, others) = futures::try_join!(
+        by_severity(store, of_service(from, until)),
+        by_severity(store, of_others(from, until)),
+    )?;
+    counts.merge(others);
+    Ok(counts)
 }
 
 /// The same of one name.
@@ -88,7 +93,7 @@ pub(super) async fn counts_of(
 pub(super) fn named(name: &str, from: Time, until: Time) -> Document {
     doc! {
         "name": name,
-        "status": { "$in": ["firing", "resolved", "superseded"] },
+        "status": of_any(),
         "firstReceived": { "$gte": date(from), "$lt": date(until) },
     }
 }
@@ -100,13 +105,23 @@ async fn by_severity(store: &MongoStore, query: Document) -> Result<AlertCounts,
     Ok(counts)
 }
 
-/// Alerts of the old orchestrator, and from before migration 3, have a last receipt only.
 pub(super) fn first_received(from: Time, until: Time) -> Document {
+    doc! { "$or": [of_service(from, until), of_others(from, until)] }
+}
+
+fn of_any() -> Document {
+    one_of(&Status::ALL)
+}
+
+fn of_service(from: Time, until: Time) -> Document {
+    doc! { "status": of_any(), "firstReceived": { "$gte": date(from), "$lt": date(until) } }
+}
+
+/// Alerts of the old orchestrator, which have object ids, and a last receipt only.
+fn of_others(from: Time, until: Time) -> Document {
+    let ids = doc! { "$gte": ObjectId::from_bytes([0; 12]) };
     let period = doc! { "$gte": date(from), "$lt": date(until) };
-    doc! { "$or": [
-        { "firstReceived": period.clone() },
-        { "firstReceived": null, "timestamp": period },
-    ] }
+    doc! { "_id": ids, "firstReceived": null, "timestamp": period }
 }
 
 pub(super) async fn issues(
@@ -220,7 +235,8 @@ pub(super) async fn history_start(store: &MongoStore) -> Result<Option<Time>, Mo
         let first = first.and_then(|document| document.get_datetime(field).ok().copied());
         Ok::<_, MongoError>(first.map(|first| Time::from_millis(first.timestamp_millis())))
     };
-    let dated = doc! { "firstReceived": { "$gte": date(Time::from_millis(i64::MIN)) } };
+    let earliest = date(Time::from_millis(i64::MIN));
+    let dated = doc! { "status": of_any(), "firstReceived": { "$gte": earliest } };
     let (first, last, samples) = futures::try_join!(
         least(Collection::Alerts, "firstReceived", dated),
         least(Collection::Alerts, "timestamp", doc! {}),

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc, oid::ObjectId};
 
-use super::{MongoStore, error::MongoError, figures, follow, wire};
+use super::{MongoStore, error::MongoError, figures, follow, open::Suspects, wire};
 use crate::{
     model::{Collection, Entry, EntryDocument},
     store::Loaded,
@@ -25,6 +25,7 @@ pub(super) async fn load(store: &MongoStore) -> Result<Loaded, MongoError> {
     let count = follow::document_count(store).await?;
     let (entries, figures) = futures::try_join!(find(store, doc! {}), figures::of(store, None))?;
     store.followed().reset(entries.keys().cloned(), count);
+    *store.suspects.lock() = Suspects::default();
     Ok(Loaded { entries: entries.into_values().collect(), figures, position })
 }
 

@@ -10,10 +10,10 @@ use mongodb::{
 use super::{
     MongoStore,
     error::MongoError,
-    wire::{alert, alert_id, date},
+    wire::{alert, alert_id, date, of_fingerprint, one_of},
 };
 use crate::{
-    model::{Alert, Collection, Status, Time},
+    model::{Alert, Collection, Time},
     store::{
         AlertFilter, AlertPage,
         listing::{ListPosition, PageBuilder, Walk},
@@ -56,17 +56,24 @@ fn position(alert: &Alert, by_start: bool) -> ListPosition {
 
 pub(super) fn order(by_start: bool) -> Document {
     match by_start {
-        // As the index has it; all are of one fingerprint.
-        true => doc! { "fingerprint": 1, "startsAt": -1 },
+        // All are of one fingerprint: few enough to be sorted.
+        true => doc! { "startsAt": -1 },
         false => doc! { "firstReceived": -1, "_id": -1 },
     }
 }
 
 /// The index that is walked, so that the server looks for no other: what is equal, then the order.
 fn index(query: &Document, by_start: bool) -> Document {
+    if by_start {
+        return doc! { "_id": 1 };
+    }
     let equal = ["name", "severity", "status"].into_iter().filter(|name| query.contains_key(*name));
     let mut keys: Document = equal.map(|name| (name.to_owned(), 1.into())).collect();
     keys.extend(order(by_start));
+    if keys.len() == 3 {
+        // It is what severities are counted from, too.
+        keys.insert("severity", 1);
+    }
     keys
 }
 
@@ -75,7 +82,7 @@ fn index(query: &Document, by_start: bool) -> Document {
 pub(super) fn query(filter: &AlertFilter, after: Option<&ListPosition>) -> Document {
     let mut query = match filter.walk() {
         Walk::Fingerprint(fingerprint) => {
-            let mut query = doc! { "fingerprint": fingerprint };
+            let mut query = of_fingerprint(fingerprint);
             if let Some(after) = after {
                 query.insert("startsAt", doc! { "$lt": date(after.at) });
             }
@@ -85,10 +92,7 @@ pub(super) fn query(filter: &AlertFilter, after: Option<&ListPosition>) -> Docum
         Walk::Severity(severity) => doc! { "severity": severity },
         Walk::Status(_) | Walk::All => Document::new(),
     };
-    if filter.walk() != Walk::All {
-        let statuses = filter.statuses().iter().copied().map(Status::as_str);
-        query.insert("status", doc! { "$in": statuses.collect::<Vec<_>>() });
-    }
+    query.insert("status", one_of(filter.statuses()));
     // A lower bound in any case: documents without a first receipt are not of this service.
     let from = filter.from.unwrap_or(Time::from_millis(i64::MIN));
     let mut receipt = doc! { "$gte": date(from) };
@@ -109,6 +113,7 @@ mod tests {
     use mongodb::bson::Bson;
 
     use super::{super::schema::MIGRATIONS, *};
+    use crate::model::Status;
 
     fn filters() -> Vec<AlertFilter> {
         let text = || Some("x".to_owned());

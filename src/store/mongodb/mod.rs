@@ -21,6 +21,7 @@ mod history;
 mod knowledge;
 mod lease;
 mod listing;
+mod open;
 mod pace;
 mod patterns;
 mod put;
@@ -49,11 +50,17 @@ use parking_lot::{Mutex, MutexGuard};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use self::{error::MongoError, follow::KnownEntries, pace::Pace, watch::Watch};
+use self::{
+    error::MongoError,
+    follow::KnownEntries,
+    open::Suspects,
+    pace::Pace,
+    watch::{News, Watch},
+};
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
     Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Issue, ListPosition,
-    Loaded, Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
+    Loaded, Looked, Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
 
@@ -87,6 +94,8 @@ pub struct MongoStore {
     unsettled: Arc<Mutex<HashSet<String>>>,
     /// Entries with an edit that the server has not answered.
     unanswered: Arc<Mutex<HashSet<String>>>,
+    /// Of which fingerprints several instances may be open.
+    suspects: Arc<Mutex<Suspects>>,
     /// Hears of changes of others, where the server says so.
     watch: Arc<Watch>,
     /// When a group is full enough.
@@ -184,12 +193,16 @@ impl Store for MongoStore {
         within(WHOLE, knowledge::load(self)).await
     }
 
-    async fn changed(&self) -> Changed {
-        watch::changed(self).await
+    async fn changed(&self, position: Position) -> Changed {
+        if watch::news(self).await == News::Lost {
+            return Changed::Everything;
+        }
+        // What fails here fails again where it is followed.
+        Changed::Perhaps(within(LONG, follow::look(self, position)).await.ok())
     }
 
-    async fn follow(&self, position: Position) -> Result<Followed> {
-        within(LONG, follow::follow(self, position)).await
+    async fn follow(&self, position: Position, looked: Option<Looked>) -> Result<Followed> {
+        within(LONG, follow::follow(self, position, looked)).await
     }
 
     async fn commit(&self, group: Arc<Gathering>) -> Result<Committed> {

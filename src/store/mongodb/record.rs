@@ -1,9 +1,8 @@
 //! Recording a group of alerts without a transaction.
 //!
 //! A round reads what is stored, decides, and writes by compare-and-set; alerts whose document
-//! changed in between are decided anew by the next round, and nobody waits for them. At the end
-//! the fingerprints that were opened are looked at again, because another replica may have opened
-//! another instance at the same moment.
+//! changed in between are decided anew by the next round, and nobody waits for them. What two
+//! replicas open at the same moment is settled by [`open`](super::open).
 
 use std::{
     borrow::Cow,
@@ -18,13 +17,13 @@ use super::{
     command,
     error::MongoError,
     patterns::Patterns,
-    wire::{StoredAlert, alert, alert_id},
+    wire::{StoredAlert, alert_id},
 };
 use crate::{
-    model::{Alert, AlertKey, Collection, Instance, InstanceChange, Outcome, Status, Time},
+    model::{Alert, AlertKey, Collection, InstanceChange, Outcome},
     store::{
         Group,
-        recording::{AssignedAlert, Fold, Write, fold, supersede},
+        recording::{AssignedAlert, Fold, Write, fold},
     },
 };
 
@@ -40,8 +39,6 @@ pub(super) struct Recording<'a> {
     pending: Vec<usize>,
     outcomes: Vec<Outcome>,
     changes: Vec<InstanceChange>,
-    /// Fingerprints of which several instances may be open.
-    opened: HashSet<String>,
 }
 
 /// A write on its way, with what it changes.
@@ -50,15 +47,6 @@ struct Planned {
     operation: Operation,
     change: Option<InstanceChange>,
     is_touch: bool,
-}
-
-impl Planned {
-    fn opens(&self) -> bool {
-        let firing = |instance: &Instance| instance.status == Status::Firing;
-        self.change.as_ref().is_some_and(|change| {
-            change.after.as_ref().is_some_and(firing) && !change.before.as_ref().is_some_and(firing)
-        })
-    }
 }
 
 fn planned_replace(store: &MongoStore, stored: &StoredAlert, alert: &Alert) -> Planned {
@@ -77,7 +65,6 @@ impl<'a> Recording<'a> {
             pending: (0..group.alerts.len()).collect(),
             outcomes: vec![Outcome::Duplicate; group.alerts.len()],
             changes: Vec::new(),
-            opened: HashSet::new(),
         }
     }
 
@@ -85,7 +72,7 @@ impl<'a> Recording<'a> {
     pub(super) async fn run(&mut self, patterns: &mut Patterns<'_>) -> Result<(), MongoError> {
         for _ in 0..ROUNDS {
             if self.pending.is_empty() {
-                return self.close_earlier(patterns).await;
+                return Ok(());
             }
             self.round(patterns).await?;
         }
@@ -191,60 +178,10 @@ impl<'a> Recording<'a> {
             }
         }
         for write in planned {
-            let is_lost = lost.contains(&write.key);
-            if is_lost || write.opens() {
-                self.opened.insert(write.key.fingerprint.clone());
-            }
-            self.changes.extend(write.change.filter(|_| !is_lost));
-        }
-    }
-
-    /// Of several open instances of a fingerprint the latest stays open.
-    async fn close_earlier(&mut self, patterns: &mut Patterns<'_>) -> Result<(), MongoError> {
-        let at = self.group.alerts.iter().map(|assigned| assigned.alert.received_at).max();
-        for _ in 0..ROUNDS {
-            let fingerprints: Vec<_> = self.opened.iter().cloned().collect();
-            let changes = close_all(self.store, fingerprints, at.unwrap_or_default()).await?;
-            let Some((changes, all)) = changes else { return Ok(()) };
-            patterns.concern(changes.iter().flat_map(|change| [&change.before, &change.after]));
-            self.changes.extend(changes);
-            if all {
-                return Ok(());
+            match lost.contains(&write.key) {
+                true => self.store.suspects.lock().add(write.key.fingerprint),
+                false => self.changes.extend(write.change),
             }
         }
-        Err(MongoError::Overtaken)
     }
-}
-
-/// Closes all open instances of these fingerprints but the latest of each. Returns what changed
-/// and whether that was all of them; `None` if there was nothing to close.
-pub(super) async fn close_all(
-    store: &MongoStore,
-    fingerprints: Vec<String>,
-    at: Time,
-) -> Result<Option<(Vec<InstanceChange>, bool)>, MongoError> {
-    if fingerprints.is_empty() {
-        return Ok(None);
-    }
-    let several = alerts::several_open(store, &fingerprints).await?;
-    if several.is_empty() {
-        return Ok(None);
-    }
-    let open: Vec<_> = alerts::open(store, &several).await?.iter().filter_map(alert).collect();
-    let by_key: HashMap<_, _> = open.iter().map(|stored| (stored.alert.key(), stored)).collect();
-    let closed = supersede(open.iter().map(|stored| stored.alert.clone()).collect(), at);
-    let closed: Vec<_> =
-        closed.into_iter().filter_map(|alert| Some((*by_key.get(&alert.key())?, alert))).collect();
-    if closed.is_empty() {
-        return Ok(None);
-    }
-    let statements: Vec<_> =
-        closed.iter().map(|(stored, alert)| replace(store, stored, alert)).collect();
-    let written = command::update(&store.db, Collection::Alerts.name(), &statements).await?;
-    let changes = closed.iter().enumerate().filter_map(|(place, (stored, alert))| {
-        let (before, after) = (stored.alert.instance(), alert.instance());
-        (!written.duplicate_keys.contains(&place))
-            .then_some(InstanceChange { before: Some(before), after: Some(after) })
-    });
-    Ok(Some((changes.collect(), written.duplicate_keys.is_empty())))
 }

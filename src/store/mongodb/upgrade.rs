@@ -12,10 +12,10 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{
     MongoStore, command,
     error::MongoError,
-    figures, knowledge, record,
+    figures, knowledge, open,
     wire::{ALERT_OPTIONAL, alert, alert_fields, date, entry, entry_document, is_old, missing},
 };
-use crate::model::{Collection, EntryDocument, Time};
+use crate::model::{Collection, EntryDocument};
 
 const PIECE: usize = 1_000;
 /// Counters of before, and what their documents had besides.
@@ -25,7 +25,7 @@ const COUNTERS: [&str; 6] =
 /// Does it all.
 pub(super) async fn upgrade(store: &MongoStore) -> Result<(), MongoError> {
     alerts(store).await?;
-    open_instances(store).await?;
+    open::settle_all(store).await?;
     entries(store).await
 }
 
@@ -58,23 +58,6 @@ fn alert_statement(document: &Document) -> Option<Document> {
     }
     let query = doc! { "_id": document.get("_id")?, "revision": stored.revision };
     Some(doc! { "q": query, "u": update })
-}
-
-async fn open_instances(store: &MongoStore) -> Result<(), MongoError> {
-    let pipeline = [
-        doc! { "$match": { "status": "firing", "entryId": { "$gte": "" } } },
-        doc! { "$group": { "_id": "$fingerprint", "open": { "$sum": 1 } } },
-        doc! { "$match": { "open": { "$gt": 1 } } },
-    ];
-    let groups = store.documents(Collection::Alerts).aggregate(pipeline).await?;
-    let groups: Vec<Document> = groups.try_collect().await?;
-    let several: Vec<String> =
-        groups.iter().filter_map(|group| group.get_str("_id").ok().map(str::to_owned)).collect();
-    for piece in several.chunks(PIECE) {
-        // When they changed stays: nobody received anything.
-        record::close_all(store, piece.to_vec(), Time::from_millis(i64::MIN)).await?;
-    }
-    Ok(())
 }
 
 /// What entries counted, less what the stored instances say, is what retention had summed up.

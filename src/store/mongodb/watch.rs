@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use super::{IDENTITIES, MongoStore, error::MongoError};
-use crate::{model::Collection, store::Changed};
+use crate::model::Collection;
 
 /// How often a server without change streams is asked.
 const POLL: Duration = Duration::from_millis(400);
@@ -53,8 +53,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    fn say(&self, changed: Changed) {
-        if changed == Changed::Everything {
+    fn say(&self, news: News) {
+        if news == News::Lost {
             self.lost.store(true, Ordering::Relaxed);
         }
         self.news.notify_one();
@@ -74,11 +74,21 @@ impl Drop for Watch {
     }
 }
 
-pub(super) async fn changed(store: &MongoStore) -> Changed {
+/// What ended the wait for changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// There may be some.
+    Some,
+    /// There may be more than a look can tell.
+    Lost,
+}
+
+/// Waits until others may have changed something.
+pub(super) async fn news(store: &MongoStore) -> News {
     // What has snapshots has change streams.
     if !store.snapshots {
         sleep(POLL).await;
-        return Changed::Perhaps;
+        return News::Some;
     }
     store.watch.task.get_or_init(|| {
         let watch = Arc::downgrade(&store.watch);
@@ -86,8 +96,8 @@ pub(super) async fn changed(store: &MongoStore) -> Changed {
     });
     store.watch.news.notified().await;
     match store.watch.lost.swap(false, Ordering::Relaxed) {
-        true => Changed::Everything,
-        false => Changed::Perhaps,
+        true => News::Lost,
+        false => News::Some,
     }
 }
 
@@ -107,7 +117,7 @@ async fn listen(watch: Weak<Watch>, db: Database, id: String) {
             token = None;
         }
         let Some(watch) = watch.upgrade() else { return };
-        watch.say(if lost { Changed::Everything } else { Changed::Perhaps });
+        watch.say(if lost { News::Lost } else { News::Some });
         drop(watch);
         sleep(AGAIN_AFTER).await;
     }
@@ -127,7 +137,7 @@ async fn stream(
     loop {
         let Some(watch) = watch.upgrade() else { return Ok(()) };
         if news {
-            watch.say(Changed::Perhaps);
+            watch.say(News::Some);
         }
         drop(watch);
         news = answered(stream.next_if_any()).await?.is_some();

@@ -46,7 +46,7 @@ use self::{commit::commit, connection::DatabaseFile, readers::Readers, writer::W
 use super::{
     AlertBucket, AlertCounts, AlertFilter, AlertPage, Backend, Bucket, Buckets, Changed, Committed,
     Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Issue, ListPosition,
-    Loaded, Position, Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding, migrate,
+    Loaded, Looked, Position, Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding, migrate,
 };
 use crate::model::{
     Alert, Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
@@ -136,12 +136,12 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn changed(&self) -> Changed {
+    async fn changed(&self, _: Position) -> Changed {
         tokio::time::sleep(LOOK_EVERY).await;
-        Changed::Perhaps
+        Changed::Perhaps(None)
     }
 
-    async fn follow(&self, position: Position) -> Result<Followed> {
+    async fn follow(&self, position: Position, _: Option<Looked>) -> Result<Followed> {
         if self.writer.data_version().await? == position.0 {
             return Ok(Followed::Nothing);
         }

@@ -22,7 +22,7 @@ each_backend![Empty:
     of_several_processes_each_migration_is_applied_by_one,
 ];
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     "0001_collections",
     "0002_indexes",
     "0003_history",
@@ -32,6 +32,7 @@ const ALL: [&str; 9] = [
     "0007_alert_inbox",
     "0008_alerts_at_once",
     "0009_firing_apart",
+    "0010_fewer_indexes",
 ];
 
 async fn migrating_twice_changes_nothing_the_second_time(store: &dyn Store) {

@@ -17,8 +17,8 @@ use orchestrator::{
         SystemClock,
     },
     store::{
-        Edit, Edited, Expired, ExpiryBatch, Followed, Gathering, Group, Position, Store, migrate,
-        mongodb::MongoStore,
+        Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Gathering, Group, Position, Store,
+        migrate, mongodb::MongoStore,
     },
 };
 
@@ -50,6 +50,7 @@ macro_rules! on_both {
 on_both![
     of_several_replicas_each_alert_is_new_to_one,
     of_two_instances_that_replicas_open_at_once_the_later_stays_open,
+    what_processes_that_died_left_open_twice_is_found_after_the_next_start,
     a_commit_that_is_cut_anywhere_is_whole_when_it_is_repeated,
     retention_that_is_cut_anywhere_adds_nothing_twice,
     an_alert_that_is_received_while_it_is_deleted_stays_and_counts_once,
@@ -127,23 +128,50 @@ async fn of_several_replicas_each_alert_is_new_to_one(server: Server) {
 }
 
 async fn of_two_instances_that_replicas_open_at_once_the_later_stays_open(server: Server) {
-    let (a, b) = (migrated(&server).await, open(&server).await);
+    let store = migrated(&server).await;
+    let mut replicas = [Follower::new(store).await, Follower::new(open(&server).await).await];
     for round in 0..10 {
         let fingerprint = format!("f{round}");
+        let [a, b] = &mut replicas;
         let (one, two) = tokio::join!(
-            record(&a, vec![start_at(0, &fingerprint)]),
-            record(&b, vec![start_at(1, &fingerprint)])
+            a.record(vec![start_at(0, &fingerprint)]),
+            b.record(vec![start_at(1, &fingerprint)])
         );
         assert_eq!((one.outcomes[0], two.outcomes[0]), (Outcome::New, Outcome::New));
-        assert_eq!(a.firing_alerts().await.unwrap(), 1 + round, "round {round}");
+        // Whichever hears of the other's first.
+        replicas.rotate_left(1);
+        for replica in &mut replicas {
+            replica.follow().await;
+            assert_eq!(replica.store.firing_alerts().await.unwrap(), 1 + round, "round {round}");
+        }
+        // Superseded ones are neither resolved nor failed.
+        let (occurred, firing) = (2 + 2 * round as i64, 1 + round as i64);
+        replicas[0].follow().await;
+        for replica in &replicas {
+            assert_eq!(replica.shown(&learned()), (occurred, firing, Some(0.0), None));
+        }
     }
     let open = server.raw().collection::<Document>("alerts");
     let open = open.count_documents(
         doc! { "status": "firing", "startsAt": DateTime::from_millis(at(1).millis()) },
     );
     assert_eq!(open.await.unwrap(), 10);
-    // Superseded ones are neither resolved nor failed.
-    assert_eq!(learned_figures(&a).await, (20, 10, Some(0.0), None));
+}
+
+async fn what_processes_that_died_left_open_twice_is_found_after_the_next_start(server: Server) {
+    let (a, b) = (migrated(&server).await, open(&server).await);
+    for fingerprint in ["a", "b", "c"] {
+        // Neither hears of the other any more.
+        tokio::join!(
+            record(&a, vec![start_at(0, fingerprint)]),
+            record(&b, vec![start_at(1, fingerprint)])
+        );
+    }
+    let mut follower = Follower::new(open(&server).await).await;
+    follower.follow().await;
+    assert_eq!(follower.store.firing_alerts().await.unwrap(), 3);
+    assert_eq!(follower.shown(&learned()), (6, 3, Some(0.0), None));
+    assert_eq!(follower.shown(&learned()), learned_figures(&follower.store).await);
 }
 
 /// Polls so often, then drops it, as a process that dies; what came of it if it ended before.
@@ -263,7 +291,7 @@ impl Follower {
     }
 
     async fn follow(&mut self) {
-        match self.store.follow(self.position).await.unwrap() {
+        match self.store.follow(self.position, None).await.unwrap() {
             Followed::Nothing => {}
             Followed::Some { entries, deleted, figures, position } => {
                 deleted.iter().for_each(|id| drop(self.entries.remove(id)));
@@ -275,9 +303,10 @@ impl Follower {
         }
     }
 
-    async fn record(&mut self, alerts: Vec<ReceivedAlert>) {
+    async fn record(&mut self, alerts: Vec<ReceivedAlert>) -> Committed {
         let committed = record(&self.store, alerts).await;
         fold(&mut self.figures, &committed.changes);
+        committed
     }
 
     fn shown(&self, id: &str) -> (i64, i64, Option<f64>, Option<i64>) {

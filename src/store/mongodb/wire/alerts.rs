@@ -12,6 +12,19 @@ pub(in super::super) fn alert_id(key: &AlertKey) -> String {
     format!("{}:{}", key.fingerprint, key.starts_at.millis())
 }
 
+/// The stored instances of a fingerprint, from the index on `_id`.
+pub(in super::super) fn of_fingerprint(fingerprint: &str) -> Document {
+    // What begins with the fingerprint and a colon: a semicolon is the character after it.
+    let ids = doc! { "$gte": format!("{fingerprint}:"), "$lt": format!("{fingerprint};") };
+    doc! { "_id": ids, "fingerprint": fingerprint }
+}
+
+/// These statuses. All of them stand where an index has the status before what is looked for: the
+/// server merges their stretches.
+pub(in super::super) fn one_of(statuses: &[Status]) -> Document {
+    doc! { "$in": statuses.iter().copied().map(Status::as_str).collect::<Vec<_>>() }
+}
+
 /// An alert, and what its document says besides.
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) struct StoredAlert {

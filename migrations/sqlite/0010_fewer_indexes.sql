@@ -1,0 +1,1 @@
+-- Nothing: MongoDB's alerts had indexes that others answer for.
