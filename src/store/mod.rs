@@ -181,7 +181,7 @@ pub trait Store: Send + Sync + 'static {
     /// When the first alert that is kept was first received, or the first sample taken.
     async fn history_start(&self) -> Result<Option<Time>>;
 
-    /// When the last alert was received, or the last sample taken, of those until `until`.
+    /// When the last alert was first received, or the last sample taken, of those until `until`.
     async fn newest_data(&self, until: Time) -> Result<Option<Time>>;
 
     /// What the store's own clock shows; `None` where it has none but this machine's.

@@ -292,9 +292,11 @@ impl Writer {
                         self.remove(&id);
                     }
                 }
+                if !figures.is_empty() {
+                    self.recent.may_differ();
+                }
                 figures.into_iter().for_each(|(id, figures)| self.state.set_figures(&id, figures));
                 self.position = position;
-                self.recent.may_differ();
             }
             Followed::Everything(loaded) => return self.reloaded(loaded),
         }

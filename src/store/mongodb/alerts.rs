@@ -34,6 +34,8 @@ const MOVES_KEPT: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     stored: HashMap<String, BTreeMap<Time, StoredAlert>>,
+    /// Instances that are named and not stored.
+    absent: Vec<AlertKey>,
     /// Revisions of documents that stand in the place of an alert and cannot be read.
     unreadable: HashMap<String, Option<i64>>,
     remembered: HashMap<AlertKey, Remembered>,
@@ -41,7 +43,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Reads it.
+    /// Reads what is stored.
     pub(super) async fn read(
         store: &MongoStore,
         received: &[AssignedAlert],
@@ -61,11 +63,21 @@ impl Known {
         if !latest.is_empty() {
             known.take(find_latest(store, &latest).await?);
         }
-        let absent: Vec<_> = keys.iter().filter(|key| known.get(key).is_none()).collect();
-        if !absent.is_empty() {
-            known.remember(store, &absent).await?;
-        }
+        known.absent = keys.into_iter().filter(|key| known.get(key).is_none()).collect();
         Ok(known)
+    }
+
+    /// The alerts of which nothing is stored: most likely they are new.
+    pub(super) fn absent<'a>(
+        &self,
+        received: &'a [AssignedAlert],
+    ) -> impl Iterator<Item = &'a AssignedAlert> {
+        received.iter().filter(|assigned| {
+            let of_fingerprint = self.stored.get(&assigned.alert.fingerprint);
+            of_fingerprint.is_none_or(|stored| {
+                assigned.alert.starts_at.is_some_and(|start| !stored.contains_key(&start))
+            })
+        })
     }
 
     fn take(&mut self, documents: Vec<Document>) {
@@ -84,9 +96,13 @@ impl Known {
         }
     }
 
-    async fn remember(&mut self, store: &MongoStore, keys: &[&AlertKey]) -> Result<(), MongoError> {
+    /// Reads what is remembered of those that are not stored.
+    pub(super) async fn remember(&mut self, store: &MongoStore) -> Result<(), MongoError> {
+        if self.absent.is_empty() {
+            return Ok(());
+        }
         let by_id: HashMap<String, &AlertKey> =
-            keys.iter().map(|&key| (alert_id(key), key)).collect();
+            self.absent.iter().map(|key| (alert_id(key), key)).collect();
         let ids: Vec<&String> = by_id.keys().collect();
         let identities = store.db.collection::<Document>(IDENTITIES);
         let mut found = identities.find(doc! { "_id": { "$in": ids } }).await?;

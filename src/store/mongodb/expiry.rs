@@ -19,6 +19,7 @@ use super::{
     IDENTITIES, MongoStore, alerts,
     command::{self, upsert},
     error::MongoError,
+    history::last_received_before,
     knowledge, lease,
     retention::before,
     upgrade,
@@ -51,7 +52,7 @@ pub(super) async fn expire_alerts(
         );
         apply(store, &unfinished, &mut expired).await?;
     }
-    let old = oldest(store, batch).await?;
+    let old = old(store, batch).await?;
     let (ours, others) = sort(old, &mut expired);
     if !others.is_empty() {
         let mut query = before(batch.before);
@@ -66,9 +67,9 @@ pub(super) async fn expire_alerts(
     Ok(expired)
 }
 
-async fn oldest(store: &MongoStore, batch: ExpiryBatch) -> Result<Vec<Document>, MongoError> {
+async fn old(store: &MongoStore, batch: ExpiryBatch) -> Result<Vec<Document>, MongoError> {
     let documents = store.documents(Collection::Alerts);
-    let find = documents.find(before(batch.before)).sort(doc! { "timestamp": 1 });
+    let find = documents.find(last_received_before(batch.before));
     let limit = batch.limit.min(NOTED_MOST);
     Ok(find.limit(i64::from(limit)).batch_size(NOTED_MOST).await?.try_collect().await?)
 }

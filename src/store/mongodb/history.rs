@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
-use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use mongodb::bson::{Bson, Document, doc};
 
 use super::{
     MongoStore,
     error::MongoError,
     series::moments,
-    wire::{alert, date, integer, json, number, one_of},
+    wire::{alert, date, integer, json, number, one_of, time_in},
 };
 use crate::{
     model::{Alert, Collection, Consolidation, MetricDay, Status, Time, consolidation_from_json},
@@ -73,7 +73,7 @@ pub(super) async fn received_counts(
 ) -> Result<AlertCounts, MongoError> {
     let (mut counts, others) = futures::try_join!(
         by_severity(store, of_service(from, until)),
-        by_severity(store, of_others(from, until)),
+        by_severity(store, doc! { "$or": of_others(from, until).to_vec() }),
     )?;
     counts.merge(others);
     Ok(counts)
@@ -105,8 +105,23 @@ async fn by_severity(store: &MongoStore, query: Document) -> Result<AlertCounts,
     Ok(counts)
 }
 
+/// Alerts that were first received in a period.
 pub(super) fn first_received(from: Time, until: Time) -> Document {
-    doc! { "$or": [of_service(from, until), of_others(from, until)] }
+    let [others, unknown] = of_others(from, until);
+    doc! { "$or": [of_service(from, until), others, unknown] }
+}
+
+/// Alerts that were last received before. No index is by that, so that a repeat changes none: those
+/// that were first received before are looked through, most of which end soon.
+pub(super) fn last_received_before(time: Time) -> Document {
+    let before = doc! { "$lt": date(time) };
+    let [others, unknown] = undated();
+    let parts = [of_service(Time::from_millis(i64::MIN), time), others, unknown];
+    let parts = parts.map(|mut part| {
+        part.insert("timestamp", &before);
+        part
+    });
+    doc! { "$or": parts.to_vec() }
 }
 
 fn of_any() -> Document {
@@ -117,11 +132,20 @@ fn of_service(from: Time, until: Time) -> Document {
     doc! { "status": of_any(), "firstReceived": { "$gte": date(from), "$lt": date(until) } }
 }
 
-/// Alerts of the old orchestrator, which have object ids, and a last receipt only.
-fn of_others(from: Time, until: Time) -> Document {
-    let ids = doc! { "$gte": ObjectId::from_bytes([0; 12]) };
-    let period = doc! { "$gte": date(from), "$lt": date(until) };
-    doc! { "_id": ids, "firstReceived": null, "timestamp": period }
+/// The same of what has a last receipt only.
+fn of_others(from: Time, until: Time) -> [Document; 2] {
+    undated().map(|mut part| {
+        part.insert("timestamp", doc! { "$gte": date(from), "$lt": date(until) });
+        part
+    })
+}
+
+/// What has no first receipt that an index could find it by: alerts of the old orchestrator, and what
+/// cannot be read.
+fn undated() -> [Document; 2] {
+    let none = doc! { "$not": { "$gte": date(Time::from_millis(i64::MIN)) } };
+    let of_none = doc! { "$nin": Status::ALL.map(Status::as_str).to_vec() };
+    [doc! { "status": of_any(), "firstReceived": none }, doc! { "status": of_none }]
 }
 
 pub(super) async fn issues(
@@ -207,16 +231,15 @@ pub(super) async fn newest_data(
     store: &MongoStore,
     until: Time,
 ) -> Result<Option<Time>, MongoError> {
-    let until = doc! { "timestamp": { "$lte": date(until) } };
-    let latest = |collection, until: Document| async move {
-        let documents = store.documents(collection);
-        let latest = documents.find_one(until).sort(doc! { "timestamp": -1 }).await?;
-        let latest = latest.and_then(|found| found.get_datetime("timestamp").ok().copied());
-        Ok::<_, MongoError>(latest.map(|at| Time::from_millis(at.timestamp_millis())))
+    let until = doc! { "$lte": date(until) };
+    let latest = |collection, field: &'static str, query: Document| async move {
+        let latest = store.documents(collection).find_one(query).sort(doc! { field: -1 }).await?;
+        Ok::<_, MongoError>(latest.and_then(|found| time_in(&found, field)))
     };
+    let received = doc! { "status": of_any(), "firstReceived": &until };
     let (alerts, samples) = futures::try_join!(
-        latest(Collection::Alerts, until.clone()),
-        latest(Collection::Metrics, until),
+        latest(Collection::Alerts, "firstReceived", received),
+        latest(Collection::Metrics, "timestamp", doc! { "timestamp": until }),
     )?;
     Ok(alerts.max(samples))
 }
@@ -232,17 +255,18 @@ pub(super) async fn clock(store: &MongoStore) -> Result<Option<Time>, MongoError
 pub(super) async fn history_start(store: &MongoStore) -> Result<Option<Time>, MongoError> {
     let least = |collection, field: &'static str, query: Document| async move {
         let first = store.documents(collection).find_one(query).sort(doc! { field: 1 }).await?;
-        let first = first.and_then(|document| document.get_datetime(field).ok().copied());
-        Ok::<_, MongoError>(first.map(|first| Time::from_millis(first.timestamp_millis())))
+        Ok::<_, MongoError>(first.and_then(|found| time_in(&found, field)))
     };
     let earliest = date(Time::from_millis(i64::MIN));
     let dated = doc! { "status": of_any(), "firstReceived": { "$gte": earliest } };
-    let (first, last, samples) = futures::try_join!(
+    let [others, unknown] = undated();
+    let (first, others, unknown, samples) = futures::try_join!(
         least(Collection::Alerts, "firstReceived", dated),
-        least(Collection::Alerts, "timestamp", doc! {}),
+        least(Collection::Alerts, "timestamp", others),
+        least(Collection::Alerts, "timestamp", unknown),
         least(Collection::Metrics, "timestamp", doc! {}),
     )?;
-    Ok(first.into_iter().chain(last).chain(samples).min())
+    Ok([first, others, unknown, samples].into_iter().flatten().min())
 }
 
 /// Documents counted by a field.

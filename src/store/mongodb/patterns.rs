@@ -80,6 +80,16 @@ impl<'a> Patterns<'a> {
         }
     }
 
+    /// Looks ahead which of those that memory knows exist, while other things are asked.
+    pub(super) async fn look_up(&mut self, entry_ids: HashSet<&str>) -> Result<(), MongoError> {
+        let known = self.group.patterns.iter().filter(|pattern| pattern.known);
+        let known = known.map(|pattern| &pattern.id).filter(|id| entry_ids.contains(id.as_str()));
+        let ids: Vec<&String> = known.filter(|id| !self.looked_up.contains(*id)).collect();
+        let existing = knowledge::existing(self.store, &ids).await?;
+        self.looked_up.extend(existing);
+        Ok(())
+    }
+
     /// Makes those that do not exist.
     ///
     /// What is summed up of a pattern's instances was deleted with it, so those that carried it

@@ -86,7 +86,10 @@ impl<'a> Recording<'a> {
 
     async fn round(&mut self, patterns: &mut Patterns<'_>) -> Result<(), MongoError> {
         let received = self.received();
-        let known = Known::read(self.store, &received).await?;
+        let mut known = Known::read(self.store, &received).await?;
+        let entry_ids =
+            known.absent(&received).map(|assigned| assigned.entry_id.as_str()).collect();
+        futures::try_join!(known.remember(self.store), patterns.look_up(entry_ids))?;
         let Ok(fold) = fold(&mut &known, &received);
         let planned = self.plan(&known, &fold.writes);
         let changes: Vec<_> = planned.iter().filter_map(|write| write.change.clone()).collect();

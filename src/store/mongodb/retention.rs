@@ -3,7 +3,10 @@
 use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{IDENTITIES, MongoStore, command, error::MongoError, lease, wire::date};
+use super::{
+    IDENTITIES, MongoStore, command, error::MongoError, history::last_received_before, lease,
+    wire::date,
+};
 use crate::model::{Collection, Time};
 
 const LAST_RETENTION: &str = "last_retention";
@@ -15,11 +18,14 @@ pub(super) async fn expired_counts(
     alerts: Time,
     samples: Time,
 ) -> Result<(u64, u64), MongoError> {
-    let count = |collection, time| async move {
-        let counted = store.documents(collection).count_documents(before(time)).await;
+    let count = |collection, query| async move {
+        let counted = store.documents(collection).count_documents(query).await;
         Ok::<_, MongoError>(counted?)
     };
-    futures::try_join!(count(Collection::Alerts, alerts), count(Collection::Metrics, samples))
+    futures::try_join!(
+        count(Collection::Alerts, last_received_before(alerts)),
+        count(Collection::Metrics, before(samples)),
+    )
 }
 
 pub(super) fn before(time: Time) -> Document {

@@ -178,13 +178,19 @@ pub fn consolidations_after(
     days.collect()
 }
 
-/// When the first alert was first received, or the first sample taken.
+/// When the last alert was first received, or the last sample taken.
 pub fn newest_data(connection: &Connection, until: Time) -> rusqlite::Result<Option<Time>> {
-    let until = (until.millis(),);
-    let most = |sql| connection.query_row(sql, until, |row| row.get::<_, Option<i64>>(0));
-    let alerts = most("SELECT max(timestamp) FROM alerts WHERE timestamp <= ?1")?;
-    let samples = most("SELECT max(timestamp) FROM metrics WHERE timestamp <= ?1")?;
-    Ok(alerts.max(samples).map(Time::from_millis))
+    let until = until.millis();
+    let most = |row: &Row<'_>| row.get::<_, Option<i64>>(0);
+    let samples = "SELECT max(timestamp) FROM metrics WHERE timestamp <= ?1";
+    let mut newest = connection.query_row(samples, [until], most)?;
+    let mut of_status = connection.prepare_cached(
+        "SELECT max(firstReceived) FROM alerts WHERE status = ?1 AND firstReceived <= ?2",
+    )?;
+    for status in Status::ALL {
+        newest = newest.max(of_status.query_row((status.as_str(), until), most)?);
+    }
+    Ok(newest.map(Time::from_millis))
 }
 
 /// When the first alert was first received, or the first sample taken.

@@ -23,11 +23,18 @@ pub fn expired_counts(
     alerts: Time,
     samples: Time,
 ) -> rusqlite::Result<(u64, u64)> {
-    let count = |table, before: Time| {
-        let sql = format!("SELECT count(*) FROM {table} WHERE timestamp < ?1");
+    let count = |table, old: &str, before: Time| {
+        let sql = format!("SELECT count(*) FROM {table} WHERE {old}");
         connection.query_row(&sql, [before.millis()], |row| row.get(0))
     };
-    Ok((count("alerts", alerts)?, count("metrics", samples)?))
+    let alerts = count("alerts", &last_received_before(), alerts)?;
+    Ok((alerts, count("metrics", "timestamp < ?1", samples)?))
+}
+
+/// Alerts that were last received before `?1`. No index is by that: those that were first received
+/// before are looked through, most of which end soon.
+fn last_received_before() -> String {
+    format!("{} AND firstReceived < ?1 AND timestamp < ?1", alerts::OF_ANY_STATUS)
 }
 
 /// Deletes a batch of alerts; the caller commits.
@@ -35,8 +42,9 @@ pub fn expire_alerts(tx: &Transaction<'_>, batch: ExpiryBatch) -> rusqlite::Resu
     let mut expired = Expired::default();
     let mut delete = tx.prepare_cached(&format!(
         "DELETE FROM alerts WHERE rowid IN
-             (SELECT rowid FROM alerts WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2)
+             (SELECT rowid FROM alerts WHERE {} LIMIT ?2)
          RETURNING {}",
+        last_received_before(),
         alerts::COLUMNS
     ))?;
     let mut rows = delete.query((batch.before.millis(), batch.limit))?;
