@@ -6,15 +6,18 @@
 use std::{
     collections::{BTreeMap, HashMap},
     convert::Infallible,
+    time::Duration,
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Bson, Document, doc};
+use tokio::time::Instant;
 
 use super::{
     IDENTITIES, MongoStore,
-    command::upsert,
+    command::{self, Written, update_all, upsert},
     error::MongoError,
+    follow, watch,
     wire::{
         ALERT_OPTIONAL, StoredAlert, alert, alert_fields, alert_id, carried, carried_fields, date,
         integer, is_ours, missing, of_fingerprint, time_in,
@@ -25,6 +28,8 @@ use crate::{
     store::recording::{self, AssignedAlert, Lookup, Named},
 };
 
+/// How long an insert may take for others to find it by the time that it bears.
+const ON_TIME: Duration = Duration::from_millis(500);
 /// Fingerprints whose latest instances are looked for at the same time.
 const AT_ONCE: usize = 8;
 /// So many of the entries that an alert belonged to are kept, for others to follow.
@@ -137,7 +142,6 @@ impl Known {
         fields.insert("timestamp", date(alert.timestamp));
         fields.insert("firstReceived", date(alert.first_received));
         fields.insert("changedBy", store.mark());
-        fields.insert("syncedAt", date(store.server_now()));
         if let Some(carried) = &alert.carried {
             let batch = self.batches.get(&key).copied().unwrap_or(0);
             fields.insert("carried", carried_fields(carried, batch));
@@ -168,6 +172,49 @@ impl Lookup for &Known {
     fn remembered(&mut self, key: &AlertKey) -> Result<Option<Remembered>, Infallible> {
         Ok(self.remembered.get(key).cloned())
     }
+}
+
+/// Inserts alerts, which bear the time before that by the server's clock. Others look for what is a
+/// little older than their last look and no more, so what took longer is marked once more.
+pub(super) async fn insert(
+    store: &MongoStore,
+    mut documents: Vec<Document>,
+) -> Result<Written, MongoError> {
+    if documents.is_empty() {
+        return Ok(Written::default());
+    }
+    let at = follow::server_now(store).await?;
+    documents.iter_mut().for_each(|document| drop(document.insert("syncedAt", date(at))));
+    // Until it is known, and if that is never known.
+    store.late.lock().push(at);
+    let began = Instant::now();
+    let written = command::insert(&store.db, Collection::Alerts.name(), &documents).await?;
+    if began.elapsed() < ON_TIME {
+        let mut late = store.late.lock();
+        if let Some(place) = late.iter().rposition(|time| *time == at) {
+            late.remove(place);
+        }
+    }
+    mark_late(store).await?;
+    Ok(written)
+}
+
+/// Marks what was inserted later than the time says that it bears.
+pub(super) async fn mark_late(store: &MongoStore) -> Result<(), MongoError> {
+    let late = store.late.lock().clone();
+    if late.is_empty() {
+        return Ok(());
+    }
+    let times: Vec<_> = late.iter().copied().map(date).collect();
+    let query = doc! { "syncedAt": { "$in": times }, "changedBy": watch::own(&store.id) };
+    let update = doc! {
+        "$set": { "changedBy": store.mark() },
+        "$currentDate": { "syncedAt": true },
+    };
+    let collection = Collection::Alerts.name();
+    command::update(&store.db, collection, &[update_all(query, update)]).await?;
+    store.late.lock().retain(|time| !late.contains(time));
+    Ok(())
 }
 
 /// A write of one document.

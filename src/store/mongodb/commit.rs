@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{MongoStore, edits, error::MongoError, patterns::Patterns, record::Recording};
+use super::{MongoStore, alerts, edits, error::MongoError, patterns::Patterns, record::Recording};
 use crate::store::{Committed, Edited, Group};
 
 /// A connection that breaks later than this into a commit broke after a search for another server,
@@ -42,6 +42,7 @@ async fn run(
     recording: &mut Recording<'_>,
     patterns: &mut Patterns<'_>,
 ) -> Result<Vec<Edited>, MongoError> {
+    alerts::mark_late(store).await?;
     recording.run(patterns).await?;
     edits::edit_all(store, group.all_edits()).await
 }

@@ -63,6 +63,7 @@ pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStor
         unsettled: Arc::default(),
         unanswered: Arc::default(),
         suspects: Arc::default(),
+        late: Arc::default(),
         watch: Arc::default(),
         pace: Arc::default(),
         fence: None,

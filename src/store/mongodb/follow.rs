@@ -6,7 +6,7 @@
 //! change seldom, and in parts by several: they are read whoever changed them. Deleted entries leave
 //! nothing behind: that some are missing shows in the number of documents, and then all ids are read.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use futures::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
@@ -25,7 +25,9 @@ use crate::{
 
 /// How far each look reaches back before the one before it, because writes end a little after
 /// the time that they bear, and clocks are set.
-const OVERLAP_MS: i64 = 2_000;
+const OVERLAP_MS: i64 = 1_000;
+/// For how long what the server's clock showed stands for what it shows.
+const CLOCK_HOLDS: Duration = Duration::from_secs(1);
 
 /// The entries that this process knows of, to find out which were deleted.
 #[derive(Debug, Default)]
@@ -65,6 +67,16 @@ impl KnownEntries {
     fn accounts_for(&self, documents: i64) -> bool {
         self.ids.len() as i64 + self.beyond == documents
     }
+}
+
+/// The time by the server's clock, which is asked again when it may have been set since.
+pub(super) async fn server_now(store: &MongoStore) -> Result<Time, MongoError> {
+    let (time, asked) = *store.clock.lock();
+    let since = asked.elapsed();
+    if since > CLOCK_HOLDS {
+        return Ok(Time::from_millis(now(store).await?.0));
+    }
+    Ok(time.plus_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// The time by the server's clock.

@@ -88,6 +88,8 @@ pub struct MongoStore {
     marks: Arc<AtomicU64>,
     /// What the server's clock showed, and when it was asked.
     clock: Arc<Mutex<(Time, Instant)>>,
+    /// Times that inserts bear which ended long after them, or of which it is not known.
+    late: Arc<Mutex<Vec<Time>>>,
     /// Entries that this process knows of.
     followed: Arc<Mutex<KnownEntries>>,
     /// Entries that this process changed, or did not: the answer was lost.
@@ -118,12 +120,6 @@ impl MongoStore {
             Ok(opened) => opened,
             Err(_) => Err(MongoError::Silent(2 * SHORT).into()),
         }
-    }
-
-    /// The time by the server's clock.
-    fn server_now(&self) -> Time {
-        let (time, asked) = *self.clock.lock();
-        time.plus_millis(i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX))
     }
 
     /// What a document says of who changed it last (`changedBy`). No two are alike, so that each change

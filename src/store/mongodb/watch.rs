@@ -178,7 +178,12 @@ fn of_others(id: &str) -> [Document; 2] {
 
 /// Marks of other processes, or none; see [`MongoStore::mark`].
 pub(super) fn by_others(id: &str) -> Document {
+    doc! { "$not": own(id) }
+}
+
+/// Marks of this process.
+pub(super) fn own(id: &str) -> Document {
     // A range, not a pattern, which a server tries on the mark of each alert that came of late: a
     // lone one is asked again and again.
-    doc! { "$not": { "$gte": format!("{id}."), "$lt": format!("{id}/") } }
+    doc! { "$gte": format!("{id}."), "$lt": format!("{id}/") }
 }

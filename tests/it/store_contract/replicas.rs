@@ -2,6 +2,7 @@
 //! hold without transactions, on a replica set and on a lone server.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     future::{Future, poll_fn},
     pin::pin,
@@ -21,6 +22,8 @@ use orchestrator::{
         migrate, mongodb::MongoStore,
     },
 };
+
+use secrecy::SecretString;
 
 use super::samples::{
     at, caused, delete, edit, entry, firing, group, learned, learned_figures, make, outcomes,
@@ -55,6 +58,7 @@ on_both![
     retention_that_is_cut_anywhere_adds_nothing_twice,
     an_alert_that_is_received_while_it_is_deleted_stays_and_counts_once,
     what_others_change_is_followed,
+    what_is_inserted_late_is_followed,
     what_two_change_at_once_is_followed_by_both,
     what_others_delete_is_followed,
     what_cannot_be_read_holds_up_nothing,
@@ -353,6 +357,36 @@ async fn what_others_change_is_followed(server: Server) {
     expire_all(&store, 20).await;
     follower.follow().await;
     assert_eq!(follower.figures[&learned()].firing, 0);
+}
+
+/// The server lets what it was told to insert wait, and writes it when others have long looked at that
+/// time.
+async fn what_is_inserted_late_is_followed(server: Server) {
+    const HELD: &str = "held-up";
+    let migrated = migrated(&server).await;
+    record(&migrated, vec![firing("a")]).await;
+    let uri = SecretString::from(server.known_as(HELD));
+    let held_up = MongoStore::open(&uri, &server.database).await.unwrap();
+    let mut follower = Follower::new(migrated).await;
+    let data = doc! {
+        "failCommands": ["insert"], "appName": HELD, "blockConnection": true, "blockTimeMS": 2_500,
+    };
+    let fail = doc! { "configureFailPoint": "failCommand", "mode": { "times": 1 }, "data": data };
+    server.raw().client().database("admin").run_command(fail).await.unwrap();
+
+    let over = Cell::new(false);
+    let insert = async {
+        record(&held_up, vec![firing("b")]).await;
+        over.set(true);
+    };
+    let follow = async {
+        while !over.get() {
+            follower.follow().await;
+        }
+    };
+    tokio::join!(insert, follow);
+    follower.follow().await;
+    assert_eq!(follower.shown(&learned()), (2, 2, Some(0.0), None));
 }
 
 /// What memory holds of one process: it applies what it changed, and follows the others.
