@@ -6,6 +6,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::recording::AssignedAlert;
 use crate::model::{
@@ -204,6 +205,8 @@ pub enum Changed {
 /// What was read ahead of following, beside the writing: of all that was changed the larger part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Looked {
+    /// When that began.
+    pub began: Instant,
     /// Up to where.
     pub position: Position,
     /// Entries whose instances other processes changed.

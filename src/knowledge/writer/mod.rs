@@ -180,10 +180,12 @@ impl Writer {
     }
 
     fn heard(&mut self, changed: Changed) {
-        self.behind_since.get_or_insert_with(Instant::now);
+        let mut since = Instant::now();
         if let Changed::Perhaps(Some(looked)) = &changed {
+            since = looked.began;
             self.shared.metrics.alerts_superseded_total.inc_by(looked.superseded);
         }
+        self.behind_since.get_or_insert(since);
         self.alone.push_back(match changed {
             Changed::Perhaps(looked) if !self.stale => Alone::Follow { looked, answer: None },
             _ => Alone::Reload { answer: None },

@@ -101,11 +101,12 @@ pub(super) async fn document_count(store: &MongoStore) -> Result<i64, MongoError
 /// Looks at the instances that others changed. While a group is written these are read beside it:
 /// among all that this process itself wrote of late it takes a server a while to find them.
 pub(super) async fn look(store: &MongoStore, from: Position) -> Result<Looked, MongoError> {
+    let began = Instant::now();
     let from = store.followed().not_before(from);
     let position = now(store).await?;
     let ByOthers { entry_ids, opened } = instances_of(store, from).await?;
     let superseded = open::settle(store, opened).await?;
-    Ok(Looked { position, entry_ids, superseded })
+    Ok(Looked { began, position, entry_ids, superseded })
 }
 
 /// Reads what was changed, while no group is written: what is stored is told to memory as it is.
