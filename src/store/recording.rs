@@ -134,14 +134,15 @@ pub fn fold<L: Lookup>(lookup: &mut L, group: &[AssignedAlert]) -> Result<Fold, 
 }
 
 /// Of several open instances of a fingerprint the latest stays open: the others as they are to be,
-/// changed when the last of them was. What two replicas opened at once is settled by this.
-pub fn supersede(stored: Vec<Alert>) -> Vec<Alert> {
+/// changed `at` that time, or when the last of them was. What two replicas opened at once is settled by
+/// this.
+pub fn supersede(stored: Vec<Alert>, at: Option<Time>) -> Vec<Alert> {
     let mut all = BTreeMap::<String, Vec<Alert>>::new();
     for alert in stored {
         all.entry(alert.fingerprint.clone()).or_default().push(alert);
     }
     let superseded = all.into_values().flat_map(|stored| {
-        let at = stored.iter().map(|alert| alert.changed_at).max();
+        let at = at.or_else(|| stored.iter().map(|alert| alert.changed_at).max());
         let mut instances = by_start(stored);
         supersede_earlier(&mut instances, at.unwrap_or_default());
         instances.into_values().filter(|slot| slot.changed).map(|slot| slot.alert)

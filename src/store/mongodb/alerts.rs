@@ -77,11 +77,9 @@ impl Known {
         &self,
         received: &'a [AssignedAlert],
     ) -> impl Iterator<Item = &'a AssignedAlert> {
-        received.iter().filter(|assigned| {
-            let of_fingerprint = self.stored.get(&assigned.alert.fingerprint);
-            of_fingerprint.is_none_or(|stored| {
-                assigned.alert.starts_at.is_some_and(|start| !stored.contains_key(&start))
-            })
+        received.iter().filter(|AssignedAlert { alert, .. }| {
+            let start = alert.starts_at.unwrap_or(alert.received_at);
+            self.stored.get(&alert.fingerprint).is_none_or(|stored| !stored.contains_key(&start))
         })
     }
 
@@ -151,7 +149,8 @@ impl Known {
         match revision {
             Some(revision) => {
                 let query = doc! { "_id": id, "revision": *revision };
-                Operation::Update(upsert(query, doc! { "$set": fields }))
+                let now = doc! { "syncedAt": true };
+                Operation::Update(upsert(query, doc! { "$set": fields, "$currentDate": now }))
             }
             None => {
                 fields.insert("_id", id);

@@ -178,22 +178,23 @@ struct ByOthers {
 
 async fn instances_of(store: &MongoStore, from: Position) -> Result<ByOthers, MongoError> {
     let parts = doc! { "entryId": 1, "movedFrom": 1, "carried": 1, "status": 1, "fingerprint": 1 };
-    let ByOthers { entry_ids: mut ids, mut opened } = ByOthers::default();
+    let mut by_others = ByOthers::default();
     for collection in [Collection::Alerts.name(), IDENTITIES] {
         let documents = store.db.collection::<Document>(collection);
         let found = documents.find(changed_by_others(store, from)).projection(parts.clone());
         let mut found = found.batch_size(5_000).await?;
         while let Some(instance) = found.try_next().await? {
             let moved = instance.get_array("movedFrom").into_iter().flatten();
+            let ids = &mut by_others.entry_ids;
             ids.extend(moved.filter_map(|id| id.as_str().map(str::to_owned)));
             ids.extend(instance.get_str("entryId").ok().map(str::to_owned));
             ids.extend(carried(&instance).map(|(carried, _)| carried.entry_id));
             if instance.get_str("status").is_ok_and(|status| status == Status::Firing.as_str()) {
-                opened.extend(instance.get_str("fingerprint").ok().map(str::to_owned));
+                by_others.opened.extend(instance.get_str("fingerprint").ok().map(str::to_owned));
             }
         }
     }
-    Ok(ByOthers { entry_ids: ids, opened })
+    Ok(by_others)
 }
 
 /// The ids of entries that this process knows of and that were deleted, and of entries that it does

@@ -69,8 +69,9 @@ fn index(query: &Document, by_start: bool) -> Document {
     }
     let equal = ["name", "severity", "status"].into_iter().filter(|name| query.contains_key(*name));
     let mut keys: Document = equal.map(|name| (name.to_owned(), 1.into())).collect();
+    let by_status_alone = keys.len() == 1;
     keys.extend(order(by_start));
-    if keys.len() == 3 {
+    if by_status_alone {
         // It is what severities are counted from, too.
         keys.insert("severity", 1);
     }

@@ -16,7 +16,10 @@ use super::{
     error::MongoError,
     wire::alert,
 };
-use crate::{model::Collection, store::recording::supersede};
+use crate::{
+    model::{Collection, Time},
+    store::recording::supersede,
+};
 
 /// Tries for instances that another process changes at the same time.
 const TRIES: usize = 30;
@@ -38,6 +41,10 @@ impl Default for Suspects {
 }
 
 impl Suspects {
+    fn nobody() -> Self {
+        Self { all: false, some: HashSet::new() }
+    }
+
     /// One more.
     pub(super) fn add(&mut self, fingerprint: String) {
         self.some.insert(fingerprint);
@@ -55,22 +62,44 @@ pub(super) async fn settle(
     store: &MongoStore,
     fingerprints: impl IntoIterator<Item = String>,
 ) -> Result<u64, MongoError> {
-    let nobody = Suspects { all: false, some: HashSet::new() };
-    let mut suspects = std::mem::replace(&mut *store.suspects.lock(), nobody);
-    suspects.some.extend(fingerprints);
-    let closed = close_earlier(store, &suspects).await;
-    if closed.is_err() {
-        store.suspects.lock().merge(suspects);
-    }
-    closed
+    let mut taken = Taken::of(store);
+    taken.suspects.some.extend(fingerprints);
+    let closed = close_earlier(store, &taken.suspects, None).await?;
+    taken.suspects = Suspects::nobody();
+    Ok(closed)
 }
 
-/// The same of all fingerprints.
+/// The same of all fingerprints. When the others changed stays: nobody received anything.
 pub(super) async fn settle_all(store: &MongoStore) -> Result<u64, MongoError> {
-    close_earlier(store, &Suspects::default()).await
+    close_earlier(store, &Suspects::default(), Some(Time::from_millis(i64::MIN))).await
 }
 
-async fn close_earlier(store: &MongoStore, suspects: &Suspects) -> Result<u64, MongoError> {
+/// Suspects that are looked at; if that ends early, by an error or a time limit, they are suspects
+/// again.
+struct Taken<'a> {
+    store: &'a MongoStore,
+    suspects: Suspects,
+}
+
+impl<'a> Taken<'a> {
+    fn of(store: &'a MongoStore) -> Self {
+        let suspects = std::mem::replace(&mut *store.suspects.lock(), Suspects::nobody());
+        Self { store, suspects }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let left = std::mem::replace(&mut self.suspects, Suspects::nobody());
+        self.store.suspects.lock().merge(left);
+    }
+}
+
+async fn close_earlier(
+    store: &MongoStore,
+    suspects: &Suspects,
+    at: Option<Time>,
+) -> Result<u64, MongoError> {
     let mut several = if suspects.all {
         several_of_all(store).await?
     } else {
@@ -84,7 +113,7 @@ async fn close_earlier(store: &MongoStore, suspects: &Suspects) -> Result<u64, M
         }
         let mut left = Vec::new();
         for piece in several.chunks(PIECE) {
-            let (done, overtaken) = close(store, piece).await?;
+            let (done, overtaken) = close(store, piece, at).await?;
             closed += done;
             left.extend(overtaken);
         }
@@ -98,22 +127,22 @@ async fn close_earlier(store: &MongoStore, suspects: &Suspects) -> Result<u64, M
 async fn close(
     store: &MongoStore,
     fingerprints: &[String],
+    at: Option<Time>,
 ) -> Result<(u64, Vec<String>), MongoError> {
     let open: Vec<_> = alerts::open(store, fingerprints).await?.iter().filter_map(alert).collect();
     let by_key: HashMap<_, _> = open.iter().map(|stored| (stored.alert.key(), stored)).collect();
-    let earlier = supersede(open.iter().map(|stored| stored.alert.clone()).collect());
+    let earlier = supersede(open.iter().map(|stored| stored.alert.clone()).collect(), at);
     let statements: Vec<_> = earlier
         .iter()
         .filter_map(|alert| Some(replace(store, by_key.get(&alert.key())?, alert)))
         .collect();
+    store.unsettled().extend(earlier.iter().map(|alert| alert.entry_id.clone()));
     let written = command::update(&store.db, Collection::Alerts.name(), &statements).await?;
     let (mut done, mut overtaken) = (0, Vec::new());
     for (place, alert) in earlier.into_iter().enumerate() {
-        if written.duplicate_keys.contains(&place) {
-            overtaken.push(alert.fingerprint);
-        } else {
-            done += 1;
-            store.unsettled().insert(alert.entry_id);
+        match written.duplicate_keys.contains(&place) {
+            true => overtaken.push(alert.fingerprint),
+            false => done += 1,
         }
     }
     Ok((done, overtaken))

@@ -58,6 +58,7 @@ on_both![
     retention_that_is_cut_anywhere_adds_nothing_twice,
     an_alert_that_is_received_while_it_is_deleted_stays_and_counts_once,
     what_others_change_is_followed,
+    what_replaces_an_alert_that_cannot_be_read_is_followed,
     what_is_inserted_late_is_followed,
     what_two_change_at_once_is_followed_by_both,
     what_others_delete_is_followed,
@@ -171,7 +172,19 @@ async fn what_processes_that_died_left_open_twice_is_found_after_the_next_start(
             record(&b, vec![start_at(1, fingerprint)])
         );
     }
+    let alerts = server.raw().collection::<Document>("alerts");
+    let long_ago = doc! { "$set": { "syncedAt": DateTime::from_millis(0) } };
+    alerts.update_many(doc! {}, long_ago).await.unwrap();
     let mut follower = Follower::new(open(&server).await).await;
+    // Also when the first looks take too long and are given up.
+    let mut polls = 1;
+    let followed = loop {
+        match cut(follower.store.follow(follower.position, None), polls).await {
+            Some(followed) => break followed.unwrap(),
+            None => polls += 1,
+        }
+    };
+    follower.take(followed);
     follower.follow().await;
     assert_eq!(follower.store.firing_alerts().await.unwrap(), 3);
     assert_eq!(follower.shown(&learned()), (6, 3, Some(0.0), None));
@@ -295,7 +308,12 @@ impl Follower {
     }
 
     async fn follow(&mut self) {
-        match self.store.follow(self.position, None).await.unwrap() {
+        let followed = self.store.follow(self.position, None).await.unwrap();
+        self.take(followed);
+    }
+
+    fn take(&mut self, followed: Followed) {
+        match followed {
             Followed::Nothing => {}
             Followed::Some { entries, deleted, figures, position } => {
                 deleted.iter().for_each(|id| drop(self.entries.remove(id)));
@@ -357,6 +375,20 @@ async fn what_others_change_is_followed(server: Server) {
     expire_all(&store, 20).await;
     follower.follow().await;
     assert_eq!(follower.figures[&learned()].firing, 0);
+}
+
+async fn what_replaces_an_alert_that_cannot_be_read_is_followed(server: Server) {
+    let store = migrated(&server).await;
+    let id = format!("a:{}", at(0).millis());
+    let alerts = server.raw().collection::<Document>("alerts");
+    alerts.insert_one(doc! { "_id": id, "status": "firing", "name": 5 }).await.unwrap();
+    record(&store, vec![firing("b")]).await;
+    let long_ago = doc! { "$set": { "syncedAt": DateTime::from_millis(0) } };
+    alerts.update_many(doc! {}, long_ago).await.unwrap();
+    let mut follower = Follower::new(open(&server).await).await;
+    record(&store, vec![start_at(0, "a")]).await;
+    follower.follow().await;
+    assert_eq!(follower.shown(&learned()), (2, 2, Some(0.0), None));
 }
 
 /// The server lets what it was told to insert wait, and writes it when others have long looked at that
