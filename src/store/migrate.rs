@@ -54,7 +54,8 @@ macro_rules! migrations {
             7 "0007" "alert_inbox",
             8 "0008" "alerts_at_once",
             9 "0009" "firing_apart",
-            10 "0010" "fewer_indexes"
+            10 "0010" "fewer_indexes",
+            11 "0011" "alert_numbers"
         )
     };
     (@scripts $folder:literal, $ending:literal: $($number:literal $padded:literal $name:literal),+) => {

@@ -120,8 +120,8 @@ pub fn firing_of(
              AND status = 'firing' ORDER BY firstReceived DESC LIMIT ?2"
     ))?;
     let mut of_any_name = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_firing
-         WHERE status = 'firing' AND entryId = ?1 ORDER BY startsAt DESC LIMIT ?2"
+        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_status
+         WHERE status = 'firing' AND entryId = ?1 ORDER BY firstReceived DESC LIMIT ?2"
     ))?;
     let mut found = Vec::new();
     for (id, most) in entries {

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
+    alerts,
     connection::{DatabaseFile, store_error},
     figures, history, knowledge,
 };
@@ -96,6 +97,15 @@ fn stream(connection: &Connection, scope: &ExportScope, pieces: &mpsc::Sender<Pi
     }
 }
 
+/// What is shown of a table: of alerts, without the numbers of their rows.
+fn columns(collection: Collection) -> &'static str {
+    match collection {
+        Collection::Alerts => alerts::COLUMNS,
+        Collection::KnowledgeBase => knowledge::COLUMNS,
+        _ => "*",
+    }
+}
+
 /// Streams one table; false if the reader has disconnected.
 fn stream_one(
     connection: &Connection,
@@ -104,17 +114,16 @@ fn stream_one(
     pieces: &mpsc::Sender<Piece>,
 ) -> rusqlite::Result<bool> {
     let sql = match collection {
-        Collection::KnowledgeBase => {
-            format!("SELECT {} FROM knowledge_base ORDER BY rowid", knowledge::COLUMNS)
-        }
         other if period.is_some() => {
-            let time = time_column(other);
-            format!("SELECT * FROM {other} WHERE {time} >= ?1 AND {time} < ?2 ORDER BY {time}")
+            let (columns, time) = (columns(other), time_column(other));
+            format!(
+                "SELECT {columns} FROM {other} WHERE {time} >= ?1 AND {time} < ?2 ORDER BY {time}"
+            )
         }
         Collection::SystemState => {
             "SELECT * FROM system_state WHERE key NOT LIKE 'lease:%' ORDER BY key".to_owned()
         }
-        other => format!("SELECT * FROM {other} ORDER BY rowid"),
+        other => format!("SELECT {} FROM {other} ORDER BY rowid", columns(other)),
     };
     let mut select = connection.prepare(&sql)?;
     let figures = match collection {

@@ -17,7 +17,7 @@ const OVER: &str =
     FROM alerts INDEXED BY alerts_over WHERE status <> 'firing'";
 /// Of what fires, one by one: its index is not in the order of entries.
 const FIRING: &str = "SELECT entryId, status, 1, 0.0, startsAt, changedAt
-    FROM alerts INDEXED BY alerts_firing WHERE status = 'firing'";
+    FROM alerts INDEXED BY alerts_status WHERE status = 'firing'";
 const CARRIED: &str = "SELECT carried FROM alerts WHERE carried IS NOT NULL";
 
 /// The figures of all entries.

@@ -77,7 +77,7 @@ impl Statement {
         };
         for (number, status) in filter.statuses().iter().enumerate() {
             self.sql.push_str(if number == 0 { "" } else { " UNION ALL " });
-            self.sql.push_str("SELECT firstReceived AS at, rowid AS tie, ");
+            self.sql.push_str("SELECT firstReceived AS at, number AS tie, ");
             self.sql.push_str(COLUMNS);
             self.sql.push_str(" FROM alerts INDEXED BY");
             match filter.walk() {
@@ -91,7 +91,7 @@ impl Statement {
             self.bind(" AND firstReceived >= ?", filter.from.map_or(i64::MIN, Time::millis));
             self.bind(" AND firstReceived < ?", filter.until.map_or(i64::MAX, Time::millis));
             if let Some((at, row)) = after {
-                self.bind(" AND (firstReceived, rowid) < (?", at);
+                self.bind(" AND (firstReceived, number) < (?", at);
                 self.bind(", ?)", row);
             }
         }

@@ -41,8 +41,8 @@ fn last_received_before() -> String {
 pub fn expire_alerts(tx: &Transaction<'_>, batch: ExpiryBatch) -> rusqlite::Result<Expired> {
     let mut expired = Expired::default();
     let mut delete = tx.prepare_cached(&format!(
-        "DELETE FROM alerts WHERE rowid IN
-             (SELECT rowid FROM alerts WHERE {} LIMIT ?2)
+        "DELETE FROM alerts WHERE number IN
+             (SELECT number FROM alerts WHERE {} LIMIT ?2)
          RETURNING {}",
         last_received_before(),
         alerts::COLUMNS

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::{
         model::Alert,
-        store::{AlertFilter, Store, Stored},
+        store::{AlertFilter, ListPosition, Store, Stored},
     };
 
     fn alert(fingerprint: &str, status: &str, more: Value) -> Value {
@@ -92,15 +92,59 @@ mod tests {
         alert
     }
 
+    async fn apply(store: &SqliteStore, migrations: &[Migration]) {
+        for migration in migrations {
+            store.apply(migration, &migration.checksum(), Time::from_millis(0)).await.unwrap();
+        }
+    }
+
+    fn parsed(alert: &Value) -> Alert {
+        serde_json::from_value(alert.clone()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_list_goes_on_where_it_was_after_the_rows_have_got_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("rows.db")).await.unwrap();
+        store.prepare().await.unwrap();
+        let (before, after) = MIGRATIONS.split_at(10);
+        apply(&store, before).await;
+        // All received in one millisecond, so that only their rows tell them apart.
+        let named = |name| Stored::Alert(parsed(&alert(name, "firing", json!({}))));
+        store.put(["a", "b", "c", "d", "e"].map(named).into()).await.unwrap();
+        let delete = |fingerprint: &'static str| {
+            store.writer.write(move |tx| {
+                tx.execute("DELETE FROM alerts WHERE fingerprint = ?1", [fingerprint]).map(drop)
+            })
+        };
+        delete("b").await.unwrap();
+        let row_of_d = "SELECT rowid FROM alerts WHERE fingerprint = 'd'";
+        let row: i64 = store
+            .readers
+            .read(|connection| connection.query_row(row_of_d, [], |row| row.get(0)))
+            .await
+            .unwrap();
+        apply(&store, after).await;
+
+        let at = parsed(&alert("d", "firing", json!({}))).first_received;
+        let after = ListPosition { at, tie: row.to_string() };
+        let page =
+            store.list_alerts(AlertFilter::default(), Some(after), 9).await.unwrap().unwrap();
+        let names: Vec<_> = page.alerts.iter().map(|alert| alert.fingerprint.as_str()).collect();
+        assert_eq!(names, ["c", "a"]);
+        delete("a").await.unwrap();
+        let day = (at, at.plus_millis(24 * 60 * 60 * 1000));
+        assert_eq!(store.received_counts(day.0, day.1).await.unwrap().total, 3);
+        store.close().await;
+    }
+
     #[tokio::test]
     async fn what_waited_in_the_inbox_is_in_the_table_after_the_migration() {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("inbox.db")).await.unwrap();
         store.prepare().await.unwrap();
         let (before, after) = MIGRATIONS.split_at(7);
-        for migration in before {
-            store.apply(migration, &migration.checksum(), Time::from_millis(0)).await.unwrap();
-        }
+        apply(&store, before).await;
         let firing = alert("a", "firing", json!({}));
         let full = json!({
             "startsAt": "0001-01-01T00:00:00Z", "resolvedAt": "9999-12-31T23:59:59.999Z",
@@ -118,16 +162,13 @@ mod tests {
             json!([{"insert": firing}, touch("b", "2026-11-24T09:00:00Z")]),
             json!([{"replace": resolved}, {"insert": new}, touch("b", "2026-11-24T08:00:00Z")]),
         ];
-        let parsed = |alert: &Value| serde_json::from_value::<Alert>(alert.clone()).unwrap();
         store.put(vec![Stored::Alert(parsed(&stored))]).await.unwrap();
         let fill = move |tx: &rusqlite::Transaction<'_>| {
             let mut insert = tx.prepare("INSERT INTO alert_inbox (writes) VALUES (?1)")?;
             rows.iter().try_for_each(|row| insert.execute([row.to_string()]).map(drop))
         };
         store.writer.write(fill).await.unwrap();
-        for migration in after {
-            store.apply(migration, &migration.checksum(), Time::from_millis(0)).await.unwrap();
-        }
+        apply(&store, after).await;
 
         let listed = store.list_alerts(AlertFilter::default(), None, 10).await.unwrap().unwrap();
         let mut listed = listed.alerts;

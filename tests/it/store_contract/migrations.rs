@@ -22,7 +22,7 @@ each_backend![Empty:
     of_several_processes_each_migration_is_applied_by_one,
 ];
 
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "0001_collections",
     "0002_indexes",
     "0003_history",
@@ -33,6 +33,7 @@ const ALL: [&str; 10] = [
     "0008_alerts_at_once",
     "0009_firing_apart",
     "0010_fewer_indexes",
+    "0011_alert_numbers",
 ];
 
 async fn migrating_twice_changes_nothing_the_second_time(store: &dyn Store) {
