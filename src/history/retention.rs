@@ -184,8 +184,7 @@ impl RetentionJob {
     async fn is_plausible(&self) -> Result<bool> {
         let now = self.clock.now();
         let (began, steady) = self.began;
-        let passed = self.clock.steady().saturating_sub(steady).as_millis();
-        let passed = began.plus_millis(i64::try_from(passed).unwrap_or(i64::MAX));
+        let passed = began.plus(self.clock.steady().saturating_sub(steady));
         let latest = self.store.clock().await?.unwrap_or(passed).plus_millis(PLAUSIBLE_MS);
         if now <= latest {
             return Ok(true);

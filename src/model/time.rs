@@ -1,6 +1,6 @@
 //! A point in time, to the millisecond, as every store keeps it.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use jiff::{Timestamp, civil, fmt::temporal::Pieces};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -42,6 +42,11 @@ impl Time {
     /// This time moved by `ms` milliseconds.
     pub fn plus_millis(self, ms: i64) -> Self {
         Self::from_millis(self.0.saturating_add(ms))
+    }
+
+    /// This time and so much longer.
+    pub fn plus(self, length: Duration) -> Self {
+        self.plus_millis(i64::try_from(length.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Reads RFC 3339: any offset, any number of digits after the second, `t` and `z` in either

@@ -187,7 +187,7 @@ pub(super) async fn insert(
     // Until it is known, and if that is never known.
     store.late.lock().push(at);
     let began = Instant::now();
-    let written = command::insert(&store.db, Collection::Alerts.name(), &documents).await?;
+    let written = command::insert(store, Collection::Alerts.name(), &documents).await?;
     if began.elapsed() < ON_TIME {
         let mut late = store.late.lock();
         if let Some(place) = late.iter().rposition(|time| *time == at) {
@@ -211,7 +211,7 @@ pub(super) async fn mark_late(store: &MongoStore) -> Result<(), MongoError> {
         "$currentDate": { "syncedAt": true },
     };
     let collection = Collection::Alerts.name();
-    command::update(&store.db, collection, &[update_all(query, update)]).await?;
+    command::update(store, collection, &[update_all(query, update)]).await?;
     store.late.lock().retain(|time| !late.contains(time));
     Ok(())
 }

@@ -4,12 +4,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use mongodb::{
-    Database,
-    bson::{Bson, Document, doc},
-};
+use mongodb::bson::{Bson, Document, doc};
 
-use super::{connect::write_concern_document, error::MongoError, wire::integer};
+use super::{
+    MongoStore, connect::write_concern_document, error::MongoError, presence, wire::integer,
+};
 
 /// Well below what a server takes in one command (100,000 statements, 48 MB).
 const STATEMENTS_MAX: usize = 10_000;
@@ -48,11 +47,11 @@ pub(super) struct Written {
 /// Any failure but that of a document whose `_id` is taken, which [`Written::duplicate_keys`]
 /// tells.
 pub(super) async fn insert(
-    db: &Database,
+    store: &MongoStore,
     collection: &str,
     documents: &[Document],
 ) -> Result<Written, MongoError> {
-    run_all(db, doc! { "insert": collection }, "documents", documents, WITHIN).await
+    run_all(store, doc! { "insert": collection }, "documents", documents, WITHIN).await
 }
 
 /// Runs update statements.
@@ -60,40 +59,41 @@ pub(super) async fn insert(
 /// # Errors
 /// Any failure of a statement but a lost race, which [`Written::duplicate_keys`] tells.
 pub(super) async fn update(
-    db: &Database,
+    store: &MongoStore,
     collection: &str,
     statements: &[Document],
 ) -> Result<Written, MongoError> {
-    run_all(db, doc! { "update": collection }, "updates", statements, WITHIN).await
+    run_all(store, doc! { "update": collection }, "updates", statements, WITHIN).await
 }
 
 /// The same for what others are not to wait for.
 pub(super) async fn update_soon(
-    db: &Database,
+    store: &MongoStore,
     collection: &str,
     statements: &[Document],
 ) -> Result<Written, MongoError> {
-    run_all(db, doc! { "update": collection }, "updates", statements, SOON).await
+    run_all(store, doc! { "update": collection }, "updates", statements, SOON).await
 }
 
 /// Runs delete statements, each for all documents that match.
 pub(super) async fn delete(
-    db: &Database,
+    store: &MongoStore,
     collection: &str,
     queries: impl IntoIterator<Item = Document>,
 ) -> Result<u64, MongoError> {
     let deletes: Vec<_> =
         queries.into_iter().map(|query| doc! { "q": query, "limit": 0 }).collect();
-    Ok(run_all(db, doc! { "delete": collection }, "deletes", &deletes, WITHIN).await?.hit)
+    Ok(run_all(store, doc! { "delete": collection }, "deletes", &deletes, WITHIN).await?.hit)
 }
 
 async fn run_all(
-    db: &Database,
+    store: &MongoStore,
     command: Document,
     field: &str,
     statements: &[Document],
     within: Duration,
 ) -> Result<Written, MongoError> {
+    presence::say(store).await?;
     let mut written = Written::default();
     let mut start = 0;
     for length in cut(statements) {
@@ -103,7 +103,7 @@ async fn run_all(
         let within = within + STATEMENT_WITHIN * length as u32;
         command.insert("maxTimeMS", within.as_millis() as i64);
         command.insert("writeConcern", write_concern_document());
-        let reply = db.run_command(command).await?;
+        let reply = store.db.run_command(command).await?;
         read_reply(&reply, start, &mut written)?;
         start += length;
     }

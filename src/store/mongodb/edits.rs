@@ -98,7 +98,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
     match edit {
         Edit::Write { entry, expected: None } => {
             let statement = insert_statement(store, entry);
-            Ok(!command::update_soon(&store.db, ENTRIES, &[statement]).await?.made.is_empty())
+            Ok(!command::update_soon(store, ENTRIES, &[statement]).await?.made.is_empty())
         }
         Edit::Write { entry, expected: Some(version) } => {
             update(store, of_version(&entry.id, *version), write(store, entry)).await
@@ -117,7 +117,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
                 Some(version) => of_version(id, *version),
                 None => written_as(id),
             };
-            Ok(command::delete(&store.db, ENTRIES, [query]).await? > 0)
+            Ok(command::delete(store, ENTRIES, [query]).await? > 0)
         }
     }
 }
@@ -125,7 +125,7 @@ async fn attempt(store: &MongoStore, edit: &Edit) -> Result<bool, MongoError> {
 async fn update(store: &MongoStore, query: Document, update: Document) -> Result<bool, MongoError> {
     // All documents of this id: the old orchestrator may have left several.
     let statement = command::update_all(query, update);
-    Ok(command::update_soon(&store.db, ENTRIES, &[statement]).await?.hit > 0)
+    Ok(command::update_soon(store, ENTRIES, &[statement]).await?.hit > 0)
 }
 
 fn of_version(id: &str, version: u64) -> Document {

@@ -58,7 +58,7 @@ pub(super) async fn expire_alerts(
         let mut query = before(batch.before);
         query.insert("_id", doc! { "$in": others });
         lease::check(store).await?;
-        expired.deleted += command::delete(&store.db, Collection::Alerts.name(), [query]).await?;
+        expired.deleted += command::delete(store, Collection::Alerts.name(), [query]).await?;
     }
     if !ours.is_empty() {
         let note = note::write(store, batch, last_number, ours).await?;
@@ -109,7 +109,7 @@ async fn apply(store: &MongoStore, note: &Note, expired: &mut Expired) -> Result
     store.unsettled().extend(note.sums.keys().cloned());
     let done = doc! { "$set": { "done": true }, "$unset": { "alerts": "", "sums": "" } };
     let statement = doc! { "q": { "_id": NOTE, "number": note.number }, "u": done };
-    command::update(&store.db, Collection::SystemState.name(), &[statement]).await?;
+    command::update(store, Collection::SystemState.name(), &[statement]).await?;
     Ok(())
 }
 
@@ -164,7 +164,7 @@ async fn add_sums(
                 command::update_all(query, update)
             })
             .collect();
-        command::update(&store.db, Collection::KnowledgeBase.name(), &statements).await?;
+        command::update(store, Collection::KnowledgeBase.name(), &statements).await?;
     }
     Err(MongoError::Overtaken)
 }
@@ -185,7 +185,7 @@ async fn remember(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
             upsert(query, doc! { "$set": fields })
         })
         .collect();
-    command::update(&store.db, IDENTITIES, &statements).await?;
+    command::update(store, IDENTITIES, &statements).await?;
     Ok(())
 }
 
@@ -208,7 +208,7 @@ async fn mark(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
             doc! { "q": query, "u": update }
         })
         .collect();
-    command::update(&store.db, Collection::Alerts.name(), &statements).await?;
+    command::update(store, Collection::Alerts.name(), &statements).await?;
     Ok(())
 }
 
@@ -240,7 +240,7 @@ async fn delete(store: &MongoStore, note: &Note) -> Result<HashSet<String>, Mong
         query.extend(before(note.before));
         query
     });
-    let count = command::delete(&store.db, Collection::Alerts.name(), queries).await?;
+    let count = command::delete(store, Collection::Alerts.name(), queries).await?;
     let mut deleted: HashSet<String> = unchanged.into_iter().collect();
     if count < deleted.len() as u64 {
         // Some were received again at this very moment.
@@ -287,6 +287,6 @@ async fn announce(store: &MongoStore, note: &Note) -> Result<(), MongoError> {
         "$currentDate": { "syncedAt": true },
     };
     let statement = command::update_all(doc! { "_id": { "$in": ids } }, update);
-    command::update(&store.db, IDENTITIES, &[statement]).await?;
+    command::update(store, IDENTITIES, &[statement]).await?;
     Ok(())
 }

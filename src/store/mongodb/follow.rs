@@ -9,13 +9,13 @@
 use std::{collections::HashSet, time::Duration};
 
 use futures::TryStreamExt;
-use mongodb::bson::{DateTime, Document, doc};
+use mongodb::bson::{Document, doc};
 use tokio::time::Instant;
 
 use super::{
     IDENTITIES, MongoStore,
     error::MongoError,
-    figures, knowledge, open, watch,
+    figures, knowledge, open, presence, watch,
     wire::{carried, date, entry, time_in},
 };
 use crate::{
@@ -76,7 +76,7 @@ pub(super) async fn server_now(store: &MongoStore) -> Result<Time, MongoError> {
     if since > CLOCK_HOLDS {
         return Ok(Time::from_millis(now(store).await?.0));
     }
-    Ok(time.plus_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+    Ok(time.plus(since))
 }
 
 /// The time by the server's clock.
@@ -104,7 +104,10 @@ pub(super) async fn look(store: &MongoStore, from: Position) -> Result<Looked, M
     let began = Instant::now();
     let from = store.followed().not_before(from);
     let position = now(store).await?;
-    let ByOthers { entry_ids, opened } = instances_of(store, from).await?;
+    let ByOthers { entry_ids, opened } = match presence::others_wrote(store, since(from)).await? {
+        true => instances_of(store, from).await?,
+        false => ByOthers::default(),
+    };
     let superseded = open::settle(store, opened).await?;
     Ok(Looked { began, position, entry_ids, superseded })
 }
@@ -156,9 +159,13 @@ pub(super) async fn follow(
     Ok(Followed::Some { entries, deleted, figures, position })
 }
 
+/// How far back a look goes from there.
+fn since(from: Position) -> Time {
+    Time::from_millis(from.0.saturating_sub(OVERLAP_MS))
+}
+
 fn changed_since(from: Position) -> Document {
-    let since: DateTime = date(Time::from_millis(from.0.saturating_sub(OVERLAP_MS)));
-    doc! { "syncedAt": { "$gte": since } }
+    doc! { "syncedAt": { "$gte": date(since(from)) } }
 }
 
 fn changed_by_others(store: &MongoStore, from: Position) -> Document {

@@ -30,7 +30,7 @@ pub(super) async fn acquire(
 ) -> Result<Option<i64>, MongoError> {
     let key = format!("{PREFIX}{name}");
     let now = Time::from_millis(follow::now(store).await?.0);
-    let until = date(now.plus_millis(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)));
+    let until = date(now.plus(ttl));
     let own = doc! { "_id": &key, "holder": holder };
     let prolong = doc! { "$set": { "expiresAt": until } };
     let leases = store.documents(Collection::SystemState);
@@ -80,7 +80,7 @@ pub(super) async fn check(store: &MongoStore) -> Result<(), MongoError> {
         "_id": format!("{PREFIX}{}", fence.lease), "fence": fence.number, "holder": { "$ne": "" },
     };
     let statement = doc! { "q": query, "u": { "$currentDate": { "usedAt": true } } };
-    let written = command::update(&store.db, Collection::SystemState.name(), &[statement]).await?;
+    let written = command::update(store, Collection::SystemState.name(), &[statement]).await?;
     match written.hit {
         0 => Err(MongoError::LeaseLost(LeaseLost(fence.lease))),
         _ => Ok(()),

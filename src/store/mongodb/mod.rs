@@ -24,6 +24,7 @@ mod listing;
 mod open;
 mod pace;
 mod patterns;
+mod presence;
 mod put;
 mod record;
 mod retention;
@@ -90,6 +91,8 @@ pub struct MongoStore {
     clock: Arc<Mutex<(Time, Instant)>>,
     /// Times that inserts bear which ended long after them, or of which it is not known.
     late: Arc<Mutex<Vec<Time>>>,
+    /// When this process last said that it writes, by its own clock.
+    said: Arc<Mutex<Option<Time>>>,
     /// Entries that this process knows of.
     followed: Arc<Mutex<KnownEntries>>,
     /// Entries that this process changed, or did not: the answer was lost.

@@ -137,7 +137,7 @@ async fn close(
         .filter_map(|alert| Some(replace(store, by_key.get(&alert.key())?, alert)))
         .collect();
     store.unsettled().extend(earlier.iter().map(|alert| alert.entry_id.clone()));
-    let written = command::update(&store.db, Collection::Alerts.name(), &statements).await?;
+    let written = command::update(store, Collection::Alerts.name(), &statements).await?;
     let (mut done, mut overtaken) = (0, Vec::new());
     for (place, alert) in earlier.into_iter().enumerate() {
         match written.duplicate_keys.contains(&place) {

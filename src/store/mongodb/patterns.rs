@@ -126,7 +126,7 @@ impl<'a> Patterns<'a> {
         }
         let statements: Vec<_> = patterns.iter().map(|p| insert_statement(self.store, p)).collect();
         let collection = Collection::KnowledgeBase.name();
-        let written = command::update(&self.store.db, collection, &statements).await?;
+        let written = command::update(self.store, collection, &statements).await?;
         let (made, others): (Vec<_>, Vec<_>) =
             patterns.into_iter().enumerate().partition(|(place, _)| written.made.contains(place));
         self.store.followed().add(made.iter().map(|(_, pattern)| pattern.id.clone()));
@@ -139,7 +139,7 @@ impl<'a> Patterns<'a> {
     /// Takes off what instances carry of these entries; whether any did.
     async fn count_again(&mut self, entry_ids: &[String]) -> Result<bool, MongoError> {
         let query = doc! { "carried.entryId": { "$in": entry_ids } };
-        let identities = command::delete(&self.store.db, IDENTITIES, [query.clone()]).await?;
+        let identities = command::delete(self.store, IDENTITIES, [query.clone()]).await?;
         let instances = alerts::find(self.store, query.clone()).await?;
         if instances.is_empty() {
             return Ok(identities > 0);
@@ -155,7 +155,7 @@ impl<'a> Patterns<'a> {
             "$currentDate": { "syncedAt": true },
         };
         let collection = Collection::Alerts.name();
-        command::update(&self.store.db, collection, &[update_all(query, update)]).await?;
+        command::update(self.store, collection, &[update_all(query, update)]).await?;
         Ok(true)
     }
 }

@@ -84,7 +84,7 @@ async fn write(
             return Ok(());
         }
         lease::check(store).await?;
-        let written = command::update(&store.db, collection.name(), &left).await?;
+        let written = command::update(store, collection.name(), &left).await?;
         left = written.duplicate_keys.into_iter().map(|place| left[place].clone()).collect();
     }
     if left.is_empty() { Ok(()) } else { Err(MongoError::Overtaken) }

@@ -144,9 +144,8 @@ impl<'a> Recording<'a> {
         }
         let (inserting, inserts): (Vec<_>, Vec<_>) = inserts.into_iter().unzip();
         let (updating, updates): (Vec<_>, Vec<_>) = updates.into_iter().unzip();
-        let (db, collection) = (&self.store.db, Collection::Alerts.name());
         let inserted = alerts::insert(self.store, inserts).await?;
-        let updated = command::update(db, collection, &updates).await?;
+        let updated = command::update(self.store, Collection::Alerts.name(), &updates).await?;
         let mut lost: HashSet<AlertKey> =
             inserted.duplicate_keys.iter().map(|&place| inserting[place].clone()).collect();
         lost.extend(updated.duplicate_keys.iter().map(|&place| updating[place].clone()));

@@ -68,7 +68,7 @@ async fn delete_oldest(
     // What came back meanwhile is old no more.
     let mut query = doc! { "_id": { "$in": ids } };
     query.extend(old);
-    command::delete(&store.db, collection, [query]).await
+    command::delete(store, collection, [query]).await
 }
 
 /// When retention last ran to its end.

@@ -38,11 +38,11 @@ async fn alerts(store: &MongoStore) -> Result<(), MongoError> {
     while let Some(document) = found.try_next().await? {
         statements.extend(alert_statement(&document));
         if statements.len() == PIECE {
-            command::update(&store.db, Collection::Alerts.name(), &statements).await?;
+            command::update(store, Collection::Alerts.name(), &statements).await?;
             statements.clear();
         }
     }
-    command::update(&store.db, Collection::Alerts.name(), &statements).await?;
+    command::update(store, Collection::Alerts.name(), &statements).await?;
     Ok(())
 }
 
@@ -99,7 +99,7 @@ async fn upgrade_documents(store: &MongoStore, documents: &[Document]) -> Result
             entry_statement(store, id, &entry_document(&entry.into_entry(&figures)))
         })
         .collect();
-    command::update(&store.db, Collection::KnowledgeBase.name(), &statements).await?;
+    command::update(store, Collection::KnowledgeBase.name(), &statements).await?;
     Ok(true)
 }
 

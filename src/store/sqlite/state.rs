@@ -61,8 +61,7 @@ pub fn acquire_lease(
         Some(lease) if lease.expires_at > now => return Ok(None),
         lease => lease.map_or(0, |lease| lease.fence) + 1,
     };
-    let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-    put(tx, &key, &Lease { holder: holder.to_owned(), expires_at: now.plus_millis(ttl), fence })?;
+    put(tx, &key, &Lease { holder: holder.to_owned(), expires_at: now.plus(ttl), fence })?;
     Ok(Some(fence))
 }
 

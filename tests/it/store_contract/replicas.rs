@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures::TryStreamExt;
 use mongodb::bson::{DateTime, Document, doc};
 use orchestrator::{
     model::{
@@ -419,6 +420,42 @@ async fn what_is_inserted_late_is_followed(server: Server) {
     tokio::join!(insert, follow);
     follower.follow().await;
     assert_eq!(follower.shown(&learned()), (2, 2, Some(0.0), None));
+}
+
+/// Others look for what somebody says to write.
+#[tokio::test]
+async fn who_writes_to_a_lone_server_says_so() {
+    let Some(server) = Server::lone().await else { return };
+    let store = migrated(&server).await;
+    let state = server.raw().collection::<Document>("system_state");
+    let past = DateTime::from_millis(DateTime::now().timestamp_millis() - 2 * 24 * 60 * 60 * 1000);
+    let ended = doc! { "_id": "lease:writer:ended", "holder": "ended", "expiresAt": past };
+    state.insert_one(ended).await.unwrap();
+    let said = async || {
+        let writers = doc! { "_id": { "$gte": "lease:writer:", "$lt": "lease:writer;" } };
+        let found = state.find(writers).await.unwrap().try_collect::<Vec<_>>().await.unwrap();
+        let said = found.into_iter().map(|lease| {
+            let holder = lease.get_str("holder").unwrap().to_owned();
+            (holder, *lease.get_datetime("expiresAt").unwrap())
+        });
+        said.collect::<HashMap<_, _>>()
+    };
+    let before = said().await;
+    let other = open(&server).await;
+    let mut follower = Follower::new(store).await;
+    assert_eq!(said().await, before, "who only reads says nothing");
+
+    record(&other, vec![firing("a")]).await;
+    let after = said().await;
+    follower.follow().await;
+    assert_eq!(follower.shown(&learned()), (1, 1, Some(0.0), None));
+    assert!(!after.contains_key("ended"), "what nobody holds any more stays for a day");
+    let new: Vec<_> = after.iter().filter(|(holder, _)| !before.contains_key(*holder)).collect();
+    let [(_, until)] = new[..] else { panic!("{before:?} {after:?}") };
+    let holds_for = until.timestamp_millis() - DateTime::now().timestamp_millis();
+    assert!((4 * 60_000..=5 * 60_000).contains(&holds_for), "{holds_for} ms");
+    record(&other, vec![firing("b")]).await;
+    assert_eq!(said().await, after, "not with each group");
 }
 
 /// What memory holds of one process: it applies what it changed, and follows the others.

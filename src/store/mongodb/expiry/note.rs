@@ -77,7 +77,7 @@ pub(super) async fn write(
     lease::check(store).await?;
     let query = doc! { "_id": NOTE, "number": last_number };
     let statement = upsert(query, doc! { "$set": fields(&note) });
-    let written = command::update(&store.db, Collection::SystemState.name(), &[statement]).await?;
+    let written = command::update(store, Collection::SystemState.name(), &[statement]).await?;
     match written.duplicate_keys.is_empty() {
         true => Ok(note),
         false => Err(MongoError::Overtaken),
