@@ -1,17 +1,22 @@
 //! How SQLite goes about what may be asked of millions of rows: by an index, every time.
 
-use std::sync::mpsc;
+use std::{collections::HashSet, path::Path, sync::mpsc};
 
 use rusqlite::{
-    Connection,
+    Connection, OpenFlags, StatementStatus,
     trace::{TraceEvent, TraceEventCodes},
 };
 
-use super::{alerts, embeddings, figures, functions, history, listing, retention, series};
+use super::{
+    alerts, connection::connect, embeddings, figures, functions, history, listing, retention,
+    series,
+};
 use crate::{
-    model::{Status, Time},
+    model::{ReceivedAlert, Severity, Status, TextMap, Time},
     store::{
-        AlertFilter, Buckets, ExpiryBatch, ListPosition, migrate::Migration, migrate::migrations,
+        AlertFilter, Buckets, ExpiryBatch, ListPosition,
+        migrate::{Migration, migrations},
+        recording::AssignedAlert,
     },
 };
 
@@ -19,7 +24,8 @@ const MIGRATIONS: &[Migration] = migrations!("sqlite", ".sql");
 
 /// A database with its schema, and the statements that run on it from now on.
 fn traced() -> (Connection, mpsc::Receiver<String>) {
-    let mut connection = Connection::open_in_memory().unwrap();
+    let memory = Path::new(":memory:");
+    let mut connection = connect(memory, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     functions::register(&connection).unwrap();
     connection
         .execute_batch(
@@ -43,6 +49,19 @@ fn traced() -> (Connection, mpsc::Receiver<String>) {
 fn scans(connection: &Connection, sql: &str) -> Vec<String> {
     let whole = |step: &String| step.starts_with("SCAN") && !step.starts_with("SCAN (subquery");
     steps(connection, sql).into_iter().filter(whole).collect()
+}
+
+/// How often a statement is prepared again because its parameters are others.
+fn prepared_again(connection: &Connection, sql: &str) -> i32 {
+    let mut statement = connection.prepare(sql).unwrap();
+    for value in 1..4 {
+        for place in 1..=statement.parameter_count() {
+            statement.raw_bind_parameter(place, value).unwrap();
+        }
+        let mut rows = statement.raw_query();
+        while rows.next().unwrap().is_some() {}
+    }
+    statement.get_status(StatementStatus::RePrepare)
 }
 
 /// How SQLite goes about a statement.
@@ -96,12 +115,53 @@ fn history_and_retention_read_no_collection_whole() {
     for sql in asked {
         count += 1;
         assert_eq!(scans(&connection, sql), Vec::<String>::new(), "{sql}");
+        assert_eq!(prepared_again(&connection, sql), 0, "{sql}");
     }
     assert!(count >= 15, "{statements:#?}");
     assert_eq!(
         scans(&connection, "SELECT value FROM metrics"),
         ["SCAN metrics USING COVERING INDEX metrics_series"]
     );
+}
+
+fn received(fingerprint: &str, status: Status) -> AssignedAlert {
+    let alert = ReceivedAlert {
+        fingerprint: fingerprint.to_owned(),
+        starts_at: (status == Status::Firing).then_some(Time::EPOCH),
+        ends_at: None,
+        status,
+        name: "Disk".to_owned(),
+        cause: None,
+        severity: "warning".to_owned(),
+        entry_severity: Severity::Medium,
+        message: "Full".to_owned(),
+        labels: TextMap::default(),
+        annotations: TextMap::default(),
+        generator_url: None,
+        receiver: None,
+        received_at: Time::EPOCH,
+    };
+    AssignedAlert { alert, entry_id: "kb".to_owned() }
+}
+
+/// What is written is looked at, too, once for each alert.
+#[test]
+fn a_statement_is_prepared_once_whatever_its_parameters_are() {
+    let (mut connection, statements) = traced();
+    let tx = connection.transaction().unwrap();
+    for status in [Status::Firing, Status::Firing, Status::Resolved] {
+        let fold = alerts::decide(&tx, &[received("a", status)]).unwrap();
+        alerts::write(&tx, &fold.writes).unwrap();
+    }
+    tx.commit().unwrap();
+    let statements: HashSet<String> = statements.try_iter().collect();
+    for beginning in ["SELECT", "INSERT", "UPDATE"] {
+        let own: Vec<_> = statements.iter().filter(|sql| sql.starts_with(beginning)).collect();
+        assert!(!own.is_empty(), "{beginning}: {statements:#?}");
+        for sql in own {
+            assert_eq!(prepared_again(&connection, sql), 0, "{sql}");
+        }
+    }
 }
 
 /// Every way to ask for a list of alerts.
@@ -145,6 +205,7 @@ fn a_list_of_alerts_is_walked_along_an_index_and_sorted_by_nothing_else() {
             assert!(searched.count() > 0, "{sql}: {steps:#?}");
             let wrong = |step: &&String| step.contains("TEMP B-TREE") || step.starts_with("SCAN");
             assert_eq!(steps.iter().find(wrong), None, "{sql}: {steps:#?}");
+            assert_eq!(prepared_again(&connection, &sql), 0, "{sql}");
         }
     }
 }
