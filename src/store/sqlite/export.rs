@@ -13,7 +13,7 @@ use super::{
     figures, history, knowledge,
 };
 use crate::{
-    model::{Collection, Entry, ExportedEntry, Figures, Time},
+    model::{Collection, Entry, ExportedEntry, Figures, Status, Time},
     store::{Export, ExportScope, Result, StoreError},
 };
 
@@ -72,14 +72,11 @@ fn count(
     let Some((from, until)) = scope.period_of(collection) else {
         return history::count(connection, collection);
     };
-    let time = time_column(collection);
-    let sql = format!("SELECT count(*) FROM {collection} WHERE {time} >= ?1 AND {time} < ?2");
+    if collection == Collection::Alerts {
+        return Ok(history::received_counts(connection, from, until)?.total);
+    }
+    let sql = format!("SELECT count(*) FROM {collection} WHERE timestamp >= ?1 AND timestamp < ?2");
     connection.query_row(&sql, (from.millis(), until.millis()), |row| row.get(0))
-}
-
-/// What a limit of time is about: the time of first receipt, or of taking.
-fn time_column(collection: Collection) -> &'static str {
-    if collection == Collection::Alerts { "firstReceived" } else { "timestamp" }
 }
 
 fn stream(connection: &Connection, scope: &ExportScope, pieces: &mpsc::Sender<Piece>) {
@@ -97,12 +94,36 @@ fn stream(connection: &Connection, scope: &ExportScope, pieces: &mpsc::Sender<Pi
     }
 }
 
-/// What is shown of a table: of alerts, without the numbers of their rows.
-fn columns(collection: Collection) -> &'static str {
-    match collection {
+/// What reads a table, each row as it comes: nothing is sorted, which would hold all of it.
+pub fn statement(collection: Collection, within_period: bool) -> String {
+    // Of alerts, without the numbers of their rows.
+    let columns = match collection {
         Collection::Alerts => alerts::COLUMNS,
         Collection::KnowledgeBase => knowledge::COLUMNS,
         _ => "*",
+    };
+    match collection {
+        // No index is by receipt alone: these are stretches of one, which SQLite merges as it goes.
+        Collection::Alerts if within_period => {
+            let stretches = Status::ALL.map(|status| {
+                format!(
+                    "SELECT {columns} FROM alerts INDEXED BY alerts_status
+                     WHERE status = '{}' AND firstReceived >= ?1 AND firstReceived < ?2",
+                    status.as_str()
+                )
+            });
+            format!("{} ORDER BY firstReceived", stretches.join(" UNION ALL "))
+        }
+        Collection::SystemState => {
+            "SELECT * FROM system_state WHERE key NOT LIKE 'lease:%' ORDER BY key".to_owned()
+        }
+        other if within_period => {
+            format!(
+                "SELECT {columns} FROM {other}
+                 WHERE timestamp >= ?1 AND timestamp < ?2 ORDER BY timestamp"
+            )
+        }
+        other => format!("SELECT {columns} FROM {other} ORDER BY rowid"),
     }
 }
 
@@ -113,19 +134,7 @@ fn stream_one(
     period: Option<(Time, Time)>,
     pieces: &mpsc::Sender<Piece>,
 ) -> rusqlite::Result<bool> {
-    let sql = match collection {
-        other if period.is_some() => {
-            let (columns, time) = (columns(other), time_column(other));
-            format!(
-                "SELECT {columns} FROM {other} WHERE {time} >= ?1 AND {time} < ?2 ORDER BY {time}"
-            )
-        }
-        Collection::SystemState => {
-            "SELECT * FROM system_state WHERE key NOT LIKE 'lease:%' ORDER BY key".to_owned()
-        }
-        other => format!("SELECT {} FROM {other} ORDER BY rowid", columns(other)),
-    };
-    let mut select = connection.prepare(&sql)?;
+    let mut select = connection.prepare(&statement(collection, period.is_some()))?;
     let figures = match collection {
         Collection::KnowledgeBase => figures::all(connection)?,
         _ => HashMap::new(),

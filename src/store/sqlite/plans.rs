@@ -8,11 +8,11 @@ use rusqlite::{
 };
 
 use super::{
-    alerts, connection::connect, embeddings, figures, functions, history, listing, retention,
-    series,
+    alerts, connection::connect, embeddings, export, figures, functions, history, listing,
+    retention, series,
 };
 use crate::{
-    model::{ReceivedAlert, Severity, Status, TextMap, Time},
+    model::{Collection, ReceivedAlert, Severity, Status, TextMap, Time},
     store::{
         AlertFilter, Buckets, ExpiryBatch, ListPosition,
         migrate::{Migration, migrations},
@@ -188,6 +188,25 @@ fn filters() -> Vec<AlertFilter> {
         }
     }
     filters
+}
+
+#[test]
+fn an_export_holds_nothing_but_the_row_that_it_reads() {
+    let (connection, _) = traced();
+    for collection in Collection::ALL {
+        for within_period in [false, true] {
+            let dated = matches!(collection, Collection::Alerts | Collection::Metrics);
+            if within_period && !dated {
+                continue;
+            }
+            let sql = export::statement(collection, within_period);
+            let steps = steps(&connection, &sql);
+            assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{sql}: {steps:#?}");
+            if within_period {
+                assert_eq!(scans(&connection, &sql), Vec::<String>::new(), "{sql}");
+            }
+        }
+    }
 }
 
 #[test]
