@@ -64,7 +64,7 @@ pub(super) async fn open(uri: &SecretString, database: &str) -> Result<MongoStor
         unanswered: Arc::default(),
         suspects: Arc::default(),
         late: Arc::default(),
-        said: Arc::default(),
+        presence: Arc::default(),
         watch: Arc::default(),
         pace: Arc::default(),
         fence: None,

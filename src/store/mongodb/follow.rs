@@ -104,9 +104,13 @@ pub(super) async fn look(store: &MongoStore, from: Position) -> Result<Looked, M
     let began = Instant::now();
     let from = store.followed().not_before(from);
     let position = now(store).await?;
-    let ByOthers { entry_ids, opened } = match presence::others_wrote(store, since(from)).await? {
-        true => instances_of(store, from).await?,
-        false => ByOthers::default(),
+    let ByOthers { entry_ids, opened } = match presence::others_since(store, from).await? {
+        Some(from) => {
+            let by_others = instances_of(store, from).await?;
+            presence::looked(store, position);
+            by_others
+        }
+        None => ByOthers::default(),
     };
     let superseded = open::settle(store, opened).await?;
     Ok(Looked { began, position, entry_ids, superseded })
@@ -159,13 +163,9 @@ pub(super) async fn follow(
     Ok(Followed::Some { entries, deleted, figures, position })
 }
 
-/// How far back a look goes from there.
-fn since(from: Position) -> Time {
-    Time::from_millis(from.0.saturating_sub(OVERLAP_MS))
-}
-
 fn changed_since(from: Position) -> Document {
-    doc! { "syncedAt": { "$gte": date(since(from)) } }
+    let since = Time::from_millis(from.0.saturating_sub(OVERLAP_MS));
+    doc! { "syncedAt": { "$gte": date(since) } }
 }
 
 fn changed_by_others(store: &MongoStore, from: Position) -> Document {

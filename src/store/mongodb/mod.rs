@@ -56,6 +56,7 @@ use self::{
     follow::KnownEntries,
     open::Suspects,
     pace::Pace,
+    presence::Presence,
     watch::{News, Watch},
 };
 use super::{
@@ -91,8 +92,8 @@ pub struct MongoStore {
     clock: Arc<Mutex<(Time, Instant)>>,
     /// Times that inserts bear which ended long after them, or of which it is not known.
     late: Arc<Mutex<Vec<Time>>>,
-    /// When this process last said that it writes, by its own clock.
-    said: Arc<Mutex<Option<Time>>>,
+    /// Who writes to a lone server.
+    presence: Arc<Mutex<Presence>>,
     /// Entries that this process knows of.
     followed: Arc<Mutex<KnownEntries>>,
     /// Entries that this process changed, or did not: the answer was lost.

@@ -121,7 +121,7 @@ async fn happen(fault: Fault, fleet: &mut Fleet, rng: &mut StdRng) {
             // The lease that it may have had goes to another.
             let state = fleet.raw().collection::<Document>("system_state");
             let over = doc! { "$set": { "expiresAt": DateTime::from_millis(0) } };
-            state.update_many(doc! { "_id": { "$regex": "^lease:" } }, over).await.unwrap();
+            state.update_one(doc! { "_id": "lease:retention" }, over).await.unwrap();
             wait(rng, 100..500).await;
             fleet.replicas[victim].resume();
         }

@@ -16,7 +16,7 @@ use mongodb::bson::{DateTime, Document, doc};
 use orchestrator::{
     model::{
         Category, Entry, EntryText, Figures, InstanceChange, Outcome, ReceivedAlert, Severity,
-        SystemClock,
+        SystemClock, pattern_id,
     },
     store::{
         Committed, Edit, Edited, Expired, ExpiryBatch, Followed, Gathering, Group, Position, Store,
@@ -456,6 +456,31 @@ async fn who_writes_to_a_lone_server_says_so() {
     assert!((4 * 60_000..=5 * 60_000).contains(&holds_for), "{holds_for} ms");
     record(&other, vec![firing("b")]).await;
     assert_eq!(said().await, after, "not with each group");
+}
+
+/// As after a clock was set: what another process said that it writes does not hold any more, and it
+/// writes all the same.
+#[tokio::test]
+async fn what_was_written_while_nobody_said_so_is_found_when_somebody_does() {
+    let Some(server) = Server::lone().await else { return };
+    let (store, other) = (migrated(&server).await, open(&server).await);
+    let of_logs = |fingerprint| caused(firing(fingerprint), "logs");
+    record(&other, vec![firing("a"), of_logs("b")]).await;
+    let mut follower = Follower::new(store).await;
+    let half_a_minute_ago = DateTime::from_millis(DateTime::now().timestamp_millis() - 30_000);
+    let set = async |collection: &str, query, fields: Document| {
+        let documents = server.raw().collection::<Document>(collection);
+        documents.update_many(query, doc! { "$set": fields }).await.unwrap();
+    };
+    let writers = doc! { "_id": { "$gte": "lease:writer:", "$lt": "lease:writer;" } };
+    set("system_state", writers, doc! { "expiresAt": DateTime::from_millis(0) }).await;
+    record(&other, vec![of_logs("c")]).await;
+    set("alerts", doc! {}, doc! { "syncedAt": half_a_minute_ago }).await;
+    follower.follow().await;
+    record(&open(&server).await, vec![firing("d")]).await;
+    follower.follow().await;
+    assert_eq!(follower.shown(&learned()), (2, 2, Some(0.0), None));
+    assert_eq!(follower.shown(&pattern_id("DiskFull", "logs")), (2, 2, Some(0.0), None));
 }
 
 /// What memory holds of one process: it applies what it changed, and follows the others.
