@@ -1,6 +1,7 @@
 //! Write commands: statements cut into commands that the server takes, and their replies.
 //!
-//! Statements go in any order, so that one that fails holds up no other.
+//! Statements go in any order, so that one that fails holds up no other. All that changes alerts goes
+//! through here, so here it is said that this process writes.
 
 use std::{collections::HashSet, time::Duration};
 

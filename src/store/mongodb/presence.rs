@@ -9,7 +9,12 @@ use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
 
-use super::{MongoStore, error::MongoError, lease, wire::date};
+use super::{
+    MongoStore,
+    error::MongoError,
+    lease,
+    wire::{beginning_with, date},
+};
 use crate::{
     model::{Clock, Collection, SystemClock, Time},
     store::Position,
@@ -25,7 +30,7 @@ const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 const LOOK_BACK_MS: i64 = 2 * 60 * 1000;
 
 /// What the names of these leases begin with.
-const WRITER: &str = "writer:";
+const WRITER: &str = "writer";
 
 /// What this process said, and what it looked at.
 #[derive(Debug, Default)]
@@ -43,7 +48,7 @@ pub(super) async fn say(store: &MongoStore) -> Result<(), MongoError> {
     if store.snapshots || store.presence.lock().said.is_some_and(holds) {
         return Ok(());
     }
-    let name = format!("{WRITER}{}", store.id);
+    let name = format!("{WRITER}:{}", store.id);
     lease::acquire(store, &name, &store.id, HOLDS_FOR).await?;
     store.presence.lock().said = Some(now);
     let over = store.clock.lock().0.plus_millis(-KEPT_MS);
@@ -75,9 +80,8 @@ pub(super) fn looked(store: &MongoStore, position: Position) {
 }
 
 fn of_others(store: &MongoStore, expires_at: Document) -> Document {
-    let (first, end) = (format!("{}{WRITER}", lease::PREFIX), format!("{}writer;", lease::PREFIX));
     doc! {
-        "_id": { "$gte": first, "$lt": end },
+        "_id": beginning_with(&format!("{}{WRITER}", lease::PREFIX), b':'),
         "holder": { "$ne": &store.id },
         "expiresAt": expires_at,
     }

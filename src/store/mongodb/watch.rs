@@ -26,7 +26,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{IDENTITIES, MongoStore, error::MongoError};
+use super::{IDENTITIES, MongoStore, error::MongoError, wire::beginning_with};
 use crate::model::Collection;
 
 /// How often a server without change streams is asked.
@@ -183,7 +183,5 @@ pub(super) fn by_others(id: &str) -> Document {
 
 /// Marks of this process.
 pub(super) fn own(id: &str) -> Document {
-    // A range, not a pattern, which a server tries on the mark of each alert that came of late: a
-    // lone one is asked again and again.
-    doc! { "$gte": format!("{id}."), "$lt": format!("{id}/") }
+    beginning_with(id, b'.')
 }

@@ -72,6 +72,7 @@ impl Schema for SqliteStore {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use tempfile::TempDir;
 
     use super::*;
     use crate::{
@@ -92,6 +93,18 @@ mod tests {
         alert
     }
 
+    /// A store with so many migrations, and those that are left.
+    async fn after_migrations(
+        folder: &TempDir,
+        count: usize,
+    ) -> (SqliteStore, &'static [Migration]) {
+        let store = SqliteStore::open(&folder.path().join("before.db")).await.unwrap();
+        store.prepare().await.unwrap();
+        let (before, left) = MIGRATIONS.split_at(count);
+        apply(&store, before).await;
+        (store, left)
+    }
+
     async fn apply(store: &SqliteStore, migrations: &[Migration]) {
         for migration in migrations {
             store.apply(migration, &migration.checksum(), Time::from_millis(0)).await.unwrap();
@@ -105,10 +118,7 @@ mod tests {
     #[tokio::test]
     async fn a_list_goes_on_where_it_was_after_the_rows_have_got_numbers() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("rows.db")).await.unwrap();
-        store.prepare().await.unwrap();
-        let (before, after) = MIGRATIONS.split_at(10);
-        apply(&store, before).await;
+        let (store, left) = after_migrations(&folder, 10).await;
         // All received in one millisecond, so that only their rows tell them apart.
         let named = |name| Stored::Alert(parsed(&alert(name, "firing", json!({}))));
         store.put(["a", "b", "c", "d", "e"].map(named).into()).await.unwrap();
@@ -124,7 +134,7 @@ mod tests {
             .read(|connection| connection.query_row(row_of_d, [], |row| row.get(0)))
             .await
             .unwrap();
-        apply(&store, after).await;
+        apply(&store, left).await;
 
         let at = parsed(&alert("d", "firing", json!({}))).first_received;
         let after = ListPosition { at, tie: row.to_string() };
@@ -141,10 +151,7 @@ mod tests {
     #[tokio::test]
     async fn what_waited_in_the_inbox_is_in_the_table_after_the_migration() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("inbox.db")).await.unwrap();
-        store.prepare().await.unwrap();
-        let (before, after) = MIGRATIONS.split_at(7);
-        apply(&store, before).await;
+        let (store, left) = after_migrations(&folder, 7).await;
         let firing = alert("a", "firing", json!({}));
         let full = json!({
             "startsAt": "0001-01-01T00:00:00Z", "resolvedAt": "9999-12-31T23:59:59.999Z",
@@ -168,7 +175,7 @@ mod tests {
             rows.iter().try_for_each(|row| insert.execute([row.to_string()]).map(drop))
         };
         store.writer.write(fill).await.unwrap();
-        apply(&store, after).await;
+        apply(&store, left).await;
 
         let listed = store.list_alerts(AlertFilter::default(), None, 10).await.unwrap().unwrap();
         let mut listed = listed.alerts;

@@ -422,6 +422,11 @@ async fn what_is_inserted_late_is_followed(server: Server) {
     assert_eq!(follower.shown(&learned()), (2, 2, Some(0.0), None));
 }
 
+/// The leases by which processes say that they write.
+fn writers() -> Document {
+    doc! { "_id": { "$regex": "^lease:writer:" } }
+}
+
 /// Others look for what somebody says to write.
 #[tokio::test]
 async fn who_writes_to_a_lone_server_says_so() {
@@ -432,8 +437,7 @@ async fn who_writes_to_a_lone_server_says_so() {
     let ended = doc! { "_id": "lease:writer:ended", "holder": "ended", "expiresAt": past };
     state.insert_one(ended).await.unwrap();
     let said = async || {
-        let writers = doc! { "_id": { "$gte": "lease:writer:", "$lt": "lease:writer;" } };
-        let found = state.find(writers).await.unwrap().try_collect::<Vec<_>>().await.unwrap();
+        let found = state.find(writers()).await.unwrap().try_collect::<Vec<_>>().await.unwrap();
         let said = found.into_iter().map(|lease| {
             let holder = lease.get_str("holder").unwrap().to_owned();
             (holder, *lease.get_datetime("expiresAt").unwrap())
@@ -472,8 +476,7 @@ async fn what_was_written_while_nobody_said_so_is_found_when_somebody_does() {
         let documents = server.raw().collection::<Document>(collection);
         documents.update_many(query, doc! { "$set": fields }).await.unwrap();
     };
-    let writers = doc! { "_id": { "$gte": "lease:writer:", "$lt": "lease:writer;" } };
-    set("system_state", writers, doc! { "expiresAt": DateTime::from_millis(0) }).await;
+    set("system_state", writers(), doc! { "expiresAt": DateTime::from_millis(0) }).await;
     record(&other, vec![of_logs("c")]).await;
     set("alerts", doc! {}, doc! { "syncedAt": half_a_minute_ago }).await;
     follower.follow().await;

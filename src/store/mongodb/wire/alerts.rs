@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mongodb::bson::{Bson, Document, doc};
 
-use super::{date, integer, set, text_map, texts, time_in};
+use super::{beginning_with, date, integer, set, text_map, texts, time_in};
 use crate::model::{Alert, AlertKey, Carried, Status, pattern_id};
 
 /// The `_id` of an alert: its key, so that no second one can be made.
@@ -14,9 +14,7 @@ pub(in super::super) fn alert_id(key: &AlertKey) -> String {
 
 /// The stored instances of a fingerprint, from the index on `_id`.
 pub(in super::super) fn of_fingerprint(fingerprint: &str) -> Document {
-    // What begins with the fingerprint and a colon: a semicolon is the character after it.
-    let ids = doc! { "$gte": format!("{fingerprint}:"), "$lt": format!("{fingerprint};") };
-    doc! { "_id": ids, "fingerprint": fingerprint }
+    doc! { "_id": beginning_with(fingerprint, b':'), "fingerprint": fingerprint }
 }
 
 /// These statuses. All of them stand where an index has the status before what is looked for: the
