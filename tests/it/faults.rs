@@ -76,3 +76,30 @@ async fn holds_for(fault: Fault) {
 async fn whatever_a_disk_does_only_what_is_stored_is_acknowledged() {
     futures::future::join_all(Fault::ALL.map(holds_for)).await;
 }
+
+/// A system takes what a disk did not take for written, so that a later sync succeeds without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_after_a_failed_sync_outlives_a_power_cut() {
+    if !is_there("cc") {
+        return;
+    }
+    let place = Place::sqlite();
+    let disk = Disk::build(place.directory()).unwrap();
+    let variables = [disk.variables(), disk.variables_for_a_cut()].concat();
+    let mut process = place.spawn(&variables).await;
+    let (alertmanager, stranger) = (process.alertmanager(), process.actors().anonymous());
+    assert_eq!(notify(&alertmanager, "before").await, 200);
+    disk.fail(Fault::Sync);
+    assert_eq!(notify(&alertmanager, "meanwhile").await, 503);
+    disk.cure();
+    turns(&stranger, 200, Fault::Sync).await;
+    assert_eq!(notify(&alertmanager, "after").await, 200);
+    process.kill();
+    disk.cut_power(&place.directory().join("data/orchestrator.db"));
+
+    let process = place.spawn(&[]).await;
+    let stored = process.admin().stored("alerts").await;
+    let is_stored =
+        |instance: &str| stored.iter().any(|alert| alert["labels"]["instance"] == instance);
+    assert!(is_stored("before") && is_stored("after"), "{stored:?}");
+}

@@ -1,6 +1,7 @@
 // Loaded before the C library: writes to the database fail as on a disk that is broken, full or
 // read-only, while the file that FAULT names says so: an error number, and `sync` or `all`.
-// And the folder that KEPT names has what a power cut would leave: each file as it was last synced.
+// And the folder that KEPT names has what a power cut would leave: of each file what was written before
+// a sync that succeeded. As with a real disk, one that fails takes what was written for synced.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,60 +40,118 @@ static int fault_of(int sync, int fd) {
     return getenv("FAULT") && path_of(fd, path, sizeof path) ? fault(sync, path) : 0;
 }
 
-static void keep(int fd, const char *folder) {
-    char path[4096], kept[4096], new[4096 + 8];
-    if (!path_of(fd, path, sizeof path) || !strstr(path, ".db")) return;
-    snprintf(kept, sizeof kept, "%s/%s", folder, strrchr(path, '/') + 1);
-    snprintf(new, sizeof new, "%s.new", kept);
-    int copy = (int)syscall(SYS_openat, AT_FDCWD, new, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    off64_t at = 0;
-    while (syscall(SYS_copy_file_range, fd, &at, copy, NULL, 1 << 30, 0) > 0) {}
-    syscall(SYS_close, copy);
-    syscall(SYS_renameat, AT_FDCWD, new, AT_FDCWD, kept);
+// What was written and not synced yet, the latest first.
+struct written {
+    dev_t device;
+    ino_t file;
+    off64_t at;
+    size_t length;
+    struct written *next;
+};
+static struct written *unsynced;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void note(int fd, off64_t at, ssize_t length) {
+    char path[4096];
+    struct stat file;
+    if (length <= 0 || !getenv("KEPT") || !path_of(fd, path, sizeof path) || !strstr(path, ".db"))
+        return;
+    fstat(fd, &file);
+    struct written *new = malloc(sizeof *new);
+    pthread_mutex_lock(&lock);
+    *new = (struct written){file.st_dev, file.st_ino, at, (size_t)length, unsynced};
+    unsynced = new;
+    pthread_mutex_unlock(&lock);
 }
 
-static int synced(int fd, long call) {
+// What was written to a file up to now; for the next sync it is written no more.
+static struct written *take(const struct stat *file) {
+    struct written *taken = NULL, **place = &unsynced;
+    pthread_mutex_lock(&lock);
+    while (*place) {
+        struct written *one = *place;
+        if (one->device != file->st_dev || one->file != file->st_ino) {
+            place = &one->next;
+            continue;
+        }
+        *place = one->next;
+        one->next = taken;
+        taken = one;
+    }
+    pthread_mutex_unlock(&lock);
+    return taken;
+}
+
+static void keep(int fd, const struct stat *file, const char *folder, const struct written *taken) {
+    char path[4096], kept[4096];
+    if (!path_of(fd, path, sizeof path) || !strstr(path, ".db")) return;
+    snprintf(kept, sizeof kept, "%s/%s", folder, strrchr(path, '/') + 1);
+    int copy = (int)syscall(SYS_openat, AT_FDCWD, kept, O_WRONLY | O_CREAT, 0600);
+    for (; taken; taken = taken->next) {
+        off64_t from = taken->at, to = taken->at, end = taken->at + (off64_t)taken->length;
+        while (to < end && syscall(SYS_copy_file_range, fd, &from, copy, &to, end - to, 0) > 0) {}
+    }
+    syscall(SYS_ftruncate, copy, file->st_size);
+    syscall(SYS_close, copy);
+}
+
+static int synced(int fd, long call, int error) {
     static pthread_mutex_t one_by_one = PTHREAD_MUTEX_INITIALIZER;
     const char *folder = getenv("KEPT");
-    if (!folder) return (int)syscall(call, fd);
-    pthread_mutex_lock(&one_by_one);
-    int result = (int)syscall(call, fd);
-    if (result == 0) keep(fd, folder);
-    pthread_mutex_unlock(&one_by_one);
+    int result = -1;
+    if (folder) {
+        struct stat file;
+        pthread_mutex_lock(&one_by_one);
+        fstat(fd, &file);
+        struct written *taken = take(&file);
+        if (!error) result = (int)syscall(call, fd);
+        if (result == 0) keep(fd, &file, folder, taken);
+        pthread_mutex_unlock(&one_by_one);
+        while (taken) {
+            struct written *next = taken->next;
+            free(taken);
+            taken = next;
+        }
+    } else if (!error) {
+        result = (int)syscall(call, fd);
+    }
+    if (error) errno = error;
     return result;
 }
 
-#define FAIL(sync, fd) \
+#define FAIL(fd) \
     do { \
-        int before = errno, error = fault_of(sync, fd); \
+        int before = errno, error = fault_of(0, fd); \
         if (error) { errno = error; return -1; } \
         errno = before; \
     } while (0)
 
+static ssize_t written(int fd, ssize_t result, off64_t at) {
+    int before = errno;
+    note(fd, at, result);
+    errno = before;
+    return result;
+}
+
 ssize_t write(int fd, const void *bytes, size_t length) {
-    FAIL(0, fd);
-    return syscall(SYS_write, fd, bytes, length);
+    FAIL(fd);
+    ssize_t result = syscall(SYS_write, fd, bytes, length);
+    return written(fd, result, lseek(fd, 0, SEEK_CUR) - result);
 }
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t at) {
-    FAIL(0, fd);
-    return syscall(SYS_pwrite64, fd, bytes, length, at);
+    FAIL(fd);
+    return written(fd, syscall(SYS_pwrite64, fd, bytes, length, at), at);
 }
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t at) {
     return pwrite64(fd, bytes, length, at);
 }
 int ftruncate64(int fd, off64_t length) {
-    FAIL(0, fd);
+    FAIL(fd);
     return (int)syscall(SYS_ftruncate, fd, length);
 }
 int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
-int fsync(int fd) {
-    FAIL(1, fd);
-    return synced(fd, SYS_fsync);
-}
-int fdatasync(int fd) {
-    FAIL(1, fd);
-    return synced(fd, SYS_fdatasync);
-}
+int fsync(int fd) { return synced(fd, SYS_fsync, fault_of(1, fd)); }
+int fdatasync(int fd) { return synced(fd, SYS_fdatasync, fault_of(1, fd)); }
 int open64(const char *path, int flags, ...) {
     va_list rest;
     va_start(rest, flags);
