@@ -9,7 +9,7 @@ use super::{
     question::Question,
     search::{Confidence, Fragment},
 };
-use crate::model::{Alert, Entry, EntryJson, TextMap, Time, epoch_ms};
+use crate::model::{Entry, EntryJson, FiringAlert};
 
 /// Alerts that are shown of a pattern.
 const MAX_FIRING_ALERTS: usize = 5;
@@ -37,20 +37,6 @@ pub struct ScoredEntry {
     /// Whether a text was cut: the whole is at `GET /api/knowledge/entries/{id}`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-}
-
-/// An alert that fires now, in short.
-#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FiringAlert {
-    /// Which alert.
-    pub fingerprint: String,
-    /// Since when.
-    #[serde(with = "epoch_ms")]
-    #[schema(value_type = i64)]
-    pub starts_at: Time,
-    /// What it is about.
-    pub labels: TextMap,
 }
 
 /// What a question without an answer became.
@@ -86,11 +72,11 @@ impl Answer {
     }
 
     /// Shows alerts that fire with their patterns.
-    pub fn show_firing(&mut self, alerts: Vec<Alert>) {
-        for Alert { entry_id, fingerprint, starts_at, labels, .. } in alerts {
-            let of = self.entries.iter_mut().find(|scored| scored.entry.id == entry_id);
+    pub fn show_firing(&mut self, alerts: Vec<FiringAlert>) {
+        for alert in alerts {
+            let of = self.entries.iter_mut().find(|scored| scored.entry.id == alert.entry_id);
             if let Some(scored) = of {
-                scored.firing_alerts.push(FiringAlert { fingerprint, starts_at, labels });
+                scored.firing_alerts.push(alert);
             }
         }
     }

@@ -32,7 +32,7 @@ mod summary;
 mod vocabulary;
 mod writer;
 
-pub use answer::{Answer, FiringAlert, Gap, ScoredEntry};
+pub use answer::{Answer, Gap, ScoredEntry};
 pub use answering::{Known, answers};
 pub use base::{Base, BaseError, BaseLimits, BaseTasks, Counts};
 pub use draft::EntryDraft;

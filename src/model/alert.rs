@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Carried, Instance, Severity, TextMap, Time};
+use super::{Carried, Instance, Severity, TextMap, Time, epoch_ms};
 
 /// Whether the condition behind an alert still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -34,6 +34,23 @@ impl Status {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.as_str() == name)
     }
+}
+
+/// An alert that fires now, in short.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FiringAlert {
+    /// The entry that it belongs to.
+    #[serde(skip)]
+    pub entry_id: String,
+    /// Which alert.
+    pub fingerprint: String,
+    /// Since when.
+    #[serde(with = "epoch_ms")]
+    #[schema(value_type = i64)]
+    pub starts_at: Time,
+    /// What it is about.
+    pub labels: TextMap,
 }
 
 /// An alert of a webhook's payload that has passed every check.

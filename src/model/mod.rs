@@ -19,7 +19,9 @@ mod text_map;
 mod time;
 mod web_url;
 
-pub use alert::{Alert, AlertKey, InstanceChange, Outcome, ReceivedAlert, Remembered, Status};
+pub use alert::{
+    Alert, AlertKey, FiringAlert, InstanceChange, Outcome, ReceivedAlert, Remembered, Status,
+};
 pub use category::Category;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::Collection;

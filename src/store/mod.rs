@@ -38,7 +38,9 @@ pub use self::{
     listing::{AlertFilter, AlertPage, ListPosition},
     recording::AssignedAlert,
 };
-use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
+use crate::model::{
+    Collection, Consolidation, Entry, Figures, FiringAlert, MetricDay, Sample, Time,
+};
 
 /// Which backend a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +130,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Alerts of these entries that fire now, so many of each at most, the newest first; of more, some
     /// of the newest.
-    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<Alert>>;
+    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<FiringAlert>>;
 
     /// Up to `limit` alerts that the filter admits, the newest first, after a position; `None`
     /// if that is no position of such a list.

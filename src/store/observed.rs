@@ -23,7 +23,7 @@ use super::{
     Loaded, Looked, Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
 use crate::{
-    model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time},
+    model::{Collection, Consolidation, Entry, Figures, FiringAlert, MetricDay, Sample, Time},
     telemetry::Metrics,
 };
 
@@ -157,7 +157,7 @@ impl Store for InstrumentedStore {
         self.observe("firing_alerts", self.inner.firing_alerts()).await
     }
 
-    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<Alert>> {
+    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<FiringAlert>> {
         self.observe("firing_of", self.inner.firing_of(entries)).await
     }
 

@@ -12,7 +12,7 @@ use crate::model::Entry;
 /// What a runbook is found by.
 pub fn keys_of_runbook(runbook: &Entry) -> BTreeSet<String> {
     let mut keys: BTreeSet<String> = runbook.tags.iter().map(|tag| key(tag)).collect();
-    keys.extend(runbook.runbook_url.as_deref().and_then(url_key));
+    keys.extend(runbook.runbook_url.as_deref().and_then(web_page).and_then(|url| url_key(&url)));
     if let Some(origin) = Origin::of(runbook) {
         keys.insert(path_key(origin.path.split('/')));
     }
@@ -23,9 +23,8 @@ pub fn keys_of_runbook(runbook: &Entry) -> BTreeSet<String> {
 /// What a pattern of these alerts finds its runbook by, the surest first.
 pub fn keys_of_pattern(alertname: &str, runbook_url: Option<&str>) -> Vec<String> {
     let mut keys = vec![key(alertname)];
-    let url = runbook_url.and_then(|url| Url::parse(url).ok());
-    if let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) {
-        keys.extend(url_key(url.as_str()));
+    if let Some(url) = runbook_url.and_then(web_page) {
+        keys.extend(url_key(&url));
         keys.extend(url.fragment().map(|fragment| key(&decoded(fragment))));
         let segments: Vec<String> =
             url.path_segments().into_iter().flatten().map(decoded).collect();
@@ -61,8 +60,11 @@ fn path_key<'a>(segments: impl Iterator<Item = &'a str>) -> String {
     if names.len() < 2 { String::new() } else { names.join("/") }
 }
 
-fn url_key(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+fn web_page(url: &str) -> Option<Url> {
+    Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+fn url_key(url: &Url) -> Option<String> {
     let path = url.path().trim_end_matches('/').to_lowercase();
     let fragment = url.fragment().map(|f| format!("#{}", f.to_lowercase())).unwrap_or_default();
     Some(format!("//{}{path}{fragment}", url.host_str()?))

@@ -9,10 +9,12 @@ use super::{
     MongoStore,
     error::MongoError,
     series::moments,
-    wire::{alert, date, integer, json, number, one_of, time_in},
+    wire::{date, firing_alert, integer, json, number, one_of, time_in},
 };
 use crate::{
-    model::{Alert, Collection, Consolidation, MetricDay, Status, Time, consolidation_from_json},
+    model::{
+        Collection, Consolidation, FiringAlert, MetricDay, Status, Time, consolidation_from_json,
+    },
     store::{AlertCounts, Issue},
 };
 
@@ -42,17 +44,20 @@ pub(super) async fn firing_alerts(store: &MongoStore) -> Result<u64, MongoError>
 pub(super) async fn firing_of(
     store: &MongoStore,
     entries: &[(String, usize)],
-) -> Result<Vec<Alert>, MongoError> {
+) -> Result<Vec<FiringAlert>, MongoError> {
+    let parts = doc! { "entryId": 1, "fingerprint": 1, "startsAt": 1, "labels": 1 };
+    let parts = &parts;
     let of_each = entries.iter().map(|(id, most)| async move {
         // What fires has no duration, so this is the order of the index.
         let found = store
             .documents(Collection::Alerts)
             .find(doc! { "entryId": id, "status": "firing" })
+            .projection(parts.clone())
             .sort(doc! { "duration": -1, "startsAt": -1 })
             .limit(i64::try_from(*most).unwrap_or(i64::MAX))
             .await?;
-        let alerts = found.try_filter_map(|document| async move { Ok(alert(&document)) });
-        Ok::<_, MongoError>(alerts.map_ok(|stored| stored.alert).try_collect::<Vec<_>>().await?)
+        let alerts = found.try_filter_map(|document| async move { Ok(firing_alert(&document)) });
+        Ok::<_, MongoError>(alerts.try_collect::<Vec<_>>().await?)
     });
     Ok(futures::future::try_join_all(of_each).await?.concat())
 }

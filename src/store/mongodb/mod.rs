@@ -64,7 +64,9 @@ use super::{
     Expired, ExpiryBatch, Export, ExportScope, Fence, Followed, Gathering, Issue, ListPosition,
     Loaded, Looked, Position, Result, Store, StoreError, Stored, StoredEmbedding, migrate::Schema,
 };
-use crate::model::{Alert, Collection, Consolidation, Entry, Figures, MetricDay, Sample, Time};
+use crate::model::{
+    Collection, Consolidation, Entry, Figures, FiringAlert, MetricDay, Sample, Time,
+};
 
 // The driver waits for a server that has stopped answering as long as the socket is open, so every
 // operation has a limit here: for a few documents, for a group, and for a whole collection.
@@ -237,7 +239,7 @@ impl Store for MongoStore {
         within(LONG, history::firing_alerts(self)).await
     }
 
-    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<Alert>> {
+    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<FiringAlert>> {
         within(SHORT, history::firing_of(self, &entries)).await
     }
 

@@ -23,7 +23,7 @@ use mongodb::{
 use tokio::{
     sync::Notify,
     task::AbortHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{IDENTITIES, MongoStore, error::MongoError, wire::beginning_with};
@@ -36,6 +36,9 @@ const QUIET: Duration = Duration::from_secs(1);
 /// How long an answer may take beyond that. Of a server that went away without a word the
 /// connection would never say so.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+/// How long it is not asked again after it said sooner that there is none: some servers do after each
+/// event that is left out, and most are this process' own.
+const REST: Duration = Duration::from_millis(200);
 /// How soon a stream that broke is opened again.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -140,11 +143,15 @@ async fn stream(
             watch.say(News::Some);
         }
         drop(watch);
+        let asked = Instant::now();
         news = answered(stream.next_if_any()).await?.is_some();
         if !stream.is_alive() {
             return Err(MongoError::Answer("the change stream has ended"));
         }
         *token = stream.resume_token();
+        if !news && asked.elapsed() < QUIET {
+            sleep(REST).await;
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 pub(super) use self::{
     alerts::{
         ALERT_OPTIONAL, StoredAlert, alert, alert_fields, alert_id, carried, carried_fields,
-        is_old, is_ours, of_fingerprint, one_of,
+        firing_alert, is_old, is_ours, of_fingerprint, one_of,
     },
     entries::{ENTRY_OPTIONAL, entry, entry_document, entry_fields, summed_up_fields},
 };

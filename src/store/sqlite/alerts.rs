@@ -10,7 +10,7 @@ use super::{
     json::{from_json, json},
 };
 use crate::{
-    model::{Alert, AlertKey, Remembered, Status, Time},
+    model::{Alert, AlertKey, FiringAlert, Remembered, Status, Time},
     store::recording::{self, AssignedAlert, Fold, Lookup, Named, Write},
 };
 
@@ -113,29 +113,39 @@ impl Lookup for Known<'_> {
 pub fn firing_of(
     connection: &Connection,
     entries: &[(String, usize)],
-) -> rusqlite::Result<Vec<Alert>> {
-    let mut of_name = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_name
+) -> rusqlite::Result<Vec<FiringAlert>> {
+    let mut of_name = connection.prepare_cached(
+        "SELECT entryId, fingerprint, startsAt, labels FROM alerts INDEXED BY alerts_name
          WHERE name = (SELECT pattern ->> '$.alertname' FROM knowledge_base WHERE id = ?1)
-             AND status = 'firing' ORDER BY firstReceived DESC LIMIT ?2"
-    ))?;
-    let mut of_any_name = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM alerts INDEXED BY alerts_status
-         WHERE status = 'firing' AND entryId = ?1 ORDER BY firstReceived DESC LIMIT ?2"
-    ))?;
+             AND status = 'firing' ORDER BY firstReceived DESC LIMIT ?2",
+    )?;
+    let mut of_any_name = connection.prepare_cached(
+        "SELECT entryId, fingerprint, startsAt, labels FROM alerts INDEXED BY alerts_status
+         WHERE status = 'firing' AND entryId = ?1 ORDER BY firstReceived DESC LIMIT ?2",
+    )?;
     let mut found = Vec::new();
     for (id, most) in entries {
-        let latest = of_name.query_map((id, LATEST), alert_of)?;
+        let latest = of_name.query_map((id, LATEST), firing_alert)?;
         let own = latest.filter(|found| found.as_ref().map_or(true, |alert| alert.entry_id == *id));
-        let mut firing: Vec<Alert> = own.take(*most).collect::<rusqlite::Result<_>>()?;
+        let mut firing: Vec<_> = own.take(*most).collect::<rusqlite::Result<_>>()?;
         if firing.len() < *most {
-            let all = of_any_name.query_map((id, most), alert_of)?;
+            let all = of_any_name.query_map((id, most), firing_alert)?;
             firing = all.collect::<rusqlite::Result<_>>()?;
         }
         firing.sort_by_key(|alert| Reverse(alert.starts_at));
         found.append(&mut firing);
     }
     Ok(found)
+}
+
+fn firing_alert(row: &Row<'_>) -> rusqlite::Result<FiringAlert> {
+    let mut columns = Columns::of(row);
+    Ok(FiringAlert {
+        entry_id: columns.next()?,
+        fingerprint: columns.next()?,
+        starts_at: columns.time()?,
+        labels: columns.json()?,
+    })
 }
 
 fn remembered_row(row: &Row<'_>) -> rusqlite::Result<Remembered> {

@@ -49,7 +49,8 @@ use super::{
     Loaded, Looked, Position, Result, SEVERITY_WORDS, Store, Stored, StoredEmbedding, migrate,
 };
 use crate::model::{
-    Alert, Clock, Collection, Consolidation, Entry, Figures, MetricDay, Sample, SystemClock, Time,
+    Clock, Collection, Consolidation, Entry, Figures, FiringAlert, MetricDay, Sample, SystemClock,
+    Time,
 };
 
 /// How often it is asked whether a command beside the service changed the file.
@@ -177,7 +178,7 @@ impl Store for SqliteStore {
         self.readers.read(history::firing_alerts).await
     }
 
-    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<Alert>> {
+    async fn firing_of(&self, entries: Vec<(String, usize)>) -> Result<Vec<FiringAlert>> {
         self.readers.read(move |connection| alerts::firing_of(connection, &entries)).await
     }
 

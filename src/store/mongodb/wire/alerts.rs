@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mongodb::bson::{Bson, Document, doc};
 
 use super::{beginning_with, date, integer, set, text_map, texts, time_in};
-use crate::model::{Alert, AlertKey, Carried, Status, pattern_id};
+use crate::model::{Alert, AlertKey, Carried, FiringAlert, Status, pattern_id};
 
 /// The `_id` of an alert: its key, so that no second one can be made.
 pub(in super::super) fn alert_id(key: &AlertKey) -> String {
@@ -111,6 +111,17 @@ pub(in super::super) fn alert(document: &Document) -> Option<StoredAlert> {
         tracing::error!(id, "a stored alert cannot be read and is left out");
     }
     alert
+}
+
+/// The alert in a document that has what [`FiringAlert`] has; `None` for one that cannot be read.
+pub(in super::super) fn firing_alert(document: &Document) -> Option<FiringAlert> {
+    let text = |name: &str| document.get_str(name).ok().map(str::to_owned);
+    Some(FiringAlert {
+        entry_id: text("entryId")?,
+        fingerprint: text("fingerprint")?,
+        starts_at: time_in(document, "startsAt")?,
+        labels: text_map(document.get_document("labels").ok()?).into(),
+    })
 }
 
 fn read(document: &Document) -> Option<StoredAlert> {
