@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     model::{Consolidation, Entry, Time},
+    shutdown::Phase,
     store::{Result, Store, StoreError, Stored},
 };
 
@@ -37,13 +38,15 @@ impl Days {
         Ok(Calendar::days(first, last).filter(missing).collect())
     }
 
-    /// Sums up the days that are missing and writes them to `to`, the store under a lease: which they
-    /// were, and how many could not be summed up. A day of which nothing is known has no document. A
-    /// day that the store refuses is set aside: it must not keep what is old for ever.
+    /// Sums up the days that are missing and writes them to `to`, the store under a lease, until `stop`
+    /// drains: which they were, and how many could not be summed up. A day of which nothing is known
+    /// has no document. A day that the store refuses is set aside: it must not keep what is old for
+    /// ever.
     pub(super) async fn sum_up_missing(
         &self,
         to: &Arc<dyn Store>,
         settled: Time,
+        stop: &Phase,
     ) -> Result<(Vec<String>, u64)> {
         let missing = self.missing(settled).await?;
         let Some(first) = missing.first() else { return Ok((Vec::new(), 0)) };
@@ -52,6 +55,9 @@ impl Days {
         let mut known = self.store.consolidations_after(a_while_before).await?;
         let (mut written, mut set_aside) = (Vec::new(), 0);
         for day in missing {
+            if stop.is_draining() {
+                break;
+            }
             let place = known.partition_point(|known| known.date < day.to_string());
             match self.write(to, day, &entries, &known[..place]).await {
                 Ok(None) => {}

@@ -3,8 +3,9 @@
 //! Nothing is deleted that is not summed up: a run first writes the consolidations that are
 //! missing, and only then deletes, and never beyond the last day that has ended. It deletes in
 //! small batches with pauses as long as they took, so that whoever else wants to write waits for
-//! one batch at most; between two batches it can be stopped, and the next run goes on. Of several
-//! replicas, the one that holds the lease runs, and all that it writes goes through the lease.
+//! one batch at most. Between two days and between two batches it can be stopped: it deletes nothing
+//! more then, and the next run goes on. Of several replicas, the one that holds the lease runs, and all
+//! that it writes goes through the lease.
 
 use std::{sync::Arc, time::Duration};
 
@@ -245,7 +246,7 @@ impl RetentionJob {
         let mut report = self.cutoffs();
         report.empty = self.store.history_start().await?.is_none();
         (report.consolidated, report.set_aside) =
-            self.days.sum_up_missing(store, self.settled()).await?;
+            self.days.sum_up_missing(store, self.settled(), stop).await?;
         let (before_alerts, before_samples) = (report.alerts_before, report.samples_before);
         let (alerts, samples) = self.store.expired_counts(before_alerts, before_samples).await?;
         self.listener.expects(alerts, samples);

@@ -28,6 +28,7 @@ on_each_store![
     of_several_replicas_one_runs,
     a_run_by_hand_is_refused_while_another_runs,
     a_run_can_be_stopped_between_batches_and_the_next_one_goes_on,
+    a_run_that_is_stopped_sums_up_no_more_days_and_the_next_one_goes_on,
     the_running_service_tells_metrics_and_audit_log_of_a_run,
 ];
 
@@ -243,6 +244,19 @@ async fn a_run_can_be_stopped_between_batches_and_the_next_one_goes_on(place: &P
     assert_eq!(world.alerts().await, 400 - report.alerts);
     let rest = world.retain().await.unwrap();
     assert_eq!((rest.alerts, rest.stopped), (400 - report.alerts, false));
+}
+
+async fn a_run_that_is_stopped_sums_up_no_more_days_and_the_next_one_goes_on(place: &Place) {
+    let world = World::at("2026-11-20T12:00:00Z", place).await;
+    world.receive(vec![world.firing("a")]).await;
+    world.set("2026-11-24T12:00:00Z");
+    let stop = Phase::default();
+    stop.drain();
+    let report = world.retention().run(&stop).await.unwrap();
+    assert!(report.stopped, "{report:?}");
+    assert_eq!((report.consolidated, world.alerts().await), (Vec::new(), 1));
+    let rest = world.retain().await.unwrap();
+    assert_eq!((rest.consolidated, rest.alerts), (vec!["2026-11-20".to_owned()], 1));
 }
 
 async fn the_running_service_tells_metrics_and_audit_log_of_a_run(place: &Place) {
