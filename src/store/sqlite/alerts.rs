@@ -19,6 +19,9 @@ pub const COLUMNS: &str = "fingerprint, startsAt, name, cause, entryId, severity
      timestamp, firstReceived, changedAt, resolvedAt, duration, labels, annotations, generatorURL, \
      receiver, carried";
 
+/// What [`firing_alert`] reads, in its order.
+const FIRING_COLUMNS: &str = "entryId, fingerprint, startsAt, labels";
+
 /// True of all: with it an index that has the status before what is looked for is searched.
 pub const OF_ANY_STATUS: &str = "status IN ('firing', 'resolved', 'superseded')";
 
@@ -114,15 +117,15 @@ pub fn firing_of(
     connection: &Connection,
     entries: &[(String, usize)],
 ) -> rusqlite::Result<Vec<FiringAlert>> {
-    let mut of_name = connection.prepare_cached(
-        "SELECT entryId, fingerprint, startsAt, labels FROM alerts INDEXED BY alerts_name
+    let mut of_name = connection.prepare_cached(&format!(
+        "SELECT {FIRING_COLUMNS} FROM alerts INDEXED BY alerts_name
          WHERE name = (SELECT pattern ->> '$.alertname' FROM knowledge_base WHERE id = ?1)
-             AND status = 'firing' ORDER BY firstReceived DESC LIMIT ?2",
-    )?;
-    let mut of_any_name = connection.prepare_cached(
-        "SELECT entryId, fingerprint, startsAt, labels FROM alerts INDEXED BY alerts_status
-         WHERE status = 'firing' AND entryId = ?1 ORDER BY firstReceived DESC LIMIT ?2",
-    )?;
+             AND status = 'firing' ORDER BY firstReceived DESC LIMIT ?2"
+    ))?;
+    let mut of_any_name = connection.prepare_cached(&format!(
+        "SELECT {FIRING_COLUMNS} FROM alerts INDEXED BY alerts_status
+         WHERE status = 'firing' AND entryId = ?1 ORDER BY firstReceived DESC LIMIT ?2"
+    ))?;
     let mut found = Vec::new();
     for (id, most) in entries {
         let latest = of_name.query_map((id, LATEST), firing_alert)?;
